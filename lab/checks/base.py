@@ -1,0 +1,66 @@
+"""What a check is, and what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from lab.evidence import Evidence
+
+
+class Outcome(StrEnum):
+    """The three honest answers."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_MEASURED = "not measured"
+
+
+@dataclass(frozen=True, order=True)
+class FrameRef:
+    """A frame of the evidence, written `client:eth0#4`."""
+
+    point: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.point}#{self.number}"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why something failed, in one sentence; checks that fail for an equal cause are told once.
+
+    `kind` is a stable word for machines ("crashed", "refused", "wrong-route" …), `look_at` says where to look.
+    """
+
+    kind: str
+    text: str
+    look_at: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one check found: the rule by which it judged, and the frames that show it."""
+
+    outcome: Outcome
+    rule: str
+    expected: str
+    seen: str
+    frames: tuple[FrameRef, ...] = ()
+    cause: Cause | None = None
+    timed: bool = False  # rests on a time limit, so a second run with nothing beside it has to confirm it
+
+
+@runtime_checkable
+class Check(Protocol):
+    """A frozen record of parameters and one pure function from evidence to verdict."""
+
+    kind: ClassVar[str]
+    claims: ClassVar[tuple[str, ...]]
+
+    def judge(self, evidence: Evidence) -> Verdict:
+        """Judge complete evidence; what is demanded and absent is a failure, never an exception."""
+        ...

@@ -1,0 +1,67 @@
+"""Frames become packets: one flat record each, or a reasoned refusal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80
+
+ARP, IPV4, IPV6 = 0x0806, 0x0800, 0x86DD
+ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
+
+
+@dataclass(slots=True)
+class Packet:
+    """One captured frame, decoded as far as it makes sense; what a layer lacks keeps its default.
+
+    `number` counts from 1 within the capture, `time` is in nanoseconds since 1970, `length` is the length on
+    the wire and `data` the captured bytes. `refusal` says why decoding stopped early: the layers before it hold.
+    MAC and IP addresses are raw bytes (6, and 4 or 16). `*_ok` is None where a checksum could not be verified
+    (absent, cut, a fragment) and else whether it is right.
+    """
+
+    number: int
+    time: int
+    length: int
+    data: bytes
+    refusal: str | None = None
+    # Ethernet
+    dst_mac: bytes = b""
+    src_mac: bytes = b""
+    ethertype: int = 0  # of the innermost header: after VLAN tags
+    vlans: tuple[int, ...] = ()
+    # ARP (RFC 826), IPv4 over Ethernet only
+    arp_operation: int = 0  # 1 request, 2 reply; 0: not an ARP packet
+    arp_sender_mac: bytes = b""
+    arp_sender: bytes = b""
+    arp_target_mac: bytes = b""
+    arp_target: bytes = b""
+    # IPv4 (RFC 791) and IPv6 (RFC 8200)
+    version: int = 0  # 4 or 6; 0: not an IP packet
+    src: bytes = b""
+    dst: bytes = b""
+    ttl: int = 0  # IPv6: hop limit
+    protocol: int = -1  # of the payload after options and extension headers; IPv6 hop-by-hop is 0, so none is -1
+    identification: int = 0  # IPv4 header, or IPv6 fragment header
+    dont_fragment: bool = False
+    more_fragments: bool = False
+    fragment_offset: int = 0  # in bytes
+    ip_checksum_ok: bool | None = None
+    # TCP (RFC 9293), UDP (RFC 768), ICMP (RFC 792), ICMPv6 (RFC 4443)
+    sport: int = 0
+    dport: int = 0
+    seq: int = 0
+    ack: int = 0
+    flags: int = 0
+    window: int = 0  # as written in the header, unscaled
+    options: bytes = b""  # TCP options, raw
+    icmp_type: int = -1
+    icmp_code: int = -1
+    checksum_ok: bool | None = None  # of the transport layer
+    payload_start: int = 0  # where the transport's payload lies in `data`
+    payload_length: int = 0  # as the headers say, so without Ethernet padding; more than `payload` holds if cut
+
+    @property
+    def payload(self) -> bytes:
+        """The transport's payload as captured."""
+        return self.data[self.payload_start : self.payload_start + self.payload_length]
