@@ -1,0 +1,144 @@
+"""What a runtime has to offer. Everything above it knows these names only; `tests/contract` holds each runtime to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from lab.errors import Problem
+from lab.plan import Plan
+
+Kind = Literal["step", "admin", "tool"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one step may use: bytes for memory, file size and folder; counts for processes and descriptors."""
+
+    processes: int = 128
+    descriptors: int = 1024
+    memory: int = 1 << 30
+    file_size: int = 64 << 20
+    cpu_seconds: int = 600
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program to be run on a node.
+
+    A "step" runs in a sandbox, in the writable `folder` of its node, with `mounts` readable beside it. An "admin"
+    runs as the node's administrator. A "tool" of ours runs in the node's network but out of the sight of its programs.
+    """
+
+    node: str
+    argv: Sequence[str]
+    kind: Kind = "step"
+    folder: str | None = None
+    env: Mapping[str, str] | None = None
+    stdin: bytes | int | None = None  # its content, or a descriptor; nothing (end of file at once) where None
+    stdout: int | None = None  # a descriptor; kept in `Process.stdout` where None
+    stderr: int | None = None
+    keep: int = 1 << 20  # bytes of each output that are kept
+    mounts: Sequence[str] = ()
+    limits: Limits = Limits()
+    cwd: str | None = None
+    terminal: bool = False  # `stdin` becomes the controlling terminal of a new session
+
+
+class Output(Protocol):
+    """What a program has written so far, `lost` bytes beyond the limit not kept."""
+
+    data: bytearray
+    lost: int
+
+
+class Process(Protocol):
+    """A started program. `exit_code` is 128 + n after signal n where the sandbox hides which of both it was."""
+
+    stdout: Output
+    stderr: Output
+    exit_code: int | None
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended, or not all of its output has been read."""
+        ...
+
+    def signal(self, number: int, *, tree: bool = False) -> None:
+        """Send a signal to the program, or to everything it has started too."""
+        ...
+
+
+class LiveLab(Protocol):
+    """A lab that is up."""
+
+    name: str
+    plan: Plan
+
+    def put(self, node: str, folder: str, files: Mapping[str, bytes]) -> None:
+        """Lay files (relative path → content) into a node's writable folder, made where it is missing."""
+        ...
+
+    def start(self, program: Program) -> Process:
+        """Start a program; raises LabError when it cannot be started."""
+        ...
+
+    def wait(self, done: Callable[[], bool], timeout: float, poll: float | None = None) -> bool:
+        """Serve programs and their output until `done()` holds or `timeout` seconds are over; whether it held.
+
+        `done` is asked after every event, and every `poll` seconds where it depends on more than events.
+        """
+        ...
+
+    def state(self, nodes: Iterable[str], *, sockets_only: bool = False) -> dict[str, Any]:
+        """Addresses, routes, neighbours, sockets and sysctls of nodes, as their kernel has them."""
+        ...
+
+    def probe(self, node: str, to: str, protocol: str, port: int | None, timeout: float) -> dict[str, Any]:
+        """Try to reach an address from a node: what was sent, what came back (see `lab.evidence.Probe`)."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the lab; one that was not told to last ends with this."""
+        ...
+
+
+@dataclass(frozen=True)
+class LabInfo:
+    """A lab of this user that is up; `started` in seconds since 1970."""
+
+    name: str
+    runtime: str
+    source: str
+    nodes: int
+    started: float
+    pid: int | None = None
+
+
+class Runtime(Protocol):
+    """A way to bring labs up on this machine."""
+
+    name: str
+
+    def problems(self) -> list[Problem]:
+        """Why it cannot work here; empty where it can."""
+        ...
+
+    def up(self, plan: Plan, *, name: str | None = None, source: str = "", say: Callable[[str], None]) -> LiveLab:
+        """Bring a lab up: one with a name lasts until `down`, one without ends with `close` or with this process."""
+        ...
+
+    def labs(self) -> list[LabInfo]:
+        """The lasting labs of this user; what dead ones left behind is cleared."""
+        ...
+
+    def open(self, name: str) -> LiveLab:
+        """Enter a lasting lab; raises LabError where none has that name."""
+        ...
+
+    def down(self, name: str) -> bool:
+        """End a lasting lab and wait until nothing of it is left; whether there was one."""
+        ...
+
+

@@ -1,0 +1,126 @@
+"""A node's addresses, routes, neighbours, sockets and sysctls, asked of the kernel and of nobody else."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Any
+
+from lab.runtime.netns import netlink as nl
+
+_TCP_STATES = (
+    *("", "ESTABLISHED", "SYN-SENT", "SYN-RECEIVED", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "CLOSED"),
+    *("CLOSE-WAIT", "LAST-ACK", "LISTEN", "CLOSING", "NEW-SYN-RECEIVED"),
+)
+_NEIGHBOUR_STATES = {1: "incomplete", 2: "reachable", 4: "stale", 8: "delay", 16: "probe", 32: "failed", 128: "permanent"}
+_LOCAL_TABLE = 255
+_ROUTE_TYPES = {1: "unicast", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
+_SYSCTLS = (
+    "net/ipv4/ip_forward",
+    "net/ipv4/ip_local_port_range",
+    "net/ipv4/conf/all/rp_filter",
+    "net/ipv4/tcp_congestion_control",
+    "net/ipv4/tcp_fin_timeout",
+    "net/ipv4/tcp_syn_retries",
+    "net/ipv4/tcp_window_scaling",
+    "net/ipv4/tcp_sack",
+    "net/ipv4/tcp_timestamps",
+    "net/ipv6/conf/all/forwarding",
+    "net/ipv6/conf/all/disable_ipv6",
+)
+_DIAG_REQUEST = struct.Struct("=BBBBI48x")
+_DIAG_ANSWER = struct.Struct("=BBBB2s2s16s16sI2I5I")
+
+
+def addresses(netlink: nl.Netlink, names: dict[int, str]) -> list[dict[str, str]]:
+    """Addresses of the node's own interfaces, in the form 10.0.1.10/24."""
+    found = []
+    for body in netlink.dump(nl.RTM_GETADDR, bytes(8)):
+        family, length, _, _, index = struct.unpack_from("=BBBBI", body)
+        if index in names and family in (socket.AF_INET, socket.AF_INET6):
+            attributes = nl.attributes(body[8:])
+            raw = attributes.get(nl.IFA_LOCAL) or attributes[nl.IFA_ADDRESS]
+            found.append({"interface": names[index], "address": f"{ip_address(raw)}/{length}"})
+    return found
+
+
+def routes(netlink: nl.Netlink, names: dict[int, str]) -> list[dict[str, str]]:
+    """The main routing tables of both families; a connected route has no `via`."""
+    found = []
+    for body in netlink.dump(nl.RTM_GETROUTE, bytes(12)):
+        family, length, _, _, table, _, _, kind, _ = struct.unpack_from("=BBBBBBBBI", body)
+        attributes = nl.attributes(body[12:])
+        if table == _LOCAL_TABLE or family not in (socket.AF_INET, socket.AF_INET6) or kind not in _ROUTE_TYPES:
+            continue
+        raw = attributes.get(nl.RTA_DST) or bytes(4 if family == socket.AF_INET else 16)
+        route = {"to": str(ip_network((raw, length)))}
+        if nl.RTA_GATEWAY in attributes:
+            route["via"] = str(ip_address(attributes[nl.RTA_GATEWAY]))
+        if nl.RTA_OIF in attributes:
+            index = struct.unpack("=I", attributes[nl.RTA_OIF])[0]
+            if index not in names:
+                continue
+            route["interface"] = names[index]
+        if kind != 1:
+            route["type"] = _ROUTE_TYPES[kind]
+        found.append(route)
+    return found
+
+
+def neighbours(netlink: nl.Netlink, names: dict[int, str]) -> list[dict[str, str]]:
+    """The neighbour tables (ARP and NDP) without multicast entries."""
+    found = []
+    for body in netlink.dump(nl.RTM_GETNEIGH, bytes(12)):
+        _, index, state, _, _ = struct.unpack_from("=BxxxiHBB", body)
+        attributes = nl.attributes(body[12:])
+        if index not in names or state not in _NEIGHBOUR_STATES or nl.NDA_DST not in attributes:
+            continue
+        neighbour = {
+            "address": str(ip_address(attributes[nl.NDA_DST])),
+            "interface": names[index],
+            "state": _NEIGHBOUR_STATES[state],
+        }
+        if nl.NDA_LLADDR in attributes:
+            neighbour["mac"] = attributes[nl.NDA_LLADDR].hex(":")
+        found.append(neighbour)
+    return found
+
+
+def sockets(diag: nl.Netlink) -> Iterator[dict[str, Any]]:
+    """TCP and UDP sockets of the node; addresses as text, `uid` of the owner."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for name, protocol in (("tcp", socket.IPPROTO_TCP), ("udp", socket.IPPROTO_UDP)):
+            request = _DIAG_REQUEST.pack(family, protocol, 0, 0, 0xFFFFFFFF)
+            try:
+                answers = list(diag.dump(nl.SOCK_DIAG_BY_FAMILY, request))
+            except FileNotFoundError:  # this kernel has no IPv6, or no diagnosis of UDP
+                continue
+            for body in answers:
+                yield _socket(name, body)
+
+
+def _socket(protocol: str, body: bytes) -> dict[str, Any]:
+    family, state, _, _, local_port, peer_port, local, peer, *_ = _DIAG_ANSWER.unpack_from(body)
+    size = 4 if family == socket.AF_INET else 16
+    return {
+        "protocol": protocol,
+        "family": 4 if family == socket.AF_INET else 6,
+        "state": _TCP_STATES[state] if protocol == "tcp" else ("CONNECTED" if state == 1 else "OPEN"),
+        "local": str(ip_address(local[:size])),
+        "port": int.from_bytes(local_port, "big"),
+        "peer": str(ip_address(peer[:size])),
+        "peer_port": int.from_bytes(peer_port, "big"),
+    }
+
+
+def sysctls() -> dict[str, str]:
+    """Those that a verdict may rest on, of the calling network namespace."""
+    found = {}
+    for name in _SYSCTLS:
+        path = Path("/proc/sys") / name
+        if path.exists():
+            found[name.replace("/", ".")] = " ".join(path.read_text().split())
+    return found
