@@ -1,0 +1,1 @@
+"""From the bytes of a capture to packets, conversations and paths; pure."""

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
-FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = 0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80
-
-ARP, IPV4, IPV6 = 0x0806, 0x0800, 0x86DD
-ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
+from lab.trace import layers, options
+from lab.trace.numbers import ACK, CWR, ECE, FIN, PSH, RST, SYN, URG
+from lab.trace.numbers import ARP as ARP
+from lab.trace.numbers import ICMP as ICMP
+from lab.trace.numbers import ICMPV6 as ICMPV6
+from lab.trace.numbers import IPV4 as IPV4
+from lab.trace.numbers import IPV6 as IPV6
+from lab.trace.numbers import TCP as TCP
+from lab.trace.numbers import UDP as UDP
 
 
 @dataclass(slots=True)
@@ -58,10 +64,43 @@ class Packet:
     icmp_type: int = -1
     icmp_code: int = -1
     checksum_ok: bool | None = None  # of the transport layer
-    payload_start: int = 0  # where the transport's payload lies in `data`
+    payload_start: int = 0  # where the transport's payload lies in `data`; of ICMP after its 8 bytes of header
     payload_length: int = 0  # as the headers say, so without Ethernet padding; more than `payload` holds if cut
 
     @property
     def payload(self) -> bytes:
         """The transport's payload as captured."""
         return self.data[self.payload_start : self.payload_start + self.payload_length]
+
+
+def decode(number: int, time: int, length: int, data: bytes, link_type: int = 1) -> Packet:
+    """Decode one frame; never raises: what is malformed gives a `refusal`, and the layers before it hold.
+
+    `time` in nanoseconds since 1970, `length` in bytes on the wire, `link_type` as in pcap (1 is Ethernet).
+    """
+    packet = Packet(number, time, length, data)
+    packet.refusal = layers.link(packet, data, link_type)
+    return packet
+
+
+def tcp_options(packet: Packet) -> list[options.Option]:
+    """TCP options in their order, each (kind, name, value); see `options.parse`."""
+    return options.parse(packet.options)
+
+
+def mac_text(mac: bytes) -> str:
+    """A MAC address as 02:00:00:00:01:00."""
+    return mac.hex(":")
+
+
+def address(raw: bytes) -> IPv4Address | IPv6Address:
+    """An IP address from its 4 or 16 bytes; raises ValueError for any other length."""
+    return ip_address(raw)
+
+
+_FLAGS = {FIN: "FIN", SYN: "SYN", RST: "RST", PSH: "PSH", ACK: "ACK", URG: "URG", ECE: "ECE", CWR: "CWR"}
+
+
+def flags_text(flags: int) -> str:
+    """TCP flags in words, as Wireshark orders them: `SYN, ACK`."""
+    return ", ".join(name for bit, name in _FLAGS.items() if flags & bit)

@@ -1,0 +1,231 @@
+"""The layers of a frame, one function each, outermost first: each fills its part of the packet and calls the next.
+
+Every function returns why it had to stop, or None. `at` is where the layer begins and `end` where it ends according
+to the layer before; a capture may hold fewer bytes than that.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from lab.trace import numbers as n
+
+if TYPE_CHECKING:
+    from lab.trace.packets import Packet
+
+_ETHERNET = Struct("!6s6sH").unpack_from
+_TAG = Struct("!HH").unpack_from
+_ARP = Struct("!HHBBH6s4s6s4s").unpack_from
+_IPV4 = Struct("!BxHHHBBxx4s4s").unpack_from
+_IPV6 = Struct("!B3xHBB16s16s").unpack_from
+_FRAGMENT = Struct("!BxHI").unpack_from
+_TCP = Struct("!HHIIBBH").unpack_from
+_UDP = Struct("!HHHH").unpack_from
+
+
+def link(packet: Packet, data: bytes, link_type: int) -> str | None:
+    """Decode from the link layer on; `link_type` as in a capture file."""
+    end = max(packet.length, len(data))
+    if link_type == n.LINK_ETHERNET:
+        return _ethernet(packet, data, end)
+    if link_type in (n.LINK_RAW, n.LINK_IPV4, n.LINK_IPV6):
+        if not data:
+            return "the frame is empty"
+        packet.ethertype = n.IPV6 if data[0] >> 4 == 6 else n.IPV4
+        return _network(packet, data, 0, end)
+    return f"frames of link type {link_type} are not decoded"
+
+
+def _ethernet(packet: Packet, data: bytes, end: int) -> str | None:
+    if len(data) < 14:
+        return _short("Ethernet header", 14, len(data), end)
+    packet.dst_mac, packet.src_mac, kind = _ETHERNET(data)
+    at = 14
+    while kind in (n.VLAN, n.VLAN_SERVICE, n.VLAN_OLD):  # IEEE 802.1Q section 9
+        if len(data) < at + 4:
+            return _short("VLAN tag", 4, len(data) - at, end - at)
+        tag, kind = _TAG(data, at)
+        packet.vlans += (tag & 0x0FFF,)
+        at += 4
+    packet.ethertype = kind
+    return _network(packet, data, at, end)
+
+
+def _network(packet: Packet, data: bytes, at: int, end: int) -> str | None:
+    kind = packet.ethertype
+    if kind == n.IPV4:
+        return _ipv4(packet, data, at, end)
+    if kind == n.IPV6:
+        return _ipv6(packet, data, at, end)
+    if kind == n.ARP:
+        return _arp(packet, data, at, end)
+    packet.payload_start, packet.payload_length = at, end - at
+    return None
+
+
+def _arp(packet: Packet, data: bytes, at: int, end: int) -> str | None:
+    """RFC 826."""
+    if len(data) < at + 28:
+        return _short("ARP packet", 28, len(data) - at, end - at)
+    hardware, protocol, hardware_size, protocol_size, operation, *addresses = _ARP(data, at)
+    if (hardware, protocol, hardware_size, protocol_size) != (1, n.IPV4, 6, 4):
+        return f"ARP for hardware type {hardware} and protocol 0x{protocol:04x} is not decoded"
+    packet.arp_operation = operation
+    packet.arp_sender_mac, packet.arp_sender, packet.arp_target_mac, packet.arp_target = addresses
+    return None
+
+
+def _ipv4(packet: Packet, data: bytes, at: int, end: int) -> str | None:
+    """RFC 791 section 3.1."""
+    held = len(data)
+    if held < at + 20:
+        return _short("IPv4 header", 20, held - at, end - at)
+    first, total, identification, fragment, ttl, protocol, src, dst = _IPV4(data, at)
+    if first >> 4 != 4:
+        return f"the IPv4 header says version {first >> 4}"
+    header = (first & 0x0F) << 2
+    if header < 20:
+        return f"the IPv4 header says that it is {header} bytes long; 20 is the least"
+    if held < at + header:
+        return _short("IPv4 header", header, held - at, end - at)
+    packet.version, packet.src, packet.dst, packet.ttl, packet.protocol = 4, src, dst, ttl, protocol
+    packet.identification = identification
+    packet.ip_checksum_ok = int.from_bytes(data[at : at + header], "big") % 0xFFFF == 0
+    if total == 0:  # left to the network card by segmentation offload
+        total = end - at
+    if total < header:
+        return f"the IPv4 total length of {total} is less than its header of {header}"
+    if at + total > end:
+        return f"the IPv4 total length of {total} is more than the {end - at} bytes that the frame carries"
+    if fragment:
+        packet.dont_fragment = fragment & 0x4000 != 0
+        packet.more_fragments = fragment & 0x2000 != 0
+        packet.fragment_offset = (fragment & 0x1FFF) << 3
+    # Without options the addresses lie just before the payload, as the pseudo header has them (RFC 9293 section 3.1).
+    summed = at + 12 if header == 20 else 0
+    return _transport(packet, data, at + header, at + total, summed)
+
+
+def _ipv6(packet: Packet, data: bytes, at: int, end: int) -> str | None:
+    """RFC 8200 sections 3 and 4."""
+    held = len(data)
+    if held < at + 40:
+        return _short("IPv6 header", 40, held - at, end - at)
+    first, length, following, hops, src, dst = _IPV6(data, at)
+    if first >> 4 != 6:
+        return f"the IPv6 header says version {first >> 4}"
+    packet.version, packet.src, packet.dst, packet.ttl, packet.protocol = 6, src, dst, hops, following
+    summed = at + 8
+    at += 40
+    if length == 0 and following == n.HOP_BY_HOP:  # a jumbogram (RFC 2675), or left to the network card
+        length = end - at
+    if at + length > end:
+        return f"the IPv6 payload length of {length} is more than the {end - at} bytes that the frame carries"
+    end = at + length
+    while following in _EXTENSIONS:
+        summed = 0
+        if min(held, end) < at + 8:
+            return _short(f"IPv6 {_EXTENSIONS[following]} header", 8, min(held, end) - at, end - at)
+        size = data[at + 1] * 4 + 8 if following == n.AUTHENTICATION else data[at + 1] * 8 + 8
+        if following == n.FRAGMENT:
+            size = 8
+            _, offset, packet.identification = _FRAGMENT(data, at)
+            packet.fragment_offset, packet.more_fragments = offset & 0xFFF8, offset & 1 != 0
+        if at + size > end:
+            return f"an IPv6 {_EXTENSIONS[following]} header of {size} bytes is longer than the packet"
+        if at + size > held:
+            return _short(f"IPv6 {_EXTENSIONS[following]} header", size, held - at, end - at)
+        if following == n.ROUTING and data[at + 3]:
+            dst = _final_destination(data, at, size)
+        following = data[at]
+        at += size
+        if packet.fragment_offset:
+            break
+    packet.protocol = following
+    return _transport(packet, data, at, end, summed, dst)
+
+
+_EXTENSIONS = {
+    n.HOP_BY_HOP: "hop-by-hop options",
+    n.ROUTING: "routing",
+    n.FRAGMENT: "fragment",
+    n.AUTHENTICATION: "authentication",
+    n.DESTINATION: "destination options",
+}
+
+
+def _final_destination(data: bytes, at: int, size: int) -> bytes:
+    """Where a routing header ends: the pseudo header has that address (RFC 8200 section 8.1); empty if unknown."""
+    if size < 24:
+        return b""
+    if data[at + 2] == 4:  # segment routing lists the last segment first (RFC 8754)
+        return data[at + 8 : at + 24]
+    if data[at + 2] in (0, 2):
+        return data[at + size - 16 : at + size]
+    return b""
+
+
+def _transport(packet: Packet, data: bytes, at: int, end: int, summed: int, dst: bytes | None = None) -> str | None:
+    """The layer above IP; `summed` is where both addresses begin if they lie just before `at`, else 0.
+
+    `dst` is the destination for the checksum where it may be another than the packet's, empty where unknown.
+    """
+    packet.payload_start, packet.payload_length = at, end - at
+    if packet.fragment_offset:
+        return None
+    protocol, held = packet.protocol, len(data)
+    extra = protocol + end - at
+    verifiable = end <= held and not packet.more_fragments and dst != b""
+    if verifiable and not summed:
+        summed = at
+        extra += int.from_bytes(packet.src, "big") + int.from_bytes(dst or packet.dst, "big")
+    held = min(held, end)
+
+    if protocol == n.TCP:  # RFC 9293 section 3.1
+        if held < at + 20:
+            return _short("TCP header", 20, held - at, end - at)
+        packet.sport, packet.dport, packet.seq, packet.ack, offset, packet.flags, packet.window = _TCP(data, at)
+        header = offset >> 4 << 2
+        if header < 20:
+            return f"the TCP header says that it is {header} bytes long; 20 is the least"
+        if at + header > held:
+            return _short("TCP header", header, held - at, end - at)
+        if header > 20:
+            packet.options = data[at + 20 : at + header]
+        packet.payload_start, packet.payload_length = at + header, end - at - header
+    elif protocol == n.UDP:  # RFC 768
+        if held < at + 8:
+            return _short("UDP header", 8, held - at, end - at)
+        packet.sport, packet.dport, size, checksum = _UDP(data, at)
+        if not 8 <= size <= end - at and not packet.more_fragments and (size or packet.version == 4):
+            return f"the UDP length is {size}, and the IP packet carries {end - at}"
+        if size and not packet.more_fragments:
+            extra += size - (end - at)
+            end = at + size
+        packet.payload_start, packet.payload_length = at + 8, end - at - 8
+        if not checksum and packet.version == 4:
+            return None
+    elif protocol in (n.ICMP, n.ICMPV6):  # RFC 792, RFC 4443 section 2.1
+        if held < at + 8:
+            return _short("ICMP message", 8, held - at, end - at)
+        packet.icmp_type, packet.icmp_code = data[at], data[at + 1]
+        packet.payload_start, packet.payload_length = at + 8, end - at - 8
+        if protocol == n.ICMP:
+            summed, extra = at, 0
+    else:
+        return None
+
+    if verifiable:
+        value = int.from_bytes(data[summed:end], "big")
+        # 65536 is 1 modulo 65535, so the remainder is the folded sum of the 16-bit words (RFC 1071).
+        rest = value % 0xFFFF << 8 if (end - at) & 1 else value % 0xFFFF
+        packet.checksum_ok = (rest + extra) % 0xFFFF == 0 and value != 0
+    return None
+
+
+def _short(what: str, needed: int, held: int, sent: int) -> str:
+    """Why a header could not be read: `held` of its `needed` bytes were captured, `sent` bytes were on the wire."""
+    if sent < needed:
+        return f"the frame ends inside the {what}: {max(sent, 0)} of {needed} bytes"
+    return f"the capture cut off the {what}: {max(held, 0)} of {needed} bytes"
