@@ -1,0 +1,278 @@
+"""Lists, mappings with known keys, mappings by name, and alternatives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from lab.errors import Place
+from lab.grammar.base import Context, Grammar, Refused, ScalarGrammar, Schema, nearest, wrong_shape
+from lab.yamltext import ListNode, MapNode, Node, Scalar, show
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class At(Generic[T]):
+    """A value and its place."""
+
+    value: T
+    place: Place
+
+
+class Placed(Grammar[At[T]]):
+    """Keeps the place of a value, for complaints that come later."""
+
+    def __init__(self, inner: Grammar[T]) -> None:
+        self.inner = inner
+        self.expected = inner.expected
+        self.shapes = inner.shapes
+
+    def load(self, node: Node, context: Context) -> At[T]:
+        """The value with its place."""
+        return At(self.inner.load(node, context), node.place)
+
+    def schema(self, templates: bool) -> Schema:
+        """The inner one's."""
+        return self.inner.schema(templates)
+
+
+class List(Grammar[tuple[T, ...]]):
+    """A list; wrong items are reported and left out. With `single`, one item may stand without the brackets."""
+
+    def __init__(self, item: Grammar[T], *, least: int = 0, most: int = 10_000, single: bool = False) -> None:
+        self.item = item
+        self.least = least
+        self.most = most
+        self.single = single
+        self.shapes = (ListNode, *item.shapes) if single else (ListNode,)
+        self.expected = f"{item.expected}, or a list of them" if single else f"a list (each: {item.expected})"
+
+    def load(self, node: Node, context: Context) -> tuple[T, ...]:
+        """The items that could be loaded."""
+        if not isinstance(node, ListNode):
+            if self.single:
+                return (self.item.load(node, context),)
+            hint = f"write [{show(node.text)}]" if isinstance(node, Scalar) and not node.missing else ""
+            refused = wrong_shape(node, self.expected)
+            raise Refused(refused.what, hint or refused.hint)
+        if len(node.items) < self.least:
+            raise Refused("the list is empty" if not node.items else f"at least {self.least} are needed here")
+        if len(node.items) > self.most:
+            raise Refused(f"{len(node.items)} are too many here", f"at most {self.most}")
+        return tuple(item for each in node.items if (item := context.take(self.item, each)) is not None)
+
+    def schema(self, templates: bool) -> Schema:
+        """An array, or one item where that is admitted."""
+        item = self.item.schema(templates)
+        array = {"type": "array", "items": item, "minItems": self.least, "maxItems": self.most}
+        return {"anyOf": [item, array]} if self.single else array
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of a mapping: its grammar, what it is for, and whether it must be there."""
+
+    name: str
+    grammar: Grammar[Any]
+    doc: str
+    required: bool = False
+
+
+@dataclass
+class Record:
+    """What a mapping held: the values that could be loaded, and the place of each key's value."""
+
+    place: Place
+    values: dict[str, Any] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value under a key, or the default where it is absent or was refused."""
+        return self.values.get(key, default)
+
+    def at(self, key: str) -> Place:
+        """Where the key's value stands; the mapping's own place where it is absent."""
+        return self.places.get(key, self.place)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self.places
+
+
+class Struct(Grammar[Record]):
+    """A mapping with known keys; `expected` names it in messages, `doc` in the schema."""
+
+    shapes = (MapNode,)
+
+    def __init__(self, expected: str, *keys: Key, doc: str = "") -> None:
+        self.expected = expected
+        self.keys = {key.name: key for key in keys}
+        self.doc = doc
+
+    def load(self, node: Node, context: Context) -> Record:
+        """The record; unknown and missing keys are reported."""
+        if not isinstance(node, MapNode):
+            raise wrong_shape(node, self.expected)
+        record = Record(node.place)
+        for name, value in node.items:
+            key = self.keys.get(name.text)
+            if key is None:
+                self._unknown(name, context)
+                continue
+            record.places[name.text] = value.place
+            loaded = context.take(key.grammar, value)
+            if loaded is not None:
+                record.values[name.text] = loaded
+        for key in self.keys.values():
+            if key.required and key.name not in record.places:
+                context.report(node, f"{self.expected} needs the key {key.name}", f"{key.name}: {key.grammar.expected}")
+        return record
+
+    def _unknown(self, name: Scalar, context: Context) -> None:
+        if name.text == "<<":
+            context.report(name, "merge keys (<<) are not supported", "write the keys out")
+            return
+        context.report(name, f"unknown key {show(name.text)} in {self.expected}", nearest(name.text, self.keys, "keys"))
+
+    def schema(self, templates: bool) -> Schema:
+        """An object with these properties and no others."""
+        properties = {key.name: {**key.grammar.schema(templates), "description": key.doc} for key in self.keys.values()}
+        schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
+        if required := [key.name for key in self.keys.values() if key.required]:
+            schema["required"] = required
+        return {**schema, "description": self.doc} if self.doc else schema
+
+
+@dataclass(frozen=True)
+class Entry(Generic[T]):
+    """One entry of a mapping by name; `value` is None where it was refused."""
+
+    name: str
+    value: T | None
+    place: Place  # of the name
+    value_place: Place
+
+
+class NamedMap(Grammar[tuple[Entry[T], ...]]):
+    """A mapping from names of the writer's choice to values of one kind."""
+
+    shapes = (MapNode,)
+
+    def __init__(self, expected: str, name: ScalarGrammar[str], value: Grammar[T], *, least: int = 0) -> None:
+        self.expected = expected
+        self.name = name
+        self.value = value
+        self.least = least
+
+    def load(self, node: Node, context: Context) -> tuple[Entry[T], ...]:
+        """The entries in the order of the file; those with a wrong name are reported and left out."""
+        if not isinstance(node, MapNode):
+            raise wrong_shape(node, self.expected)
+        if len(node.items) < self.least:
+            raise Refused("the mapping is empty", f"expected: {self.expected}")
+        entries = []
+        for key, value in node.items:
+            loaded = context.take(self.value, value)
+            try:
+                entries.append(Entry(self.name.parse(key.text, context), loaded, key.place, value.place))
+            except Refused as refused:
+                context.report(key, refused.what, refused.hint)
+        return tuple(entries)
+
+    def schema(self, templates: bool) -> Schema:
+        """An object whose property names fit the name's grammar."""
+        return {
+            "type": "object",
+            "propertyNames": self.name.plain_schema(),
+            "additionalProperties": self.value.schema(templates),
+            "minProperties": self.least,
+        }
+
+
+class Either(Grammar[Any]):
+    """One of several kinds; the node's shape decides, and among kinds of one shape the first that fits."""
+
+    def __init__(self, *kinds: Grammar[Any], expected: str = "") -> None:
+        self.kinds = kinds
+        self.expected = expected or " or ".join(kind.expected for kind in kinds)
+        self.shapes = tuple(shape for kind in kinds for shape in kind.shapes)
+
+    def load(self, node: Node, context: Context) -> Any:
+        """The value; raises `Refused` where it fits none."""
+        fitting = [kind for kind in self.kinds if isinstance(node, kind.shapes)]
+        if not fitting or (isinstance(node, Scalar) and node.missing):
+            raise wrong_shape(node, self.expected)
+        for kind in fitting[:-1]:
+            try:
+                return kind.load(node, context)
+            except Refused:
+                continue
+        if len(fitting) == 1:
+            return fitting[0].load(node, context)
+        try:
+            return fitting[-1].load(node, context)
+        except Refused as refused:
+            if not isinstance(node, Scalar):
+                raise
+            raise Refused(f"{show(node.text)} stands where {self.expected} is expected", refused.hint) from None
+
+    def schema(self, templates: bool) -> Schema:
+        """Any of the kinds."""
+        return {"anyOf": [kind.schema(templates) for kind in self.kinds]}
+
+
+class Variant(Grammar[tuple[str, Record]]):
+    """A mapping whose keys depend on the word under one of them: (that word, the record)."""
+
+    shapes = (MapNode,)
+
+    def __init__(self, expected: str, tag: str, variants: Mapping[str, Struct]) -> None:
+        self.expected = expected
+        self.tag = tag
+        self.variants = variants
+
+    def load(self, node: Node, context: Context) -> tuple[str, Record]:
+        """The word and the record; raises `Refused` where the word is missing or unknown."""
+        if not isinstance(node, MapNode):
+            raise wrong_shape(node, self.expected)
+        word = node.get(self.tag)
+        if word is None:
+            known = nearest("", self.variants)
+            raise Refused(f"{self.expected} needs the key {self.tag}", known)
+        if not isinstance(word, Scalar) or word.text not in self.variants:
+            text = word.text if isinstance(word, Scalar) else ""
+            context.report(word, f"there is no {self.tag} {show(text)}", nearest(text, self.variants))
+            return "", Record(node.place)
+        return word.text, self.variants[word.text].load(node, context)
+
+    def schema(self, templates: bool) -> Schema:
+        """One object for each word."""
+        kinds = []
+        for word, struct in self.variants.items():
+            schema = struct.schema(templates)
+            schema["properties"] = {**schema["properties"], self.tag: {"const": word, "description": struct.doc}}
+            kinds.append(schema)
+        return {"type": "object", "required": [self.tag], "anyOf": kinds}
+
+
+class Later(Grammar[Any]):
+    """A key that belongs to the grammar and does not work yet: always refused, clearly."""
+
+    shapes = (Scalar, ListNode, MapNode)
+
+    def __init__(self, what: str) -> None:
+        self.expected = what
+
+    def load(self, node: Node, context: Context) -> Any:
+        """Raises `Refused`."""
+        raise Refused(f"{self.expected} is not supported yet", "leave this key out")
+
+    def schema(self, templates: bool) -> Schema:
+        """Nothing fits."""
+        return {"not": {}}
+
+
+def only(record: Record, keys: Sequence[str]) -> list[str]:
+    """Which of some keys a record has, for rules such as "exactly one of"."""
+    return [key for key in keys if key in record]
