@@ -90,7 +90,7 @@ def _ipv4(packet: Packet, data: bytes, at: int, end: int) -> str | None:
     if held < at + header:
         return _short("IPv4 header", header, held - at, end - at)
     packet.version, packet.src, packet.dst, packet.ttl, packet.protocol = 4, src, dst, ttl, protocol
-    packet.identification = identification
+    packet.ip_start, packet.identification = at, identification
     packet.ip_checksum_ok = int.from_bytes(data[at : at + header], "big") % 0xFFFF == 0
     if total == 0:  # left to the network card by segmentation offload
         total = end - at
@@ -116,6 +116,7 @@ def _ipv6(packet: Packet, data: bytes, at: int, end: int) -> str | None:
     if first >> 4 != 6:
         return f"the IPv6 header says version {first >> 4}"
     packet.version, packet.src, packet.dst, packet.ttl, packet.protocol = 6, src, dst, hops, following
+    packet.ip_start = at
     summed = at + 8
     at += 40
     if length == 0 and following == n.HOP_BY_HOP:  # a jumbogram (RFC 2675), or left to the network card
@@ -171,7 +172,8 @@ def _transport(packet: Packet, data: bytes, at: int, end: int, summed: int, dst:
 
     `dst` is the destination for the checksum where it may be another than the packet's, empty where unknown.
     """
-    packet.payload_start, packet.payload_length = at, end - at
+    packet.transport_start = packet.payload_start = at
+    packet.payload_length = end - at
     if packet.fragment_offset:
         return None
     protocol, held = packet.protocol, len(data)

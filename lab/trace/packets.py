@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from lab.trace import layers, options
-from lab.trace.numbers import ACK, CWR, ECE, FIN, PSH, RST, SYN, URG
-from lab.trace.numbers import ARP as ARP
-from lab.trace.numbers import ICMP as ICMP
-from lab.trace.numbers import ICMPV6 as ICMPV6
-from lab.trace.numbers import IPV4 as IPV4
-from lab.trace.numbers import IPV6 as IPV6
-from lab.trace.numbers import TCP as TCP
-from lab.trace.numbers import UDP as UDP
+from lab.trace.numbers import ACK, ARP, CWR, ECE, FIN, ICMP, ICMPV6, IPV4, IPV6, PSH, RST, SYN, TCP, UDP, URG
+
+__all__ = [
+    "ACK", "ARP", "CWR", "ECE", "FIN", "ICMP", "ICMPV6", "IPV4", "IPV6", "PSH", "RST", "SYN", "TCP", "UDP", "URG",
+    "Packet", "address", "decode", "flags_text", "mac_text", "tcp_options",
+]
 
 
 @dataclass(slots=True)
@@ -43,6 +41,7 @@ class Packet:
     arp_target_mac: bytes = b""
     arp_target: bytes = b""
     # IPv4 (RFC 791) and IPv6 (RFC 8200)
+    ip_start: int = 0  # where the IP header lies in `data`
     version: int = 0  # 4 or 6; 0: not an IP packet
     src: bytes = b""
     dst: bytes = b""
@@ -54,6 +53,7 @@ class Packet:
     fragment_offset: int = 0  # in bytes
     ip_checksum_ok: bool | None = None
     # TCP (RFC 9293), UDP (RFC 768), ICMP (RFC 792), ICMPv6 (RFC 4443)
+    transport_start: int = 0  # where the IP payload, so the transport's header, lies in `data`
     sport: int = 0
     dport: int = 0
     seq: int = 0
@@ -66,6 +66,8 @@ class Packet:
     checksum_ok: bool | None = None  # of the transport layer
     payload_start: int = 0  # where the transport's payload lies in `data`; of ICMP after its 8 bytes of header
     payload_length: int = 0  # as the headers say, so without Ethernet padding; more than `payload` holds if cut
+
+    fragments: tuple[int, ...] = ()  # numbers of the fragments that this packet was put together from
 
     @property
     def payload(self) -> bytes:

@@ -1,0 +1,151 @@
+"""What one TCP segment is in the light of those before it: the rules of Wireshark's `tcp.analysis`, per capture point.
+
+Sequence numbers are offsets here: unwrapped from modulo 2**32, and 0 is the first byte after the sender's SYN.
+The rules only see what passed the capture point, so they tell what is likely and not what the sender meant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.trace.numbers import FIN, RST, SYN
+
+RETRANSMISSION, FAST, SPURIOUS, OUT_OF_ORDER, LOST_BEFORE, ACKED_UNSEEN = 0x1, 0x2, 0x4, 0x8, 0x10, 0x20
+DUPLICATE_ACK, KEEP_ALIVE, KEEP_ALIVE_ACK = 0x40, 0x80, 0x100
+ZERO_WINDOW, WINDOW_PROBE, WINDOW_PROBE_ACK, WINDOW_UPDATE, WINDOW_FULL = 0x200, 0x400, 0x800, 0x1000, 0x2000
+PORT_REUSED = 0x4000
+
+NAMES = {
+    RETRANSMISSION: "retransmission",
+    FAST: "fast-retransmission",
+    SPURIOUS: "spurious-retransmission",
+    OUT_OF_ORDER: "out-of-order",
+    LOST_BEFORE: "lost-before",
+    ACKED_UNSEEN: "acked-unseen",
+    DUPLICATE_ACK: "duplicate-ack",
+    KEEP_ALIVE: "keep-alive",
+    KEEP_ALIVE_ACK: "keep-alive-ack",
+    ZERO_WINDOW: "zero-window",
+    WINDOW_PROBE: "window-probe",
+    WINDOW_PROBE_ACK: "window-probe-ack",
+    WINDOW_UPDATE: "window-update",
+    WINDOW_FULL: "window-full",
+    PORT_REUSED: "port-reused",
+}
+
+_FAST_WITHIN = 20_000_000  # ns after the last duplicate acknowledgement
+_REORDERED_WITHIN = 3_000_000  # ns after the highest segment, where the connection's round trip is unknown
+
+
+@dataclass(slots=True, eq=False)
+class Direction:
+    """What one side has sent so far, as offsets; times in nanoseconds."""
+
+    next: int | None = None  # after the highest byte (or SYN, FIN) sent
+    next_time: int = 0  # when that went out
+    acknowledgeable: int | None = None  # up to where all that was sent has been seen
+    ack: int | None = None  # the last acknowledgement, an offset of the other side
+    ack_time: int = 0
+    duplicates: int = 0  # acknowledgements that repeated `ack`
+    window: int | None = None  # the last one, as written
+    shift: int | None = None  # window scale offered in the SYN, -1 if it offered none; None: the SYN was not seen
+    flags: int = 0  # of the last segment
+    kinds: int = 0  # of the last segment
+
+
+def classify(
+    sender: Direction,
+    other: Direction,
+    flags: int,
+    seq: int,
+    ack: int | None,
+    size: int,
+    window: int,
+    time: int,
+    rtt: int,
+) -> int:
+    """The kinds of a segment, as bits; updates both directions.
+
+    `seq` and `ack` are offsets, `size` is the payload's in bytes, `window` as written in the header, `time` and the
+    handshake's round trip `rtt` (0: unknown) in nanoseconds.
+    """
+    expected = sender.next
+    special = flags & (SYN | FIN | RST)
+    kinds = 0
+
+    if size == 1 and seq == expected and other.window == 0:
+        kinds = WINDOW_PROBE
+    else:
+        if not special and window == 0:
+            kinds = ZERO_WINDOW
+        if expected is not None and seq != expected:
+            if seq > expected and not flags & RST:
+                kinds |= LOST_BEFORE
+            elif seq == expected - 1 and size <= 1 and not special:
+                kinds |= KEEP_ALIVE
+        if not special:
+            if size:
+                if other.window is not None and _fills(sender, other, seq + size):
+                    kinds |= WINDOW_FULL
+            elif seq == expected and ack == sender.ack:
+                kinds |= _repeated(sender, other, window)
+            elif (
+                other.kinds & WINDOW_PROBE
+                and seq == expected
+                and window == 0 == sender.window
+                and ack == (sender.ack or 0) + 1
+            ):
+                kinds |= WINDOW_PROBE_ACK
+    if ack != sender.ack:
+        sender.duplicates = 0
+
+    if ack is not None and other.acknowledgeable is not None and ack > other.acknowledgeable:
+        kinds |= ACKED_UNSEEN
+        other.acknowledgeable = other.next
+
+    if (size or special & (SYN | FIN)) and expected is not None and not kinds & KEEP_ALIVE:
+        kinds |= _again(sender, other, seq, size, time, rtt)
+
+    end = seq + size + (1 if flags & (SYN | FIN) else 0)
+    if not kinds & WINDOW_PROBE:
+        if expected is None or end > expected:
+            sender.next, sender.next_time = end, time
+        if sender.acknowledgeable is None or seq == sender.acknowledgeable:
+            sender.acknowledgeable = end
+    sender.window, sender.ack, sender.ack_time, sender.flags, sender.kinds = window, ack, time, flags, kinds
+    return kinds
+
+
+def _fills(sender: Direction, other: Direction, end: int) -> bool:
+    """Whether data up to `end` reaches the edge of the window that the other side offered."""
+    if other.shift is None or other.ack is None or other.window is None:
+        return False
+    scaled = other.shift > 0 and sender.shift != -1 and not other.flags & SYN  # RFC 7323 section 2.2
+    return end == other.ack + (other.window << (other.shift if scaled else 0))
+
+
+def _repeated(sender: Direction, other: Direction, window: int) -> int:
+    """What an empty segment is that repeats the last sequence and acknowledgement numbers."""
+    if window != sender.window:
+        return WINDOW_UPDATE if window else 0
+    if window == 0:
+        return WINDOW_PROBE_ACK if other.kinds & WINDOW_PROBE else 0
+    if other.kinds & KEEP_ALIVE:
+        return KEEP_ALIVE_ACK
+    sender.duplicates += 1
+    return DUPLICATE_ACK
+
+
+def _again(sender: Direction, other: Direction, seq: int, size: int, time: int, rtt: int) -> int:
+    """Whether a segment with data, SYN or FIN was sent before, or came late."""
+    expected = sender.next
+    assert expected is not None
+    if size and other.ack and seq + size <= other.ack:
+        return SPURIOUS | RETRANSMISSION
+    if seq >= expected or (size > 1 and seq == expected - 1):  # the latter: the byte before was a window probe
+        return 0
+    if other.duplicates >= 2 and other.ack == seq and time - other.ack_time < _FAST_WITHIN:
+        return FAST | RETRANSMISSION
+    if seq + size != expected and time - sender.next_time < (rtt or _REORDERED_WITHIN):
+        return OUT_OF_ORDER
+    return RETRANSMISSION

@@ -1,0 +1,316 @@
+"""The packets of one capture point become TCP conversations (RFC 9293), all arithmetic modulo 2**32."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lab.trace import analysis
+from lab.trace.analysis import Direction, classify
+from lab.trace.fragments import Reassembly
+from lab.trace.options import WINDOW_SCALE
+from lab.trace.packets import ACK, FIN, RST, SYN, TCP, Packet, tcp_options
+from lab.trace.streams import Stream, assemble
+
+_MODULUS = 1 << 32
+_HALF = 1 << 31
+_MASK = _MODULUS - 1
+
+Key = tuple[bytes, int, bytes, int]  # source address and port, destination address and port
+
+
+@dataclass(slots=True, eq=False)
+class Side:
+    """One end of a conversation and what it sent; offsets count its payload bytes from 0.
+
+    `isn` is its initial sequence number, None where its SYN was not captured; offset 0 is then the first that was
+    seen. `first` is the sequence number of offset 0. `sent` is the highest offset of payload sent, `highest_ack` the
+    highest offset of the peer's stream that it acknowledged (one more than was sent, once that includes the FIN).
+    """
+
+    address: bytes
+    port: int
+    isn: int | None = None
+    first: int | None = None
+    sent: int = 0
+    highest_ack: int | None = None
+    syn: Packet | None = None  # its first SYN, with or without ACK
+    fin: Packet | None = None
+    fin_offset: int | None = None
+    fin_ack: Packet | None = None  # the peer's first packet that acknowledges the FIN
+    reset: Packet | None = None  # its first RST
+    packets: int = 0
+    payload_bytes: int = 0  # all that went over the wire, so repeated bytes too
+    retransmissions: int = 0
+    direction: Direction = field(default_factory=Direction, repr=False)
+    segments: list[Segment] = field(default_factory=list, repr=False)  # those with payload
+    _stream: tuple[int, Stream] | None = field(default=None, repr=False)
+
+    def assembled(self) -> Stream:
+        """Its payload put together, with gaps and contradictions."""
+        if self._stream is None or self._stream[0] != len(self.segments):
+            pieces = ((s.start, s.packet.payload) for s in self.segments if "keep-alive" not in s.kinds)
+            self._stream = len(self.segments), assemble(pieces)
+        return self._stream[1]
+
+    @property
+    def stream(self) -> bytes:
+        """Its bytes from offset 0 as far as they are known without a gap; of bytes sent twice the first copy."""
+        return self.assembled().data
+
+    @property
+    def missing(self) -> list[tuple[int, int]]:
+        """Gaps in the stream that later bytes or the FIN prove, each (start, end)."""
+        assembled = self.assembled()
+        gaps = list(assembled.missing)
+        reached = gaps[-1][1] if gaps else len(assembled.data)
+        reached = max([reached, *(s.start + len(s.packet.payload) for s in self.segments)])
+        if self.fin_offset is not None and reached < self.fin_offset:
+            gaps.append((reached, self.fin_offset))
+        return gaps
+
+    @property
+    def inconsistent(self) -> int | None:
+        """Offset of the first byte that was sent twice with different values, or None."""
+        return self.assembled().inconsistent
+
+
+@dataclass(slots=True, eq=False)
+class Segment:
+    """One packet in its conversation: who sent it, the offsets of its payload, and what kinds of segment it is."""
+
+    packet: Packet
+    side: Side
+    start: int
+    end: int
+    kinds: frozenset[str]
+
+
+Opened = Literal["complete", "unconfirmed", "refused", "unanswered", "midstream"]
+Closed = Literal["fin", "half", "reset", "open"]
+
+
+@dataclass(slots=True, eq=False)
+class Conversation:
+    """One TCP connection, as one capture point saw it.
+
+    The client is who sent the first SYN, else who received the first SYN-ACK, else who was seen first. The three
+    packets of the handshake are the accepted ones: their numbers fit together (RFC 9293 section 3.5).
+    """
+
+    index: int
+    client: Side
+    server: Side
+    start_missing: bool = False  # the SYN was not captured
+    syn: Packet | None = None
+    syn_ack: Packet | None = None
+    handshake_ack: Packet | None = None
+    simultaneous: bool = False  # both sides sent a SYN of their own (RFC 9293 figure 7)
+    refused: Packet | None = None  # the RST that answered the SYN
+    reset: Packet | None = None
+    first_fin: Packet | None = None
+    closes_first: Side | None = None  # sent the first FIN
+    started: int = 0  # times of its first and last packet, in ns
+    ended: int = 0
+    rtt: int = 0  # of the handshake: from the last SYN to the packet that completes it, in ns
+    segments: list[Segment] = field(default_factory=list, repr=False)
+
+    @property
+    def key(self) -> Key:
+        """Client's address and port, server's address and port."""
+        return self.client.address, self.client.port, self.server.address, self.server.port
+
+    @property
+    def packets(self) -> list[Packet]:
+        """Its packets in the order of the capture."""
+        return [segment.packet for segment in self.segments]
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Client and server."""
+        return self.client, self.server
+
+    @property
+    def opened(self) -> Opened:
+        """How it was opened; "unconfirmed" lacks only the third packet."""
+        if self.refused:
+            return "refused"
+        if self.syn is None:
+            return "midstream"
+        if self.handshake_ack:
+            return "complete"
+        return "unconfirmed" if self.syn_ack else "unanswered"
+
+    @property
+    def closed(self) -> Closed:
+        """How it ended: by a reset, by both FINs ("half": only one so far), or not at all."""
+        if self.reset:
+            return "reset"
+        fins = sum(side.fin is not None for side in self.sides)
+        return "fin" if fins == 2 else "half" if fins else "open"
+
+    def peer(self, side: Side) -> Side:
+        """The other side."""
+        return self.server if side is self.client else self.client
+
+
+class Tracker:
+    """Sorts packets into conversations as they come.
+
+    With `keep=False` no segment is retained, only each conversation's counts and decisive packets, so memory grows
+    with the number of conversations and not of packets; streams are then empty.
+    """
+
+    def __init__(self, *, keep: bool = True) -> None:
+        self.conversations: list[Conversation] = []
+        self._keep = keep
+        self._open: dict[Key, tuple[Conversation, Side, Side]] = {}
+        self._fragments = Reassembly()
+
+    def feed(self, packet: Packet) -> Segment | None:
+        """Take the next packet of the capture point; None where it is not a (whole) TCP segment."""
+        if packet.protocol != TCP or packet.refusal is not None:
+            return None
+        if packet.more_fragments or packet.fragment_offset:
+            whole = self._fragments.add(packet)
+            if whole is None or whole.refusal is not None:
+                return None
+            packet = whole
+        flags, seq = packet.flags, packet.seq
+        found = self._open.get((packet.src, packet.sport, packet.dst, packet.dport))
+        kinds = 0
+        if found is None:
+            found = self._begin(packet)
+        elif flags & (SYN | ACK) == SYN and _starts_anew(found, seq):
+            found = self._begin(packet)
+            kinds = analysis.PORT_REUSED
+        conversation, side, peer = found
+
+        if side.first is None:
+            side.first = seq + (1 if flags & SYN else 0) & _MASK
+        start = _unwrap(seq - side.first, side.direction.next or 0)
+        ack: int | None = None
+        if flags & ACK:
+            if peer.first is None:
+                peer.first = packet.ack
+            ack = _unwrap(packet.ack - peer.first, peer.direction.next or 0)
+            if side.highest_ack is None or ack > side.highest_ack:
+                side.highest_ack = ack
+        size = packet.payload_length
+        if flags & (SYN | FIN | RST) or conversation.handshake_ack is None or peer.fin is not None:
+            _follow(conversation, side, peer, packet, start + size, ack)
+        kinds |= classify(
+            side.direction, peer.direction, flags, start, ack, size, packet.window, packet.time, conversation.rtt
+        )
+        if flags & SYN:
+            start += 1
+        end = start + size
+        if end > side.sent:
+            side.sent = end
+        side.packets += 1
+        side.payload_bytes += size
+        if kinds & analysis.RETRANSMISSION:
+            side.retransmissions += 1
+        conversation.ended = packet.time
+        segment = Segment(packet, side, start, end, _names(kinds) if kinds else _NO_KINDS)
+        if self._keep:
+            conversation.segments.append(segment)
+            if size:
+                side.segments.append(segment)
+        return segment
+
+    def _begin(self, packet: Packet) -> tuple[Conversation, Side, Side]:
+        sender, receiver = Side(packet.src, packet.sport), Side(packet.dst, packet.dport)
+        backwards = packet.flags & (SYN | ACK) == SYN | ACK
+        client, server = (receiver, sender) if backwards else (sender, receiver)
+        conversation = Conversation(
+            len(self.conversations), client, server, not packet.flags & SYN or backwards, started=packet.time
+        )
+        self.conversations.append(conversation)
+        found = conversation, sender, receiver
+        self._open[receiver.address, receiver.port, sender.address, sender.port] = conversation, receiver, sender
+        self._open[sender.address, sender.port, receiver.address, receiver.port] = found
+        return found
+
+
+def tcp_conversations(packets: Iterable[Packet]) -> list[Conversation]:
+    """The TCP conversations among the packets of one capture point, in the order of their first packets."""
+    tracker = Tracker()
+    for packet in packets:
+        tracker.feed(packet)
+    return tracker.conversations
+
+
+conversations = tcp_conversations
+
+
+def _unwrap(distance: int, near: int) -> int:
+    """The offset that equals `distance` modulo 2**32 and lies nearest to `near`."""
+    return near + ((distance - near + _HALF) & _MASK) - _HALF
+
+
+def _starts_anew(found: tuple[Conversation, Side, Side], seq: int) -> bool:
+    """Whether a SYN begins another conversation between the same ports, and is not a repeated one."""
+    conversation, side, _ = found
+    if side.first is None:
+        return False
+    return side.first != (seq + 1) & _MASK or conversation.closed != "open"
+
+
+def _follow(conversation: Conversation, side: Side, peer: Side, packet: Packet, end: int, ack: int | None) -> None:
+    """Note what the packet does to the connection; `end` and `ack` are offsets."""
+    flags = packet.flags
+    if flags & SYN:
+        _synchronise(conversation, side, peer, packet, ack)
+    elif side is conversation.client and ack == 0 and end == packet.payload_length and not flags & RST:
+        _confirm(conversation, packet)
+    if flags & FIN and side.fin is None:
+        side.fin, side.fin_offset = packet, end
+        if conversation.first_fin is None:
+            conversation.first_fin, conversation.closes_first = packet, side
+    if ack is not None and peer.fin_offset is not None and peer.fin_ack is None and ack > peer.fin_offset:
+        peer.fin_ack = packet
+    if flags & RST:
+        if side.reset is None:
+            side.reset = packet
+        if conversation.reset is None:
+            conversation.reset = packet
+            unanswered = conversation.syn is not None and conversation.syn_ack is None
+            if unanswered and ack is not None and side is conversation.server:
+                conversation.refused = packet
+
+
+def _synchronise(conversation: Conversation, side: Side, peer: Side, packet: Packet, ack: int | None) -> None:
+    if side.syn is None:
+        side.syn, side.isn = packet, packet.seq
+        scales = [value for kind, _, value in tcp_options(packet) if kind == WINDOW_SCALE]
+        side.direction.shift = min(scales[0], 14) if scales and isinstance(scales[0], int) else -1
+    if ack is None:
+        if side is conversation.client:
+            if conversation.syn is None:
+                conversation.syn, conversation.start_missing = packet, False
+        elif conversation.syn is not None:
+            conversation.simultaneous = True
+    elif ack == 0 and conversation.syn is not None:
+        if side is conversation.server:
+            conversation.syn_ack = conversation.syn_ack or packet
+        elif conversation.simultaneous:
+            conversation.handshake_ack = conversation.handshake_ack or packet
+
+
+def _confirm(conversation: Conversation, packet: Packet) -> None:
+    if conversation.syn is not None and conversation.syn_ack is not None and conversation.handshake_ack is None:
+        conversation.handshake_ack = packet
+        conversation.rtt = packet.time - conversation.syn.time
+
+
+_NO_KINDS: frozenset[str] = frozenset()
+_SEEN_KINDS: dict[int, frozenset[str]] = {}
+
+
+def _names(kinds: int) -> frozenset[str]:
+    names = _SEEN_KINDS.get(kinds)
+    if names is None:
+        names = _SEEN_KINDS[kinds] = frozenset(name for bit, name in analysis.NAMES.items() if kinds & bit)
+    return names

@@ -1,0 +1,96 @@
+"""IP fragments become the packet that was sent (RFC 791 section 3.2, RFC 8200 section 4.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from lab.trace import numbers
+from lab.trace.packets import Packet, decode
+from lab.trace.streams import assemble
+
+_LONGEST = 65_535  # bytes of an IP payload
+_PENDING = 1024  # packets waiting for fragments; the oldest gives way, as no clock may be read here
+
+
+@dataclass(slots=True)
+class _Parts:
+    packets: list[Packet] = field(default_factory=list)
+    pieces: list[tuple[int, bytes]] = field(default_factory=list)
+    total: int | None = None
+
+
+class Reassembly:
+    """Collects fragments until their packet is whole, in bounded memory."""
+
+    def __init__(self) -> None:
+        self._pending: dict[tuple[bytes, bytes, int, int], _Parts] = {}
+
+    def add(self, packet: Packet) -> Packet | None:
+        """Take a fragment; the whole packet with the number and time of its last fragment, once it has all.
+
+        Of bytes that came twice the first count. The IPv6 extension headers before the fragment header are left out.
+        """
+        protocol = packet.protocol if packet.version == 4 else 0
+        key = packet.src, packet.dst, packet.identification, protocol
+        parts = self._pending.setdefault(key, _Parts())
+        at = packet.transport_start if packet.version == 4 else _fragment_header(packet) + 8
+        end = packet.payload_start + packet.payload_length
+        if end > len(packet.data) or packet.fragment_offset + end - at > _LONGEST:
+            del self._pending[key]
+            return None
+        parts.packets.append(packet)
+        parts.pieces.append((packet.fragment_offset, packet.data[at:end]))
+        if not packet.more_fragments:
+            parts.total = packet.fragment_offset + end - at
+        if parts.total is not None:
+            payload = assemble(parts.pieces).data
+            if len(payload) >= parts.total:
+                del self._pending[key]
+                return _whole(packet, parts.packets, payload[: parts.total])
+        if len(self._pending) > _PENDING:
+            del self._pending[next(iter(self._pending))]
+        return None
+
+
+def reassembled(packets: Iterable[Packet]) -> Iterator[Packet]:
+    """The same packets, with each fragmented one in place of its last fragment, and no fragments."""
+    reassembly = Reassembly()
+    for packet in packets:
+        if packet.more_fragments or packet.fragment_offset:
+            whole = reassembly.add(packet)
+            if whole is not None:
+                yield whole
+        else:
+            yield packet
+
+
+def _whole(last: Packet, parts: list[Packet], payload: bytes) -> Packet | None:
+    first = next((part for part in parts if part.fragment_offset == 0), None)
+    if first is None:
+        return None
+    at = first.ip_start
+    header = bytearray(first.data[at : first.transport_start if first.version == 4 else at + 40])
+    if first.version == 4:
+        header[2:4] = min(len(header) + len(payload), _LONGEST).to_bytes(2, "big")
+        header[6:8] = (0x4000 if first.dont_fragment else 0).to_bytes(2, "big")
+        header[10:12] = b"\0\0"
+        header[10:12] = (0xFFFF - int.from_bytes(header, "big") % 0xFFFF).to_bytes(2, "big")
+    else:
+        header[4:6] = len(payload).to_bytes(2, "big")
+        header[6] = first.data[_fragment_header(first)]
+    link_type = numbers.LINK_ETHERNET if first.dst_mac else numbers.LINK_RAW
+    data = first.data[:at] + bytes(header) + payload
+    packet = decode(last.number, last.time, len(data), data, link_type)
+    packet.identification = first.identification
+    packet.fragments = tuple(part.number for part in parts)
+    return packet
+
+
+def _fragment_header(packet: Packet) -> int:
+    """Where the fragment header of an IPv6 packet lies; the decoder has walked the same headers before."""
+    at, following = packet.ip_start + 40, packet.data[packet.ip_start + 6]
+    while following != numbers.FRAGMENT:
+        following = packet.data[at]
+        at += packet.data[at + 1] * 8 + 8
+    return at
