@@ -58,7 +58,7 @@ def number(kind: int, value: int) -> bytes:
 
 def link(index: int, attributes: bytes, *, up: bool = True) -> bytes:
     """Body of RTM_NEWLINK; `index` 0 lets the kernel choose."""
-    return _LINK.pack(0, 0, index, IFF_UP if up else 0, IFF_UP) + attributes
+    return _LINK.pack(0, 0, index, IFF_UP if up else 0, IFF_UP if up else 0) + attributes
 
 
 def address(index: int, value: Address, prefix_length: int) -> bytes:

@@ -98,16 +98,18 @@ def _veth(port: int, bridge: int, interface: PlannedInterface, index: int, names
     mtu = nl.number(nl.IFLA_MTU, interface.mtu)
     mac = nl.attribute(nl.IFLA_ADDRESS, bytes.fromhex(interface.mac.replace(":", "")))
     inside = nl.text(nl.IFLA_IFNAME, interface.name) + mac + mtu + nl.number(nl.IFLA_NET_NS_FD, namespace)
-    peer = nl.attribute(nl.VETH_INFO_PEER, nl.link(index, inside))
+    # Not up yet: while the pair is being made the kernel answers ENOTCONN to that.
+    peer = nl.attribute(nl.VETH_INFO_PEER, nl.link(index, inside, up=False))
     kind = nl.text(nl.IFLA_INFO_KIND, "veth") + nl.attribute(nl.IFLA_INFO_DATA, peer)
     named = nl.text(nl.IFLA_IFNAME, f"p{port}") + mtu + nl.number(nl.IFLA_MASTER, bridge)
     return nl.link(port, named + nl.attribute(nl.IFLA_LINKINFO, kind))
 
 
 def _configuration(node: PlannedNode) -> Iterator[tuple[int, int, bytes]]:
-    """Messages for a node: loopback up, its addresses, its routes."""
-    yield nl.RTM_NEWLINK, 0, nl.link(1, b"")
+    """Messages for a node: its interfaces up, its addresses, its routes."""
     indices = {interface.name: index for index, interface in enumerate(node.interfaces, _FIRST_INDEX)}
+    for index in (1, *indices.values()):
+        yield nl.RTM_NEWLINK, 0, nl.link(index, b"")
     for interface in node.interfaces:
         for address in interface.addresses:
             length = address.network.prefixlen

@@ -1,0 +1,265 @@
+"""The keeper: the one process that owns a lab. It is the first process of the lab's PID namespace, so when it dies,
+for whatever reason, the kernel ends every process of the lab and with them go the namespaces, interfaces and mounts.
+
+It serves requests over a channel, one thread, never blocking on anything but the kernel. Whatever was started over a
+connection ends with that connection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lab.plan import Plan
+from lab.runtime.netns import kernelstate, launch, processes
+from lab.runtime.netns import netlink as nl
+from lab.runtime.netns.channel import Channel, Message
+from lab.runtime.netns.probe import probe
+from lab.runtime.netns.syscalls import CLONE_NEWNET, CLONE_NEWPID, setns
+from lab.runtime.netns.wiring import WiredNode, wire
+
+
+@dataclass
+class _Started:
+    """A program that was started over a connection."""
+
+    pid: int
+    owner: Channel
+    kind: str
+    lasting: bool = False
+
+
+@dataclass
+class _Node:
+    wired: WiredNode
+    folder: Path
+    holder: int | None = None  # pidfd
+    pid_namespace: int = -1
+    diag: nl.Netlink | None = None
+    folders: dict[str, str] = field(default_factory=dict)
+
+
+class Keeper:
+    """Serves one lab until it is told to go, or until the connection that it depends on is gone."""
+
+    def __init__(self, plan: Plan, root: Path, owner: Channel, listener: socket.socket | None) -> None:
+        self._plan = plan
+        self._root = root
+        self._owner: Channel | None = owner
+        self._listener = listener
+        self._lasting = False
+        self._nodes: dict[str, _Node] = {}
+        self._started: dict[int, _Started] = {}
+        self._selector = selectors.DefaultSelector()
+        self._home = (_namespace("net"), _namespace("pid"))
+
+    def run(self) -> NoReturn:
+        """Build the network, tell the owner, serve."""
+        assert self._owner is not None
+        owner = self._owner
+        self._watch_children()
+        try:
+            wired = wire(self._plan, lambda text: owner.send({"say": text}))
+            for name, node in wired.items():
+                self._nodes[name] = _Node(node, self._root / "nodes" / name)
+        except OSError as error:
+            owner.send({"failed": error.strerror or str(error), "errno": error.errno})
+            os._exit(1)
+        owner.send({"ready": True})
+        self._selector.register(owner, selectors.EVENT_READ, self._serve)
+        if self._listener:
+            self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
+        while True:
+            for key, _ in self._selector.select():
+                if key.fileobj in self._selector.get_map():
+                    key.data(key.fileobj)
+
+    def _watch_children(self) -> None:
+        reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._selector.register(reader, selectors.EVENT_READ, self._reap)
+
+    def _accept(self, listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        self._selector.register(Channel(connection), selectors.EVENT_READ, self._serve)
+
+    def _serve(self, channel: Channel) -> None:
+        try:
+            received = channel.receive()
+        except OSError:
+            received = None
+        if received is None:
+            self._gone(channel)
+            return
+        message, fds = received
+        try:
+            handle: Callable[[Channel, Message, list[int]], Message] = getattr(self, "_do_" + message["do"])
+            answer = handle(channel, message, fds)
+        except OSError as error:
+            answer = {"failed": error.strerror or str(error), "errno": error.errno}
+        finally:
+            for fd in fds:
+                os.close(fd)
+        with contextlib.suppress(OSError):
+            channel.send({"answer": message["id"], **answer})
+
+    def _gone(self, channel: Channel) -> None:
+        """A connection ended: so does all that was started over it, and the lab if it lived by it."""
+        if channel is self._owner and not self._lasting:
+            os._exit(0)
+        self._selector.unregister(channel)
+        channel.close()
+        for started in self._started.values():
+            if started.owner is channel and not started.lasting:
+                processes.end_tree(started.pid, signal.SIGKILL)
+
+    def _reap(self, reader: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(reader, 4096)
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            started = self._started.pop(pid, None)
+            if started is not None:
+                with contextlib.suppress(OSError):
+                    started.owner.send({"ended": pid, "status": status})
+
+    # Requests: each takes the connection, the message and its descriptors, and returns the answer.
+
+    def _do_stay(self, _: Channel, __: Message, ___: list[int]) -> Message:
+        self._lasting = True
+        return {}
+
+    def _do_down(self, channel: Channel, message: Message, _: list[int]) -> NoReturn:
+        channel.send({"answer": message["id"]})
+        os._exit(0)
+
+    def _do_put(self, _: Channel, message: Message, fds: list[int]) -> Message:
+        folder = self._folder(message["node"], message["folder"])
+        with open(fds[0], "rb", closefd=False) as packed:
+            packed.seek(0)
+            processes.unpack(packed, Path(folder))
+        return {}
+
+    def _do_start(self, channel: Channel, message: Message, fds: list[int]) -> Message:
+        node = self._nodes[message["node"]]
+        kind = message["kind"]
+        request = dict(message)
+        if kind == "step":
+            request["folder"] = self._folder(message["node"], message["folder"]) if message.get("folder") else None
+            request["files"] = [file.path for file in node.wired.plan.files]
+        if kind != "tool":
+            self._hold(message["node"])
+        namespaces = launch.Namespaces(node.wired.namespace, node.holder if kind != "tool" else None)
+        stdio = (fds[0], fds[1], fds[2])
+        etc, files = node.folder / "etc", node.folder / "files"
+        told, failed = os.pipe2(os.O_CLOEXEC)
+        if kind != "tool":
+            setns(node.pid_namespace, CLONE_NEWPID)
+        try:
+            pid = launch.fork(lambda: launch.become(request, namespaces, stdio, etc, files, failed))
+        finally:
+            if kind != "tool":
+                setns(self._home[1], CLONE_NEWPID)
+            os.close(failed)
+        with open(told, "rb") as pipe:
+            trouble = pipe.read()  # ends at exec, which closes the other end
+        if trouble:
+            os.waitpid(pid, 0)
+            return dict(json.loads(trouble))
+        self._started[pid] = _Started(pid, channel, kind, message.get("lasting", False))
+        return {"process": pid}
+
+    def _do_signal(self, _: Channel, message: Message, __: list[int]) -> Message:
+        pid = message["process"]
+        if pid in self._started:
+            if message["tree"]:
+                processes.end_tree(pid, message["signal"])
+            else:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, message["signal"])
+        return {}
+
+    def _do_state(self, _: Channel, message: Message, __: list[int]) -> Message:
+        return {"nodes": {name: self._state(name, message["sockets_only"]) for name in message["nodes"]}}
+
+    def _do_probe(self, channel: Channel, message: Message, _: list[int]) -> Message:
+        """Answered later, by the child that tries, so that nothing else waits for it."""
+        node = self._nodes[message["node"]]
+
+        def attempt() -> NoReturn:
+            setns(node.wired.namespace, CLONE_NEWNET)
+            result = probe(message["to"], message["protocol"], message["port"], message["timeout"])
+            channel.send({"probed": message["id"], **result})
+            os._exit(0)
+
+        launch.fork(attempt)
+        return {}
+
+    def _state(self, name: str, sockets_only: bool) -> dict[str, Any]:
+        node = self._nodes[name]
+        if node.diag is None:
+            setns(node.wired.namespace, CLONE_NEWNET)
+            try:
+                node.diag = nl.Netlink(4)  # NETLINK_SOCK_DIAG
+            finally:
+                setns(self._home[0], CLONE_NEWNET)
+        state: dict[str, Any] = {"sockets": list(kernelstate.sockets(node.diag))}
+        if sockets_only:
+            return state
+        names = dict(enumerate((interface.name for interface in node.wired.plan.interfaces), 2))
+        state["addresses"] = kernelstate.addresses(node.wired.netlink, names)
+        state["routes"] = kernelstate.routes(node.wired.netlink, names)
+        state["neighbours"] = kernelstate.neighbours(node.wired.netlink, names)
+        setns(node.wired.namespace, CLONE_NEWNET)
+        try:
+            state["sysctls"] = kernelstate.sysctls()
+        finally:
+            setns(self._home[0], CLONE_NEWNET)
+        return state
+
+    def _folder(self, node: str, name: str) -> str:
+        """A step folder's path in the keeper's own mount namespace, made at its first use."""
+        folders = self._nodes[node].folders
+        if name not in folders:
+            path = self._root / "folders" / f"{node}-{len(folders)}"
+            launch.make_folder(path, os.getuid(), os.getgid())
+            folders[name] = str(path)
+        return folders[name]
+
+    def _hold(self, name: str) -> None:
+        """Give a node its own PID, mount and UTS namespaces, when its first program comes."""
+        node = self._nodes[name]
+        if node.holder is not None:
+            return
+        launch.write_node_files(node.wired.plan, node.folder)
+        told, say_ready = os.pipe2(os.O_CLOEXEC)
+        processes.new_pid_namespace()
+        try:
+            pid = launch.fork(lambda: launch.hold(node.wired.plan, node.folder, node.wired.namespace, say_ready))
+        finally:
+            setns(self._home[1], CLONE_NEWPID)
+            os.close(say_ready)
+        with open(told, "rb") as pipe:
+            if pipe.read(1) != b"!":
+                os.waitpid(pid, 0)
+                raise OSError(1, f"the first process of {name} could not start")
+        node.holder = os.pidfd_open(pid)
+        node.pid_namespace = os.open(f"/proc/{pid}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _namespace(kind: str) -> int:
+    return os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)

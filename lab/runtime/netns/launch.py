@@ -1,0 +1,186 @@
+"""How a keeper starts a process in a node: fork, enter, become the program."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import json
+import os
+import resource
+import shutil
+import signal
+import termios
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lab.plan import PlannedNode
+from lab.runtime.base import Limits
+from lab.runtime.netns import sandbox
+from lab.runtime.netns.syscalls import (
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWUTS,
+    MS_BIND,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    die_with_parent,
+    keep_capabilities_over_exec,
+    mount,
+    set_process_name,
+    sethostname,
+    setns,
+    unshare,
+)
+
+_FOLDER_LIMIT = 64 << 20  # bytes of a step's writable folder
+_FOLDER_FILES = 16_384
+_PASSWD = f"root:x:0:0:root:/root:/bin/sh\nstudent:x:{sandbox.UID}:{sandbox.UID}:student:{sandbox.HOME}:/bin/sh\n"
+
+
+@dataclass
+class Namespaces:
+    """Where a process is to live: descriptors of a node's namespaces, as far as they exist."""
+
+    network: int
+    holder: int | None = None  # a pidfd of the process that holds the node's PID, mount and UTS namespaces
+
+
+def write_node_files(node: PlannedNode, folder: Path) -> None:
+    """Lay down what a node's programs find in /etc, and the topology's own files below `files/`."""
+    etc = folder / "etc"
+    etc.mkdir(parents=True)
+    hosts = "".join(f"{address}\t{' '.join(names)}\n" for address, names in node.hosts)
+    (etc / "hosts").write_text(hosts)
+    (etc / "hostname").write_text(f"{node.name}\n")
+    (etc / "resolv.conf").write_text("")
+    (etc / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n")
+    (etc / "host.conf").write_text("multi on\n")
+    (etc / "passwd").write_text(_PASSWD)
+    (etc / "group").write_text(f"root:x:0:\nstudent:x:{sandbox.UID}:\n")
+    for file in node.files:
+        path = folder / "files" / file.path.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(file.content)
+
+
+def fork(child: Callable[[], NoReturn]) -> int:
+    """Fork a child that runs `child` and never returns into the keeper's code."""
+    gc.freeze()  # the collector would touch, and so copy, every page
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        signal.set_wakeup_fd(-1)
+        child()
+    except BaseException as error:  # the child's last resort: nothing may unwind into the parent's frames
+        with contextlib.suppress(OSError):
+            os.write(2, f"lab: {error}\n".encode())
+    finally:
+        os._exit(125)
+
+
+def hold(node: PlannedNode, folder: Path, network: int, say_ready: int) -> NoReturn:
+    """The first process of a node: makes its mount and UTS namespaces, then buries its orphans for ever."""
+    die_with_parent()
+    set_process_name(f"lab-{node.name}")
+    setns(network, CLONE_NEWNET)
+    unshare(CLONE_NEWNS | CLONE_NEWUTS)
+    sethostname(node.name)
+    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    for name in ("hosts", "hostname", "resolv.conf"):
+        if Path("/etc", name).exists():
+            mount(str(folder / "etc" / name), str(Path("/etc", name).resolve()), None, MS_BIND)
+    _place(folder / "files", node)
+    os.write(say_ready, b"!")
+    highest = int(os.sysconf("SC_OPEN_MAX"))
+    os.closerange(0, min(highest, 1 << 20))
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    while True:
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            signal.sigwait({signal.SIGCHLD})
+
+
+def _place(files: Path, node: PlannedNode) -> None:
+    """Show the topology's own files: bound over a file that exists, else through a layer over the nearest folder."""
+    for number, file in enumerate(node.files):
+        target = Path(file.path)
+        if not target.is_file():
+            anchor = next(parent for parent in target.parents if parent.is_dir())
+            layer = files.parent / "layers" / str(number)
+            (layer / "upper").mkdir(parents=True)
+            (layer / "work").mkdir()
+            options = f"lowerdir={anchor},upperdir={layer / 'upper'},workdir={layer / 'work'},userxattr"
+            mount("overlay", str(anchor), "overlay", 0, options)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(b"")
+        mount(str(files / file.path.lstrip("/")), file.path, None, MS_BIND)
+
+
+def make_folder(path: Path, uid: int, gid: int) -> None:
+    """A step's writable folder: a file system of its own, of bounded size."""
+    path.mkdir(parents=True)
+    options = f"size={_FOLDER_LIMIT},nr_inodes={_FOLDER_FILES},mode=755,uid={uid},gid={gid}"
+    mount("tmpfs", str(path), "tmpfs", MS_NOSUID | MS_NODEV, options)
+
+
+def become(
+    request: Mapping[str, Any], namespaces: Namespaces, stdio: tuple[int, int, int], etc: Path, files: Path, failed: int
+) -> NoReturn:
+    """Turn this forked child into the requested program; what goes wrong before is written to `failed` as JSON."""
+    try:
+        _prepare(request, namespaces, stdio)
+        argv, env = _command(request, etc, files)
+        program = argv[0] if "/" in argv[0] else shutil.which(argv[0], path=env["PATH"])
+        if program is None:
+            raise FileNotFoundError(2, f"there is no program {argv[0]}")
+        os.execve(program, argv, env)
+    except OSError as error:
+        os.write(failed, json.dumps({"failed": error.strerror or str(error), "errno": error.errno}).encode())
+    os._exit(127 if request["kind"] != "tool" else 125)
+
+
+def _prepare(request: Mapping[str, Any], namespaces: Namespaces, stdio: tuple[int, int, int]) -> None:
+    os.setsid()
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    for target, fd in enumerate(stdio):
+        os.dup2(fd, target)
+    os.umask(0o022)
+    if request.get("terminal"):
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    setns(namespaces.network, CLONE_NEWNET)
+    kind = request["kind"]
+    if kind == "admin" and namespaces.holder is not None:
+        setns(namespaces.holder, CLONE_NEWNS | CLONE_NEWUTS)
+        with contextlib.suppress(OSError):  # a folder that this user cannot enter, or that is not there
+            os.chdir(request.get("cwd") or "/")
+    if kind == "step":
+        if namespaces.holder is not None:
+            setns(namespaces.holder, CLONE_NEWUTS)
+        os.chdir("/")
+        sandbox.apply(Limits(**request["limits"]))
+    else:
+        keep_capabilities_over_exec()
+    if kind == "tool":
+        die_with_parent()
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _command(request: Mapping[str, Any], etc: Path, files: Path) -> tuple[list[str], dict[str, str]]:
+    argv: list[str] = request["argv"]
+    env: dict[str, str] = request["env"]
+    if request["kind"] != "step":
+        return argv, {"PATH": sandbox.PATH, **env}
+    bwrap = shutil.which("bwrap")
+    if bwrap is None:
+        raise FileNotFoundError(2, "bubblewrap (bwrap) is missing")
+    shown = {path: path for path in request["mounts"]}
+    shown |= {path: str(files / path.lstrip("/")) for path in request["files"]}
+    return sandbox.command(bwrap, str(etc), request["folder"], env, shown, argv), {"PATH": sandbox.PATH}

@@ -1,0 +1,238 @@
+"""A lab that is up, seen from `lab`'s side of the channel to its keeper."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import select
+import tarfile
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from lab.errors import NotMeasuredError
+from lab.plan import Plan
+from lab.runtime.base import Program
+from lab.runtime.netns.channel import Channel, Message
+
+_ANSWER_LIMIT = 30.0  # seconds in which a keeper answers anything
+_CHUNK = 1 << 16
+
+
+class Output:
+    """What a program writes to one of its outputs; kept up to a limit, counted beyond it."""
+
+    def __init__(self, keep: int) -> None:
+        self.data = bytearray()
+        self.lost = 0
+        self._keep = keep
+
+    def add(self, chunk: bytes) -> None:
+        """Take what was read."""
+        room = max(0, self._keep - len(self.data))
+        self.data += chunk[:room]
+        self.lost += max(0, len(chunk) - room)
+
+
+class Process:
+    """A program in the lab."""
+
+    def __init__(self, lab: NetnsLab, number: int, keep: int) -> None:
+        self._lab = lab
+        self.number = number
+        self.stdout = Output(keep)
+        self.stderr = Output(keep)
+        self.exit_code: int | None = None
+        self.open_outputs = 0
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended, or not all of its output has been read."""
+        return self.exit_code is None or self.open_outputs > 0
+
+    def signal(self, number: int, *, tree: bool = False) -> None:
+        """Send a signal to the program, or to everything it has started too."""
+        if self.exit_code is None or tree:
+            self._lab.ask({"do": "signal", "process": self.number, "signal": int(number), "tree": tree})
+
+
+class NetnsLab:
+    """Implements `lab.runtime.base.LiveLab` over a keeper; one thread, everything is served inside `wait`."""
+
+    def __init__(self, name: str, plan: Plan, channel: Channel) -> None:
+        self.name = name
+        self.plan = plan
+        self._channel = channel
+        self._next = 0
+        self._answers: dict[int, Message] = {}
+        self._probes: dict[int, Message] = {}
+        self._processes: dict[int, Process] = {}
+        self._outputs: dict[int, tuple[Process, Output]] = {}
+        self._poll = select.poll()
+        self._poll.register(channel, select.POLLIN)
+        self._lost = False
+
+    def put(self, node: str, folder: str, files: Mapping[str, bytes]) -> None:
+        """Lay files into a node's writable folder; a name that ends in .py, .sh or has no suffix becomes executable."""
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
+            for name, content in files.items():
+                entry = tarfile.TarInfo(name)
+                entry.size = len(content)
+                entry.mode = 0o755
+                archive.addfile(entry, io.BytesIO(content))
+        memory = _memory(packed.getvalue())
+        try:
+            self.ask({"do": "put", "node": node, "folder": folder}, [memory])
+        finally:
+            os.close(memory)
+
+    def start(self, program: Program) -> Process:
+        """Start a program; raises NotMeasuredError when the keeper could not."""
+        opened: list[int] = []
+        reads: list[int] = []
+        try:
+            stdio = [self._stdin(program.stdin, opened)]
+            for given in (program.stdout, program.stderr):
+                if given is not None:
+                    stdio.append(given)
+                    continue
+                reader, writer = os.pipe2(os.O_CLOEXEC)
+                reads.append(reader)
+                opened.append(writer)
+                stdio.append(writer)
+            message = {
+                "do": "start",
+                "node": program.node,
+                "kind": program.kind,
+                "argv": list(program.argv),
+                "env": dict(program.env or {}),
+                "folder": program.folder,
+                "mounts": list(program.mounts),
+                "limits": asdict(program.limits),
+                "cwd": program.cwd,
+                "terminal": program.terminal,
+            }
+            answer = self.ask(message, stdio)
+        except BaseException:
+            for fd in reads:
+                os.close(fd)
+            raise
+        finally:
+            for fd in opened:
+                os.close(fd)
+        process = Process(self, answer["process"], program.keep)
+        self._processes[process.number] = process
+        outputs = [out for out, given in ((process.stdout, program.stdout), (process.stderr, program.stderr)) if given is None]
+        for fd, output in zip(reads, outputs, strict=True):
+            os.set_blocking(fd, False)
+            self._outputs[fd] = (process, output)
+            self._poll.register(fd, select.POLLIN)
+            process.open_outputs += 1
+        return process
+
+    def _stdin(self, given: bytes | int | None, opened: list[int]) -> int:
+        if isinstance(given, int):
+            return given
+        fd = _memory(given) if given else os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        opened.append(fd)
+        return fd
+
+    def wait(self, done: Callable[[], bool], timeout: float, poll: float | None = None) -> bool:
+        """Serve programs and their output until `done()` holds or the time is over; see `LiveLab.wait`."""
+        deadline = time.monotonic() + timeout
+        while not done():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            self._serve(min(left, poll) if poll else left)
+        return True
+
+    def _serve(self, timeout: float) -> None:
+        for fd, _ in self._poll.poll(timeout * 1000):
+            if fd == self._channel.fileno():
+                self._receive()
+            else:
+                self._read(fd)
+
+    def _read(self, fd: int) -> None:
+        process, output = self._outputs[fd]
+        with contextlib.suppress(BlockingIOError):
+            chunk = os.read(fd, _CHUNK)
+            if chunk:
+                output.add(chunk)
+                return
+            self._poll.unregister(fd)
+            os.close(fd)
+            del self._outputs[fd]
+            process.open_outputs -= 1
+
+    def _receive(self) -> None:
+        received = self._channel.receive()
+        if received is None:
+            if not self._lost:
+                self._lost = True
+                self._poll.unregister(self._channel)
+            raise NotMeasuredError(f"lab {self.name} ended while it was in use", hint="its keeper was killed, or lab down ran")
+        message, _ = received
+        if "ended" in message:
+            process = self._processes.pop(message["ended"], None)
+            if process:
+                code = os.waitstatus_to_exitcode(message["status"])
+                process.exit_code = code if code >= 0 else 128 - code
+        elif "probed" in message:
+            self._probes[message["probed"]] = message
+        else:
+            self._answers[message["answer"]] = message
+
+    def ask(self, message: Message, fds: Iterable[int] = ()) -> Message:
+        """One request and its answer; raises NotMeasuredError for a failure or a keeper that does not answer."""
+        self._next += 1
+        number = self._next
+        try:
+            self._channel.send({**message, "id": number}, list(fds))
+        except OSError as error:
+            raise NotMeasuredError(f"lab {self.name} is gone: {error.strerror}") from None
+        deadline = time.monotonic() + _ANSWER_LIMIT
+        while number not in self._answers:
+            if time.monotonic() > deadline:
+                raise NotMeasuredError(f"the keeper of lab {self.name} did not answer within {_ANSWER_LIMIT:.0f} s")
+            self._serve(1.0)
+        answer = self._answers.pop(number)
+        if "failed" in answer:
+            raise NotMeasuredError(f"{message['do']} on {message.get('node', self.name)}: {answer['failed']}")
+        return answer
+
+    def state(self, nodes: Iterable[str], *, sockets_only: bool = False) -> dict[str, Any]:
+        """What the kernel says of the nodes; see `lab.runtime.netns.kernelstate`."""
+        answer = self.ask({"do": "state", "nodes": list(nodes), "sockets_only": sockets_only})
+        nodes_state: dict[str, Any] = answer["nodes"]
+        return nodes_state
+
+    def probe(self, node: str, to: str, protocol: str, port: int | None, timeout: float) -> dict[str, Any]:
+        """Try to reach an address from a node."""
+        message = {"do": "probe", "node": node, "to": to, "protocol": protocol, "port": port, "timeout": timeout}
+        self.ask(message)
+        number = self._next
+        if not self.wait(lambda: number in self._probes, timeout + 5):
+            raise NotMeasuredError(f"a probe from {node} to {to} gave no result")
+        result = self._probes.pop(number)
+        return {key: result[key] for key in ("sent", "answer", "error")}
+
+    def close(self) -> None:
+        """Let go; a lab without a name ends with this, and it is waited for."""
+        for fd in self._outputs:
+            os.close(fd)
+        self._outputs.clear()
+        self._channel.close()
+
+
+def _memory(content: bytes) -> int:
+    """A descriptor from which `content` can be read."""
+    fd = os.memfd_create("content", os.MFD_CLOEXEC)
+    with open(fd, "wb", closefd=False) as file:
+        file.write(content)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd

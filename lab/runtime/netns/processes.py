@@ -1,0 +1,53 @@
+"""Process trees of a lab, as its keeper sees them in /proc, and what is laid into their folders."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from lab.runtime.netns.syscalls import CLONE_NEWPID, unshare
+
+
+def new_pid_namespace() -> None:
+    """Let the next child be the first process of a PID namespace of its own."""
+    unshare(CLONE_NEWPID)
+
+
+def tree(root: int) -> Iterator[int]:
+    """A process and all that it started, daemons included as long as the sandbox's first process lives."""
+    children: dict[int, list[int]] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError, IndexError):
+                parent = int(Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(entry))
+    waiting = [root]
+    while waiting:
+        process = waiting.pop()
+        yield process
+        waiting.extend(children.get(process, ()))
+
+
+def end_tree(root: int, number: int) -> None:
+    """Send a signal to a whole tree; bubblewrap itself only gets SIGKILL, or it would take the rest with it at once."""
+    for process in tree(root):
+        if number == signal.SIGKILL or not _is_sandbox(process):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, number)
+
+
+def _is_sandbox(process: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path("/proc", str(process), "comm").read_text() == "bwrap\n"
+    return False
+
+
+def unpack(packed: BinaryIO, folder: Path) -> None:
+    """Lay files of ours, packed by us, into a folder."""
+    with tarfile.open(fileobj=packed) as archive:
+        archive.extractall(folder, filter="data")

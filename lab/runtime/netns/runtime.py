@@ -1,0 +1,128 @@
+"""The embedded runtime: a lab as Linux namespaces, without daemon, image or root."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+
+from lab.errors import LabError, NotMeasuredError, Problem
+from lab.plan import Plan
+from lab.runtime.base import LabInfo
+from lab.runtime.netns import start, state
+from lab.runtime.netns.channel import Channel
+from lab.runtime.netns.live import NetnsLab
+
+_END_LIMIT = 30.0  # seconds that the kernel gets to end a lab
+
+
+class NetnsRuntime:
+    """Implements `lab.runtime.base.Runtime`."""
+
+    name = "netns"
+
+    def problems(self) -> list[Problem]:
+        """Why it cannot work here; empty where it can."""
+        from lab.doctor import netns_problems
+
+        return netns_problems()
+
+    def up(self, plan: Plan, *, name: str | None = None, source: str = "", say: Callable[[str], None]) -> NetnsLab:
+        """Bring a lab up; see `Runtime.up`. Raises LabError where a lab of that name is up already."""
+        if name is None:
+            channel, _ = start.start(plan, None, say)
+            return NetnsLab(plan.name, plan, channel)
+        with state.folder(name) as folder:
+            record = folder.record()
+            if record and _alive(record):
+                raise LabError(f"lab {name} is up already", hint=f"lab down {name} ends it; --name gives another one its own name")
+            with contextlib.suppress(FileNotFoundError):
+                folder.socket.unlink()
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+                _at(folder.path, lambda near: listener.bind(near))
+                listener.listen(64)
+                channel, pid = start.start(plan, listener, say)
+            folder.plan.write_text(_dump(plan))
+            started = state.start_time(pid)
+            if started is None:
+                raise NotMeasuredError(f"the keeper of lab {name} ended at once")
+            folder.write(state.Record(name, source, len(plan.nodes), pid, started, state.boot_id(), time.time()))
+            lab = NetnsLab(name, plan, channel)
+            lab.ask({"do": "stay"})
+            return lab
+
+    def labs(self) -> list[LabInfo]:
+        """The lasting labs of this user; what dead ones left behind is cleared."""
+        found = []
+        for name in state.names():
+            try:
+                with state.folder(name, wait=False) as folder:
+                    record = folder.record()
+                    if record and _alive(record):
+                        found.append(LabInfo(name, self.name, record.source, record.nodes, record.started, record.pid))
+                    else:
+                        folder.clear()
+            except NotMeasuredError:  # being brought up or taken down at this moment: not up
+                continue
+        return found
+
+    def open(self, name: str) -> NetnsLab:
+        """Enter a lasting lab; raises LabError where none has that name."""
+        with state.folder(name) as folder:
+            record = folder.record()
+            if record is None or not _alive(record):
+                folder.clear()
+                raise LabError(f"no lab {name} is up", hint="lab ps lists the labs that are up, lab up FILE brings one up")
+            connected = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            connected.settimeout(_END_LIMIT)
+            _at(folder.path, lambda near: connected.connect(near))
+            connected.settimeout(None)
+            return NetnsLab(name, _load(folder.plan.read_text()), Channel(connected))
+
+    def down(self, name: str) -> bool:
+        """End a lasting lab by killing its keeper, and wait until the kernel has ended everything in it."""
+        with state.folder(name) as folder:
+            record = folder.record()
+            keeper = record.keeper() if record else None
+            if keeper is not None:
+                try:
+                    signal.pidfd_send_signal(keeper, signal.SIGKILL)
+                    if not select.select([keeper], [], [], _END_LIMIT)[0]:
+                        raise NotMeasuredError(f"lab {name} did not end within {_END_LIMIT:.0f} s", hint=f"its keeper is process {record.pid if record else '?'}")
+                finally:
+                    os.close(keeper)
+            folder.clear()
+            return keeper is not None
+
+
+def _alive(record: state.Record) -> bool:
+    keeper = record.keeper()
+    if keeper is None:
+        return False
+    os.close(keeper)
+    return True
+
+
+def _at(folder: os.PathLike[str], use: Callable[[str], None]) -> None:
+    """Use the socket in a folder by a short name: its full path may exceed the 107 bytes of a socket's address."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        use(f"/proc/self/fd/{fd}/socket")
+    finally:
+        os.close(fd)
+
+
+def _dump(plan: Plan) -> str:
+    import json
+
+    return json.dumps(plan.to_json())
+
+
+def _load(text: str) -> Plan:
+    import json
+
+    return Plan.from_json(json.loads(text))

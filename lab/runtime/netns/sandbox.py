@@ -1,0 +1,83 @@
+"""The command line of bubblewrap for a step: what a student's program may see of this machine."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from lab.runtime.base import Limits
+
+HOME = "/work"
+PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+UID = 1000
+
+_ROOT_LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+_ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "protocols", "services")
+_TEMPORARY = 64 << 20  # bytes of /tmp, and of /dev/shm
+
+
+def command(
+    bwrap: str, etc: str, folder: str | None, env: Mapping[str, str], shown: Mapping[str, str], argv: Sequence[str]
+) -> list[str]:
+    """The argument list that runs `argv` sandboxed.
+
+    `etc` is the node's own and `folder` the writable one; `shown` is path inside → path here, readable only.
+    """
+    words = [bwrap, "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-cgroup-try"]
+    words += ["--uid", str(UID), "--gid", str(UID), "--disable-userns"]
+    words += ["--die-with-parent", "--new-session", "--clearenv"]
+    words += ["--ro-bind", "/usr", "/usr"]
+    for name in _ROOT_LINKS:
+        path = Path("/") / name
+        if path.is_symlink():
+            words += ["--symlink", str(path.readlink()), f"/{name}"]
+        elif path.is_dir():
+            words += ["--ro-bind", f"/{name}", f"/{name}"]
+    words += ["--dev", "/dev", "--size", str(_TEMPORARY), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
+    words += ["--proc", "/proc", "--size", str(_TEMPORARY), "--perms", "1777", "--tmpfs", "/tmp"]
+    words += ["--perms", "0755", "--dir", "/etc"]
+    for name in sorted(entry.name for entry in Path(etc).iterdir()):
+        words += ["--ro-bind", f"{etc}/{name}", f"/etc/{name}"]
+    for name in _ETC:
+        words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    for inside, here in ({path: path for path in _interpreter()} | dict(shown)).items():
+        words += ["--ro-bind", here, inside]
+    if folder is not None:
+        words += ["--bind", folder, HOME]
+    else:
+        words += ["--dir", HOME]
+    for name, value in environment(env).items():
+        words += ["--setenv", name, value]
+    return [*words, "--remount-ro", "/", "--chdir", HOME, "--", *argv]
+
+
+def environment(extra: Mapping[str, str]) -> dict[str, str]:
+    """What a step finds in its environment: the same on every machine, output unbuffered."""
+    fixed = {"PATH": PATH, "HOME": HOME, "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**fixed, "TMPDIR": "/tmp", "USER": "student", "LOGNAME": "student", **extra}
+
+
+def _interpreter() -> Iterator[str]:
+    """Python itself, where the system has none below /usr: the one that runs `lab`, if steps can be shown it."""
+    if shutil.which("python3", path=PATH) is None:
+        yield sys.base_prefix
+
+
+def apply(limits: Limits) -> None:
+    """Bound the calling process and all it will start."""
+    for what, value in (
+        (resource.RLIMIT_NPROC, limits.processes),
+        (resource.RLIMIT_NOFILE, limits.descriptors),
+        (resource.RLIMIT_DATA, limits.memory),
+        (resource.RLIMIT_FSIZE, limits.file_size),
+        (resource.RLIMIT_CPU, limits.cpu_seconds),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_MEMLOCK, 1 << 20),
+        (resource.RLIMIT_MSGQUEUE, 0),
+    ):
+        _, hard = resource.getrlimit(what)
+        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(what, (bound, bound))
