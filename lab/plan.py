@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
-from lab.topology import Address, AddressWithPrefix, NodeFile, Prefix, Role
+from lab.addresses import Addresses, assign_addresses, assign_macs
+from lab.routing import planned_routes
+from lab.topology import Address, AddressWithPrefix, Node, NodeFile, Prefix, Role, Topology
 
 
 @dataclass(frozen=True)
@@ -100,3 +103,119 @@ class Plan:
     def dual(self) -> bool:
         """Whether any network has an IPv6 prefix; without one IPv6 is switched off on every node."""
         return any(subnet.version == 6 for network in self.networks for subnet in network.subnets)
+
+    def to_json(self) -> dict[str, Any]:
+        """The plan as JSON data; `from_json` gives an equal plan back."""
+        from lab.planjson import plan_to_json
+
+        return plan_to_json(self)
+
+    @staticmethod
+    def from_json(data: dict[str, Any]) -> Plan:
+        """The plan of `to_json`'s data; raises `LabError` where it is none."""
+        from lab.planjson import plan_from_json
+
+        return plan_from_json(data)
+
+
+def make_plan(topology: Topology) -> Plan:
+    """What a runtime has to build for a topology: the same on every machine, and in every run."""
+    addresses, macs = assign_addresses(topology), assign_macs(topology)
+    mtus = {network.name: network.mtu for network in topology.networks}
+    dual = any(subnet.version == 6 for network in topology.networks for subnet in network.subnets)
+    routes = planned_routes(topology, addresses)
+    hosts = _hosts(topology, addresses, dual)
+    nodes = []
+    for node in topology.nodes:
+        interfaces = tuple(
+            PlannedInterface(
+                node.name, each.name, each.network, macs[node.name, each.name], addresses[node.name, each.name],
+                mtus[each.network],
+            )
+            for each in node.interfaces
+        )  # fmt: skip
+        planned = tuple(PlannedRoute(*route) for route in routes[node.name])
+        nodes.append(
+            PlannedNode(node.name, node.role, interfaces, planned, _sysctls(node, dual), hosts, node.files, node.image)
+        )
+    networks = tuple(PlannedNetwork(each.name, each.subnets, each.mtu) for each in topology.networks)
+    return Plan(topology.name, networks, tuple(nodes), topology.runtime)
+
+
+def _sysctls(node: Node, dual: bool) -> tuple[tuple[str, str], ...]:
+    """Settings that would otherwise depend on the machine, then the node's own, which win.
+
+    ip_forward comes first: writing it sets other settings back to their defaults.
+    """
+    router = "1" if node.role == "router" else "0"
+    pinned = [("net.ipv4.ip_forward", router)]
+    if dual:
+        pinned.append(("net.ipv6.conf.all.forwarding", router))
+    for which in ("all", "default"):
+        pinned.append((f"net.ipv4.conf.{which}.rp_filter", "0"))
+        if dual:
+            pinned += [(f"net.ipv6.conf.{which}.{name}", value) for name, value in QUIET_IPV6]
+        else:
+            pinned.append((f"net.ipv6.conf.{which}.disable_ipv6", "1"))
+    pinned.append(("net.ipv4.ip_local_port_range", "32768 60999"))
+    return (*pinned, *node.sysctls)
+
+
+# No probe, solicitation or report of the kernel's own accord: a lab at rest stays silent.
+QUIET_IPV6 = (
+    ("accept_dad", "0"),
+    ("dad_transmits", "0"),
+    ("router_solicitations", "0"),
+    ("accept_ra", "0"),
+    ("autoconf", "0"),
+    ("mldv2_unsolicited_report_interval", "10"),
+)
+
+
+def _hosts(topology: Topology, addresses: Addresses, dual: bool) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The lines of /etc/hosts, the same on every node."""
+    lines: list[tuple[str, tuple[str, ...]]] = [("127.0.0.1", ("localhost",))]
+    if dual:
+        lines.append(("::1", ("localhost", "ip6-localhost", "ip6-loopback")))
+    for node in topology.nodes:
+        for interface in node.interfaces:
+            lines += [(str(each.ip), (node.name,)) for each in addresses[node.name, interface.name]]
+    return tuple(lines)
+
+
+def next_hop(plan: Plan, node: str, address: Address) -> PlannedInterface | None:
+    """The neighbour's interface that `node` hands a packet for `address` to; None where it cannot.
+
+    Longest prefix first, connected prefixes before routes (RFC 1812, section 5.2.4.3). None for a node's own address,
+    for no route, and for a next hop or a connected address that nobody has.
+    """
+    planned = plan.by_name[node]
+    candidates: list[tuple[Prefix, Address]] = [
+        (own.network, address) for interface in planned.interfaces for own in interface.addresses
+    ]
+    candidates += [(route.to, route.via) for route in planned.routes]
+    fitting = [candidate for candidate in candidates if address in candidate[0]]
+    if not fitting:
+        return None
+    via = max(fitting, key=lambda each: each[0].prefixlen)[1]
+    owner = plan.owners.get(via)
+    return owner if owner and owner.node != node else None
+
+
+def expected_path(plan: Plan, start: str, to: Address) -> tuple[PlannedInterface, ...] | None:
+    """The interfaces that a packet from `start` to the address `to` enters on its way, the last one `to`'s node's.
+
+    None where it does not arrive: no route, a loop, or a node on the way that does not forward.
+    """
+    path: list[PlannedInterface] = []
+    node = start
+    while True:
+        entered = next_hop(plan, node, to)
+        if entered is None or any(entered.node == passed.node for passed in path) or entered.node == start:
+            return None
+        path.append(entered)
+        node = entered.node
+        if plan.owners.get(to) in plan.by_name[node].interfaces:
+            return tuple(path)
+        if not plan.by_name[node].forwards:
+            return None

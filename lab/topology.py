@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
+from pathlib import Path
 from typing import Literal
+
+from lab import grammar as g
+from lab.errors import LabError, Place, Problem
+from lab.yamltext import MapNode, parse_yaml, read_text
 
 Address = IPv4Address | IPv6Address
 AddressWithPrefix = IPv4Interface | IPv6Interface
@@ -71,3 +77,142 @@ class Topology:
     routing: Literal["auto", "manual"] = "auto"
     runtime: str | None = None
     source: str = ""  # the file's text
+    beside: tuple[tuple[str, bytes], ...] = ()  # files that it names, by their path below its folder
+
+
+NETWORK = g.Struct(
+    "a network",
+    g.Key(
+        "subnet",
+        g.List(g.Placed(g.Prefix()), least=1, most=8, single=True),
+        "Its prefix, or a list of them, of either family",
+        required=True,
+    ),
+    g.Key("mtu", g.Placed(g.Int(576, 9000)), "Its largest packet in bytes; 1500 by default, 1280 at least with IPv6"),
+    g.Key("rate", g.Later("a network's rate"), "Not supported yet: its rate"),
+    g.Key("delay", g.Later("a network's delay"), "Not supported yet: its delay in each direction"),
+    g.Key("jitter", g.Later("a network's jitter"), "Not supported yet: how much the delay varies"),
+    g.Key("loss", g.Later("a network's loss"), "Not supported yet: the share of frames that are lost"),
+    g.Key("profile", g.Later("a network's profile"), "Not supported yet: ethernet, wifi or lte"),
+    doc="One layer-2 segment: a broadcast reaches all its members and nobody else",
+)
+INTERFACE = g.Struct(
+    "an interface",
+    g.Key("network", g.NetworkName(), "The network that it is on", required=True),
+    g.Key(
+        "address",
+        g.List(g.Placed(g.HostAddress()), least=1, most=16, single=True),
+        "Its address, or a list of them; chosen by the plan where it is left out",
+    ),
+    g.Key("mac", g.Placed(g.Mac()), "Its MAC; chosen by the plan where it is left out"),
+)
+NODE = g.Struct(
+    "a node",
+    g.Key(
+        "role",
+        g.Choice("client", "router", "server", "host"),
+        "A router forwards; the others are hosts, and their role says what they are for",
+        required=True,
+    ),
+    g.Key(
+        "interfaces",
+        g.NamedMap("interfaces by name", g.InterfaceName(), g.Either(g.NetworkName(), INTERFACE), least=1),
+        "Its interfaces: `eth0: lan`, or `eth0: {network: lan, address: 10.0.1.5}`",
+        required=True,
+    ),
+    g.Key(
+        "sysctls",
+        g.NamedMap("settings by name", g.Sysctl(), g.Text(longest=256)),
+        "Kernel settings of the node's network namespace, such as net.ipv4.tcp_syn_retries: 1",
+    ),
+    g.Key(
+        "files",
+        g.NamedMap(
+            "files by path",
+            g.NodePath(),
+            g.Either(
+                g.Text(),
+                g.Struct(
+                    "a file",
+                    g.Key("file", g.FilePath(), "A file beside the topology whose content this is"),
+                    g.Key("content", g.Text(), "Its content"),
+                ),
+            ),
+        ),
+        "Files put into the node: `/path: text`, or `/path: {file: name}`",
+    ),
+    g.Key("image", g.Later("a node's image"), "Not supported yet: the image of its container"),
+    doc="A machine of the lab",
+)
+ROUTE = g.Struct(
+    "a route",
+    g.Key("to", g.Placed(g.Prefix()), "Where it leads to; 0.0.0.0/0 or ::/0 is the default route", required=True),
+    g.Key("via", g.Placed(g.Address()), "The neighbour's address that packets are handed to", required=True),
+)
+ROUTES = g.NamedMap("routes by node", g.NodeName(), g.List(ROUTE))
+TOPOLOGY = g.Struct(
+    "a topology",
+    g.Key("name", g.Name(), "What it is called", required=True),
+    g.Key(
+        "networks",
+        g.NamedMap("networks by name", g.Name("a network's name"), NETWORK, least=1),
+        "The networks by name",
+        required=True,
+    ),
+    g.Key(
+        "nodes", g.NamedMap("nodes by name", g.Name("a node's name"), NODE, least=1), "The nodes by name", required=True
+    ),
+    g.Key("routes", ROUTES, "Routes by node; one to the prefix of a planned one replaces it"),
+    g.Key(
+        "routing",
+        g.Choice("auto", "manual"),
+        "auto (the default): routers know every prefix, hosts their gateway; manual: nothing but `routes`",
+    ),
+    g.Key("runtime", g.Choice("netns", "docker"), "What carries the lab; chosen by the machine where it is left out"),
+    g.Key("names", g.Choice("hosts", later=("dns",)), "How names become addresses: by /etc/hosts in every node"),
+    g.Key("resolver", g.Later("a resolver"), "Not supported yet: the node that answers DNS"),
+    doc="A small network: its segments, its nodes, and how packets find their way",
+)
+
+
+def load_topology(path: Path) -> Topology:
+    """The topology in a file; `LabError` holds every problem of the file, in the order of their places."""
+    folder, seen = path.parent, dict[str, bytes]()
+    return parse_topology(read_text(path), str(path), g.beside(folder, seen), seen)
+
+
+def parse_topology(
+    text: str, file: str, read: Callable[[str], bytes] | None = None, seen: dict[str, bytes] | None = None
+) -> Topology:
+    """The topology in a text; `file` stands in messages, `read` gives the files that it names and fills `seen`."""
+    from lab.topology_rules import build_topology
+
+    root, problems = parse_yaml(text, file)
+    context = g.Context(problems=problems, read=read)
+    context.names = {kind: names_under(root, f"{kind}s") for kind in ("network", "node")}
+    record = context.take(TOPOLOGY, root)
+    topology = build_topology(record, context, text, seen or {}) if record else None
+    raise_problems(context.problems)
+    assert topology is not None, "no problem was reported, so there is a topology"
+    return topology
+
+
+def names_under(root: MapNode, key: str) -> list[str]:
+    """The names that a mapping under a key gives, whether or not what they name is right."""
+    node = root.get(key)
+    return [name.text for name, _ in node.items] if isinstance(node, MapNode) else []
+
+
+def raise_problems(problems: list[Problem]) -> None:
+    """Raise all problems of a file, if there are any."""
+    if problems:
+        raise LabError(in_order(problems))
+
+
+def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Problems in the order of their places, each once."""
+
+    def key(problem: Problem) -> tuple[Place, str]:
+        return (problem.where if isinstance(problem.where, Place) else Place(problem.where)), problem.what
+
+    return tuple(sorted(dict.fromkeys(problems), key=key))

@@ -37,7 +37,8 @@ alone); `Either(NodeName(), Address())` whichever fits first.
 
 from lab.grammar.base import Context, Grammar, Parameter, Refused, ScalarGrammar, Schema, nearest, param, parameters
 from lab.grammar.containers import At, Either, Entry, Key, Later, List, NamedMap, Placed, Record, Struct, Variant, only
-from lab.grammar.nets import Address, HostAddress, Mac, Prefix, Sysctl
+from lab.grammar.files import beside
+from lab.grammar.nets import Address, HostAddress, Mac, NodePath, Prefix, Sysctl
 from lab.grammar.refs import CheckId, Command, NetworkName, NodeName, Payload, Point, StepName
 from lab.grammar.scalars import (
     Bool,
@@ -78,6 +79,7 @@ __all__ = [
     "NamedMap",
     "NetworkName",
     "NodeName",
+    "NodePath",
     "Number",
     "Parameter",
     "Pattern",
@@ -96,6 +98,7 @@ __all__ = [
     "Sysctl",
     "Text",
     "Variant",
+    "beside",
     "nearest",
     "only",
     "param",

@@ -64,6 +64,8 @@ class Prefix(ScalarGrammar[AnyPrefix]):
 
     def parse(self, text: str, context: Context) -> AnyPrefix:
         """The prefix; raises `Refused`, with the prefix that was meant where host bits are set."""
+        if text == "default":
+            raise Refused("default names no prefix", "write 0.0.0.0/0 for IPv4, ::/0 for IPv6")
         if "/" not in text:
             try:
                 length = _address(text).max_prefixlen
@@ -111,6 +113,28 @@ class Mac(ScalarGrammar[str]):
     def plain_schema(self) -> Schema:
         """Six pairs of hexadecimal digits, the first even."""
         return {"type": "string", "pattern": "^[0-9A-Fa-f][02468ACEace](:[0-9A-Fa-f]{2}){5}$"}
+
+
+class NodePath(ScalarGrammar[str]):
+    """Where a file is put in a node: an absolute path outside the kernel's own trees."""
+
+    expected = "an absolute path such as /etc/motd"
+
+    def parse(self, text: str, context: Context) -> str:
+        """The path; raises `Refused`."""
+        parts = text.split("/")[1:]
+        if not text.startswith("/") or any(part in ("", ".", "..") for part in parts) or len(text) > 255:
+            raise Refused(f'"{show(text)}" is not {self.expected}')
+        if parts[0] in ("proc", "sys", "dev"):
+            hint = "sysctls: sets what lies below /proc/sys" if parts[0] == "proc" else ""
+            raise Refused(f"{show(text)} lies in /{parts[0]}, which belongs to the kernel", hint)
+        if text == "/etc/hosts":
+            raise Refused("/etc/hosts is written by lab, from the names of the nodes")
+        return text
+
+    def plain_schema(self) -> Schema:
+        """A string in the form of an absolute path."""
+        return {"type": "string", "pattern": "^/(?!(proc|sys|dev)(/|$))[^/]+(/[^/]+)*$", "maxLength": 255}
 
 
 class Sysctl(ScalarGrammar[str]):

@@ -163,14 +163,17 @@ class Bool(ScalarGrammar[bool]):
 
 
 class Choice(ScalarGrammar[str]):
-    """One of a few words."""
+    """One of a few words; those in `later` belong to the grammar and do not work yet."""
 
-    def __init__(self, *words: str) -> None:
+    def __init__(self, *words: str, later: tuple[str, ...] = ()) -> None:
         self.words = words
+        self.later = later
         self.expected = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
     def parse(self, text: str, context: Context) -> str:
         """The word; raises `Refused` with the nearest one."""
+        if text in self.later:
+            raise Refused(f"{text} is not supported yet", f"expected: {self.expected}")
         if text not in self.words:
             raise Refused(f"{show(text)} stands where {self.expected} is expected", nearest(text, self.words))
         return text

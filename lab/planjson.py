@@ -1,0 +1,85 @@
+"""A plan as JSON data and back, without loss."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from ipaddress import ip_address, ip_interface, ip_network
+from typing import TYPE_CHECKING, Any
+
+from lab.errors import LabError
+from lab.topology import NodeFile
+
+if TYPE_CHECKING:
+    from lab.plan import Plan, PlannedNode
+
+
+def plan_to_json(plan: Plan) -> dict[str, Any]:
+    """The plan's data; the lines of /etc/hosts stand once, because every node has the same."""
+    return {
+        "name": plan.name,
+        "runtime": plan.runtime,
+        "networks": [
+            {"name": each.name, "subnets": [str(subnet) for subnet in each.subnets], "mtu": each.mtu}
+            for each in plan.networks
+        ],
+        "hosts": [[address, list(names)] for address, names in plan.nodes[0].hosts] if plan.nodes else [],
+        "nodes": [_node(node) for node in plan.nodes],
+    }
+
+
+def _node(node: PlannedNode) -> dict[str, Any]:
+    return {
+        "name": node.name,
+        "role": node.role,
+        "interfaces": [
+            {
+                "name": each.name,
+                "network": each.network,
+                "mac": each.mac,
+                "addresses": [str(address) for address in each.addresses],
+                "mtu": each.mtu,
+            }
+            for each in node.interfaces
+        ],
+        "routes": [{"to": str(each.to), "via": str(each.via), "interface": each.interface} for each in node.routes],
+        "sysctls": [list(each) for each in node.sysctls],
+        "files": [{"path": each.path, "base64": b64encode(each.content).decode()} for each in node.files],
+        "image": node.image,
+    }
+
+
+def plan_from_json(data: dict[str, Any]) -> Plan:
+    """The plan of such data; raises `LabError` where it is none."""
+    from lab.plan import Plan, PlannedInterface, PlannedNetwork, PlannedNode, PlannedRoute
+
+    try:
+        hosts = tuple((address, tuple(names)) for address, names in data["hosts"])
+        networks = tuple(
+            PlannedNetwork(each["name"], tuple(map(ip_network, each["subnets"])), each["mtu"])
+            for each in data["networks"]
+        )
+        nodes = tuple(
+            PlannedNode(
+                node["name"],
+                node["role"],
+                tuple(
+                    PlannedInterface(
+                        node["name"], each["name"], each["network"], each["mac"],
+                        tuple(map(ip_interface, each["addresses"])), each["mtu"],
+                    )
+                    for each in node["interfaces"]
+                ),
+                tuple(
+                    PlannedRoute(ip_network(each["to"]), ip_address(each["via"]), each["interface"])
+                    for each in node["routes"]
+                ),
+                tuple((name, value) for name, value in node["sysctls"]),
+                hosts,
+                tuple(NodeFile(each["path"], b64decode(each["base64"])) for each in node["files"]),
+                node["image"],
+            )
+            for node in data["nodes"]
+        )  # fmt: skip
+        return Plan(data["name"], networks, nodes, data["runtime"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise LabError(f"this is not a plan that lab wrote: {type(error).__name__}: {error}") from None
