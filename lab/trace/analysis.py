@@ -140,7 +140,7 @@ def _again(sender: Direction, other: Direction, seq: int, size: int, time: int, 
     """Whether a segment with data, SYN or FIN was sent before, or came late."""
     expected = sender.next
     assert expected is not None
-    if size and other.ack and seq + size <= other.ack:
+    if size and other.ack is not None and seq + size <= other.ack:
         return SPURIOUS | RETRANSMISSION
     if seq >= expected or (size > 1 and seq == expected - 1):  # the latter: the byte before was a window probe
         return 0
