@@ -112,3 +112,4 @@ class Evidence:
     gaps: tuple[Gap, ...] = ()
     states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     manifest: Mapping[str, Any] = field(default_factory=dict)
+    handed_in: tuple[str, ...] = ()  # what is wrong with the submission itself: a file that is missing, a route refused

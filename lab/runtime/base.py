@@ -54,11 +54,12 @@ class Output(Protocol):
 
 
 class Process(Protocol):
-    """A started program. `exit_code` is 128 + n after signal n where the sandbox hides which of both it was."""
+    """A started program. `exit_code` is 128 + n after signal n; `ended_at` in nanoseconds since 1970, 0 before."""
 
     stdout: Output
     stderr: Output
     exit_code: int | None
+    ended_at: int
 
     @property
     def running(self) -> bool:

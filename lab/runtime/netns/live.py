@@ -45,6 +45,7 @@ class Process:
         self.stdout = Output(keep)
         self.stderr = Output(keep)
         self.exit_code: int | None = None
+        self.ended_at = 0
         self.open_outputs = 0
 
     @property
@@ -182,6 +183,7 @@ class NetnsLab:
             if process:
                 code = os.waitstatus_to_exitcode(message["status"])
                 process.exit_code = code if code >= 0 else 128 - code
+                process.ended_at = time.time_ns()
         elif "probed" in message:
             self._probes[message["probed"]] = message
         else:

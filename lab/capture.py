@@ -1,0 +1,193 @@
+"""tcpdump at every capture point: proved listening before anything happens, drained before its frames are counted."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from lab.errors import NotMeasuredError
+from lab.evidence import Gap
+from lab.runtime.base import LiveLab, Process, Program
+
+_START_LIMIT = 20.0  # seconds for tcpdump to listen
+_DRAIN_LIMIT = 10.0  # seconds for it to have written all that it received
+_BUFFER_KIB = 4096
+_HEADROOM = 64  # bytes of a frame beyond the MTU: Ethernet header, tags, and some to see that nothing was cut
+_COUNTS = re.compile(rb"(\d+) packets? captured, (\d+) packets? received by filter, (\d+) packets? dropped by kernel")
+
+
+@cache
+def version() -> str:
+    """What tcpdump says of itself, its first two lines."""
+    try:
+        said = subprocess.run(["tcpdump", "--version"], capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return ", ".join((said.stdout + said.stderr).splitlines()[:2])
+
+
+@dataclass(frozen=True)
+class Counts:
+    """tcpdump's own counters: `received` by the kernel for it, of which `captured` are written and `dropped` lost."""
+
+    captured: int
+    received: int
+    dropped: int
+
+    @property
+    def drained(self) -> bool:
+        """Whether every frame received so far is written or counted as lost."""
+        return self.captured + self.dropped >= self.received
+
+
+class CapturePoint:
+    """One tcpdump at one interface, writing to one file."""
+
+    def __init__(self, lab: LiveLab, point: str, path: Path) -> None:
+        self.point = point
+        self.path = path
+        self._lab = lab
+        interface = lab.plan.points[point]
+        # Created here, never opened by a name that a program could have planted.
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            self.process: Process = lab.start(
+                Program(interface.node, _command(interface.name, interface.mtu), kind="tool", stdout=fd, keep=1 << 16)
+            )
+        finally:
+            os.close(fd)
+        self._asked = 0
+
+    @property
+    def listening(self) -> bool:
+        """Whether it says that it listens, which it does after its socket is bound."""
+        return b"listening on" in self.process.stderr.data
+
+    @property
+    def dead(self) -> bool:
+        """Whether it has ended."""
+        return self.process.exit_code is not None
+
+    def ask(self) -> None:
+        """Have it print its counters."""
+        self._asked += 1
+        self.process.signal(signal.SIGUSR1)
+
+    @property
+    def answered(self) -> bool:
+        """Whether it has printed as often as it was asked."""
+        return len(_COUNTS.findall(self.process.stderr.data)) >= self._asked
+
+    @property
+    def counts(self) -> Counts:
+        """What it printed last."""
+        found = _COUNTS.findall(self.process.stderr.data)
+        return Counts(*map(int, found[-1])) if found else Counts(0, 0, 0)
+
+    @property
+    def said(self) -> str:
+        """Its last words, for an error message."""
+        return self.process.stderr.data.decode(errors="replace").strip()
+
+
+def _command(interface: str, mtu: int) -> tuple[str, ...]:
+    # Default buffering loses what is in it when tcpdump ends early, and still reports no drop; a default snapshot
+    # length leaves a ring with few slots, which overflows.
+    precise = ("--immediate-mode", "-s", str(mtu + _HEADROOM), "-B", str(_BUFFER_KIB), "--time-stamp-precision=nano")
+    return ("tcpdump", "-i", interface, "-n", "-U", *precise, "-w", "-")
+
+
+class Captures:
+    """The captures of one run."""
+
+    def __init__(self, lab: LiveLab, points: Iterable[str], folder: Path) -> None:
+        self._lab = lab
+        self._points = [CapturePoint(lab, point, folder / f"{point.replace(':', '.')}.pcap") for point in points]
+        ready = lab.wait(lambda: all(point.listening or point.dead for point in self._points), _START_LIMIT)
+        for point in self._points:
+            if not ready or point.dead:
+                raise NotMeasuredError(f"tcpdump at {point.point} did not start: {point.said or 'it said nothing'}")
+
+    def count(self) -> tuple[dict[str, int], tuple[Gap, ...]]:
+        """Drain, and return each point's number of frames so far, with a gap for each that could not be drained."""
+        deadline = time.monotonic() + _DRAIN_LIMIT
+        waiting = [point for point in self._points if not point.dead]
+        while waiting and time.monotonic() < deadline:
+            for point in waiting:
+                point.ask()
+            self._lab.wait(lambda: all(point.answered or point.dead for point in waiting), deadline - time.monotonic())
+            waiting = [point for point in waiting if not point.dead and not point.counts.drained]
+        gaps = [Gap(f"{_left(point)} when the run ended", point.point, "lab") for point in waiting]
+        gaps += [Gap(f"tcpdump ended early: {point.said}", point.point, "lab") for point in self._points if point.dead]
+        return {point.point: point.counts.captured for point in self._points}, tuple(gaps)
+
+    def counts(self) -> Counts:
+        """What it printed last."""
+        found = _COUNTS.findall(self.process.stderr.data)
+        return Counts(*map(int, found[-1])) if found else Counts(0, 0, 0)
+
+    @property
+    def said(self) -> str:
+        """Its last words, for an error message."""
+        return self.process.stderr.data.decode(errors="replace").strip()
+
+
+def _command(interface: str, mtu: int) -> tuple[str, ...]:
+    # Default buffering loses what is in it when tcpdump ends early, and still reports no drop; a default snapshot
+    # length leaves a ring with few slots, which overflows.
+    precise = ("--immediate-mode", "-s", str(mtu + _HEADROOM), "-B", str(_BUFFER_KIB), "--time-stamp-precision=nano")
+    return ("tcpdump", "-i", interface, "-n", "-U", *precise, "-w", "-")
+
+
+class Captures:
+    """The captures of one run."""
+
+    def __init__(self, lab: LiveLab, points: Iterable[str], folder: Path) -> None:
+        self._lab = lab
+        self._points = [CapturePoint(lab, point, folder / f"{point.replace(':', '.')}.pcap") for point in points]
+        ready = lab.wait(lambda: all(point.listening or point.dead for point in self._points), _START_LIMIT)
+        for point in self._points:
+            if not ready or point.dead:
+                raise NotMeasuredError(f"tcpdump at {point.point} did not start: {point.said or 'it said nothing'}")
+
+    def count(self) -> tuple[dict[str, int], tuple[Gap, ...]]:
+        """Drain, and return each point's number of frames so far, with a gap for each that could not be drained."""
+        deadline = time.monotonic() + _DRAIN_LIMIT
+        waiting = [point for point in self._points if not point.dead]
+        while waiting and time.monotonic() < deadline:
+            for point in waiting:
+                point.ask()
+            self._lab.wait(lambda: all(point.answered or point.dead for point in waiting), deadline - time.monotonic())
+            waiting = [point for point in waiting if not point.dead and not point.counts.drained]
+        gaps = [Gap(f"{_left(point)} when the run ended", point.point, "lab") for point in waiting]
+        gaps += [Gap(f"tcpdump ended early: {point.said}", point.point, "lab") for point in self._points if point.dead]
+        return {point.point: point.counts.captured for point in self._points}, tuple(gaps)
+
+    @property
+    def version(self) -> str:
+        """What captured."""
+        return "tcpdump with " + (self._points[0].said.partition("\n")[0] if self._points else "no point")
+
+    def counts(self) -> Mapping[str, Counts]:
+        """Each point's counters as last asked."""
+        return {point.point: point.counts for point in self._points}
+
+    def stop(self) -> None:
+        """End every tcpdump and wait until its file is whole."""
+        for point in self._points:
+            with contextlib.suppress(NotMeasuredError):
+                point.process.signal(signal.SIGTERM)
+        self._lab.wait(lambda: all(point.dead for point in self._points), _DRAIN_LIMIT)
+
+
+def _left(point: CapturePoint) -> str:
+    counts = point.counts
+    return f"{counts.received - counts.dropped - counts.captured} received frames were not yet written"

@@ -1,0 +1,149 @@
+"""The run directory: where evidence is written while a lab runs, and read back when it is judged, here or elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lab import __version__
+from lab.errors import LabError
+from lab.evidence import FORMAT, Capture, Evidence, Gap, Mark, Probe, StepResult
+from lab.exercise import Exercise, load_exercise
+from lab.plan import Plan
+from lab.trace import pcap
+from lab.trace.packets import decode
+
+_MANIFEST = "manifest.json"
+
+
+class RunDirectory:
+    """A run directory being written; every file is made anew, never opened through a link."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, runs: Path, exercise: Exercise, started: float) -> RunDirectory:
+        """Make `RUNS/<exercise>/<UTC time>-<id>`; raises LabError where that is not possible."""
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(started))
+        path = runs / exercise.name / f"{stamp}-{secrets.token_hex(3)}"
+        try:
+            (path / "steps").mkdir(parents=True)
+            (path / "state").mkdir()
+        except OSError as error:
+            raise LabError(f"cannot keep evidence in {path}: {error.strerror}", hint="--runs DIR keeps it elsewhere") from None
+        return cls(path)
+
+    def write(self, name: str, content: bytes | str) -> None:
+        """Write one file."""
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o644)
+        with open(fd, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Write one JSON file, put in place whole."""
+        scratch = f"{name}.{secrets.token_hex(3)}"
+        self.write(scratch, json.dumps(content, indent=1, default=str) + "\n")
+        (self.path / scratch).rename(self.path / name)
+
+    def write_inputs(self, exercise: Exercise, plan: Plan) -> None:
+        """Keep what the run was asked to do, so that it can be judged without the exercise's folder."""
+        self.write("exercise/exercise.yaml", exercise.source)
+        self.write("exercise/topology.yaml", exercise.topology.source)
+        for name, content in {**dict(exercise.topology.beside), **exercise.files}.items():
+            if not (self.path / "exercise" / name).exists():
+                self.write(f"exercise/{name}", content)
+        self.write_json("plan.json", plan.to_json())
+
+    def write_steps(self, results: Mapping[str, StepResult]) -> None:
+        """Keep how each step went, and its output as files."""
+        told = []
+        for result in results.values():
+            self.write(f"steps/{result.name}.stdout", result.stdout)
+            self.write(f"steps/{result.name}.stderr", result.stderr)
+            told.append({key: value for key, value in asdict(result).items() if key not in ("stdout", "stderr")})
+        self.write_json("steps.json", told)
+
+    def write_manifest(self, **facts: Any) -> None:
+        """Keep what the evidence is; the last file of a whole run."""
+        self.write_json(_MANIFEST, {"format": FORMAT, "lab": __version__, **facts})
+
+
+def exercise_digest(exercise: Exercise) -> str:
+    """SHA-256 over the exercise, its topology and every file that it names."""
+    hashed = hashlib.sha256(exercise.source.encode() + b"\0" + exercise.topology.source.encode())
+    for name, content in sorted(exercise.files.items()):
+        hashed.update(f"\0{name}\0{len(content)}\0".encode() + content)
+    return hashed.hexdigest()
+
+
+def load(path: Path) -> Evidence:
+    """Read a run directory; raises LabError where it is none, or of a later format than this `lab` knows."""
+    manifest = _read_json(path, _MANIFEST)
+    if manifest.get("format", 0) > FORMAT:
+        raise LabError(f"{path} has format {manifest['format']}, this lab knows up to {FORMAT}", hint="use a newer lab")
+    plan = Plan.from_json(_read_json(path, "plan.json"))
+    exercise = load_exercise(
+        path / "exercise" / "exercise.yaml",
+        topology=path / "exercise" / "topology.yaml",
+        values=manifest.get("values"),
+    )
+    marks = tuple(Mark(mark["name"], mark["frames"], mark["step"]) for mark in manifest["marks"])
+    end: Mapping[str, int] = next((mark.frames for mark in marks if mark.name == "end"), {})
+    gaps = [Gap(**gap) for gap in manifest["gaps"]]
+    captures: dict[str, Capture] = {}
+    for told in manifest["captures"]:
+        point = told["point"]
+        captures[point], problem = _load_capture(path / told["file"], point, end.get(point))
+        if problem and not any(gap.where == point for gap in gaps):
+            gaps.append(Gap(problem, point, "lab"))
+    steps = [_load_step(path, told) for told in _read_json(path, "steps.json")]
+    return Evidence(
+        plan=plan,
+        exercise=exercise,
+        captures=captures,
+        steps={step.name: step for step in steps},
+        marks=marks,
+        probes=tuple(Probe(**probe) for probe in manifest["probes"]),
+        gaps=tuple(gaps),
+        states={phase: _read_json(path, f"state/{phase}.json") for phase in manifest["states"]},
+        manifest=manifest,
+        handed_in=tuple(manifest["submission"]["problems"]),
+    )
+
+
+def _load_capture(path: Path, point: str, end: int | None) -> tuple[Capture, str | None]:
+    """A capture and what is wrong with it; one that was never ended counts as a whole."""
+    try:
+        with path.open("rb") as stream:
+            trace = pcap.open_trace(stream, str(path))
+            packets = tuple(decode(*frame) for frame in trace)
+            problem = trace.problem
+    except (OSError, LabError) as error:
+        return Capture(point, (), 0), f"the capture cannot be read: {error}"
+    if end is not None and len(packets) < end:
+        problem = f"{len(packets)} of {end} frames are in the file"
+    return Capture(point, packets, len(packets) if end is None else end), problem
+
+
+def _load_step(path: Path, told: dict[str, Any]) -> StepResult:
+    outputs = {kind: (path / "steps" / f"{told['name']}.{kind}").read_bytes() for kind in ("stdout", "stderr")}
+    return StepResult(**told, **outputs)
+
+
+def _read_json(path: Path, name: str) -> Any:
+    try:
+        return json.loads((path / name).read_text())
+    except FileNotFoundError:
+        raise LabError(f"{path} is not a run directory: it has no {name}", hint="lab run prints where it keeps its evidence") from None
+    except (ValueError, OSError) as error:
+        raise LabError(f"{name} cannot be read: {error}", where=str(path)) from None

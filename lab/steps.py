@@ -1,0 +1,196 @@
+"""What runs where, until when, and how it ended."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from lab.evidence import Ended, StepResult
+from lab.exercise import Exercise, Ready, Step
+from lab.runtime.base import LiveLab, Process, Program
+
+_GRACE = 1.0  # seconds between TERM and KILL
+_KILL_LIMIT = 10.0  # seconds that the kernel gets to end what was killed
+_POLL = 0.003  # seconds between two looks at the kernel's sockets
+_NO_PROGRAM = re.compile(rb"bwrap: execvp ([^\n]*?): (No such file or directory|Permission denied)\n?\Z")
+
+
+@dataclass
+class _Running:
+    step: Step
+    process: Process
+    started: int
+    ready: bool | None = None
+    ended: Ended = "exited"
+
+
+class Steps:
+    """Carries out an exercise's steps on a lab; results come from `results` when all is done.
+
+    `mark(name, step)` is called right before a step is ended by us, so that the evidence knows what it had done.
+    """
+
+    def __init__(
+        self,
+        lab: LiveLab,
+        exercise: Exercise,
+        handed_in: Mapping[str, bytes],
+        missing: tuple[str, ...],
+        mark: Callable[[str, str], None],
+    ) -> None:
+        self._lab = lab
+        self._exercise = exercise
+        self._handed_in = handed_in
+        self._missing = missing
+        self._mark = mark
+        self._running: dict[str, _Running] = {}
+        self._never: dict[str, StepResult] = {}
+        self._laid: set[tuple[str, str]] = set()
+
+    def run(self) -> None:
+        """Carry out the steps in their order."""
+        for step in self._exercise.steps:
+            if step.wait is not None:
+                self._await([name for name in step.wait if name in self._running], step.timeout)
+            elif step.stop is not None:
+                self._stop(step)
+            elif step.run is not None:
+                self._start(step)
+
+    def _start(self, step: Step) -> None:
+        assert step.node is not None
+        assert step.run is not None
+        if step.code == "submission" and (self._missing or not self._handed_in):
+            missing = ", ".join(self._missing) or "nothing"
+            text = f"{missing} was not handed in" if self._missing else "nothing was handed in"
+            self._never[step.name] = StepResult(step.name, step.node, "not started", message=text)
+            return
+        folder = self._folder(step)
+        program = Program(
+            node=step.node,
+            argv=step.run,
+            folder=folder,
+            env=dict(step.env),
+            stdin=step.stdin or None,
+            mounts=step.mounts,
+        )
+        running = _Running(step, self._lab.start(program), time.time_ns())
+        self._running[step.name] = running
+        if step.ready is not None:
+            running.ready = self._become_ready(running, step.ready)
+        if not step.background:
+            self._await([step.name], step.timeout)
+
+    def _folder(self, step: Step) -> str | None:
+        """The step's folder on its node, with its code laid into it once."""
+        if step.code is None:
+            return None
+        name = "submission" if step.code == "submission" else "files " + " ".join(step.code)
+        assert step.node is not None
+        if (step.node, name) not in self._laid:
+            code = self._handed_in if step.code == "submission" else {file: self._exercise.files[file] for file in step.code}
+            self._lab.put(step.node, name, code)
+            self._laid.add((step.node, name))
+        return name
+
+    def _become_ready(self, running: _Running, ready: Ready) -> bool:
+        """Wait until a background step is ready, or can no longer become so."""
+        process, node = running.process, running.step.node
+        pattern = re.compile(ready.output.encode(), re.MULTILINE) if ready.output else None
+
+        def is_ready() -> bool:
+            if pattern is not None:
+                return bool(pattern.search(process.stdout.data))
+            assert node is not None
+            sockets = self._lab.state([node], sockets_only=True)[node]["sockets"]
+            return any(_listens(found, ready) for found in sockets)
+
+        self._lab.wait(lambda: is_ready() or process.exit_code is not None, ready.within, _POLL)
+        return is_ready()
+
+    def _await(self, names: list[str], timeout: float) -> None:
+        """Wait until programs have ended by themselves; at the limit they are ended."""
+        waited = [self._running[name] for name in names]
+        self._lab.wait(lambda: all(running.process.exit_code is not None for running in waited), timeout)
+        for running in waited:
+            if running.process.exit_code is None:
+                self._mark(f"time limit of {running.step.name}", running.step.name)
+                self._end(running, "timed out")
+
+    def _stop(self, step: Step) -> None:
+        assert step.stop is not None
+        running = self._running.get(step.stop.step)
+        if running is None or running.process.exit_code is not None:
+            return
+        self._mark(f"stop of {running.step.name}", running.step.name)
+        number = signal.Signals[f"SIG{step.stop.signal}"]
+        running.process.signal(number, tree=True)
+        if not self._lab.wait(lambda: running.process.exit_code is not None, step.timeout):
+            self._end(running, "stopped")
+        running.ended = "stopped"
+
+    def _end(self, running: _Running, how: Ended) -> None:
+        """End a program and everything that it started: TERM, then KILL."""
+        process = running.process
+        process.signal(signal.SIGTERM, tree=True)
+        if not self._lab.wait(lambda: process.exit_code is not None, _GRACE):
+            process.signal(signal.SIGKILL, tree=True)
+            self._lab.wait(lambda: process.exit_code is not None, _KILL_LIMIT)
+        running.ended = how
+
+    def finish(self) -> None:
+        """End what still runs in the background, its normal end, and read all output to its end."""
+        alive = [running for running in self._running.values() if running.process.exit_code is None]
+        for running in alive:
+            running.process.signal(signal.SIGKILL, tree=True)
+            running.ended = "killed"
+        everyone = self._running.values()
+        self._lab.wait(lambda: not any(running.process.running for running in everyone), _KILL_LIMIT)
+    def results(self) -> dict[str, StepResult]:
+        """How every program went, in the order of the steps."""
+        found = self._never | {name: _result(running) for name, running in self._running.items()}
+        return {step.name: found[step.name] for step in self._exercise.steps if step.name in found}
+
+
+def _listens(found: Mapping[str, object], ready: Ready) -> bool:
+    if ready.tcp is not None:
+        return found["protocol"] == "tcp" and found["state"] == "LISTEN" and found["port"] == ready.tcp
+    return found["protocol"] == "udp" and found["port"] == ready.udp
+
+
+def _result(running: _Running) -> StepResult:
+    process, step = running.process, running.step
+    assert step.node is not None
+    result = StepResult(
+        name=step.name,
+        node=step.node,
+        ended=running.ended,
+        ready=running.ready,
+        started=running.started,
+        finished=process.ended_at,
+        stdout=bytes(process.stdout.data),
+        stderr=bytes(process.stderr.data),
+        stdout_lost=process.stdout.lost,
+        stderr_lost=process.stderr.lost,
+    )
+    code = process.exit_code
+    absent = _NO_PROGRAM.search(result.stderr) if code == 1 else None
+    if absent:
+        name = absent[1].decode(errors="replace")
+        return replace(result, ended="not started", stderr=b"", message=f"there is no program {name} to run")
+    if running.ended != "exited":
+        return result
+    return replace(result, exit_code=code, signal=_signal(code))
+
+
+def _signal(code: int | None) -> str | None:
+    """The signal behind a shell-like exit code, for the sandbox hands a signal on as 128 + n."""
+    if code is None or code <= 128:
+        return None
+    try:
+        return signal.Signals(code - 128).name
+    except ValueError:
+        return None

@@ -1,0 +1,96 @@
+"""What a student handed in, read with suspicion: only the files that the exercise names, as bytes, never through a link."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.exercise import Exercise
+
+_FILE_LIMIT = 8 << 20  # bytes
+_TOTAL_LIMIT = 32 << 20
+_ENTRIES = 10_000  # of the folder that are looked at
+
+
+@dataclass(frozen=True)
+class HandedIn:
+    """The files that count, by the names that the exercise uses; what is missing or odd is said, not raised."""
+
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    folder: str = ""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over names and contents."""
+        hashed = hashlib.sha256()
+        for name, content in sorted(self.files.items()):
+            hashed.update(f"{name}\0{len(content)}\0".encode() + content)
+        return hashed.hexdigest()
+
+
+def read_submission(exercise: Exercise, folder: Path) -> HandedIn:
+    """Read a hand-in from a folder; its files may lie one folder deeper. Raises LabError where there is no folder."""
+    if not folder.is_dir():
+        raise LabError(f"{folder} is no folder", hint="--submission takes the folder with the student's files")
+    wanted = exercise.submission.files or ((exercise.submission.routes,) if exercise.submission.routes else ())
+    found, notes = _look(folder, wanted), []
+    if not found:
+        below = [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.is_symlink()]
+        candidates = [(entry, inside) for entry in below if (inside := _look(entry, wanted))]
+        if len(candidates) == 1:
+            entry, found = candidates[0]
+            notes.append(f"the files were found one folder deeper, in {entry.name}/")
+            folder = entry
+    files: dict[str, bytes] = {}
+    problems: list[str] = []
+    for name in found:
+        content = _read(folder, name)
+        if content is None:
+            problems.append(f"{name} is not a plain file")
+        elif len(content) > _FILE_LIMIT or sum(map(len, files.values())) + len(content) > _TOTAL_LIMIT:
+            problems.append(f"{name} is too large")
+        else:
+            files[name] = content
+    missing = tuple(name for name in wanted if not any(sign in name for sign in "*?[") and name not in files)
+    problems += [f"{name} was not handed in" for name in missing if not any(name in said for said in problems)]
+    return HandedIn(files, missing, tuple(problems), tuple(notes), str(folder))
+
+
+def _look(folder: Path, wanted: tuple[str, ...]) -> list[str]:
+    """Names below `folder` that the exercise asks for."""
+    return sorted({name for name in _names(folder) if any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted)})
+
+
+def _names(folder: Path) -> Iterator[str]:
+    seen = 0
+    for current, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+        for name in files:
+            seen += 1
+            if seen > _ENTRIES:
+                return
+            yield str((Path(current) / name).relative_to(folder).as_posix())
+
+
+def _read(folder: Path, name: str) -> bytes | None:
+    """A plain file's content; None for a link, a device or a pipe, at any level of its path."""
+    path = folder
+    for part in Path(name).parts:
+        path = path / part
+        if path.is_symlink():
+            return None
+    try:
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return None
+    with open(fd, "rb") as file:
+        return file.read(_FILE_LIMIT + 1) if stat.S_ISREG(os.fstat(fd).st_mode) else None
