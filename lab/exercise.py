@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from lab.topology import Topology
+from lab.catalog import EXERCISE_FILE, TOPOLOGY_FILE, find_topology
+from lab.errors import LabError, Problem
+from lab.grammar import Context, as_value, beside, nearest
+from lab.topology import Topology, load_topology, raise_problems
+from lab.yamltext import ListNode, MapNode, Node, Scalar, parse_yaml, read_text, show
 
 if TYPE_CHECKING:
     from lab.checks.base import Check
@@ -79,7 +84,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Exercise:
-    """A checked exercise, whole: `files` holds every file beside it that it names (the teacher's programs, payloads)."""
+    """A checked exercise, whole: `files` holds every file that it names (the teacher's programs, payloads)."""
 
     name: str
     topology: Topology
@@ -93,3 +98,124 @@ class Exercise:
     files: Mapping[str, bytes] = field(default_factory=dict)
     source: str = ""  # the file's text
     folder: str = ""  # where it was read from, for messages
+
+
+def load_exercise(
+    path: Path,
+    *,
+    topology: Path | None = None,
+    values: Mapping[str, str | int] | None = None,
+    checks: Mapping[str, type] | None = None,
+) -> Exercise:
+    """The exercise in a file, or in a folder's exercise.yaml, with every file that it names.
+
+    `topology` stands in for the one that the file names, `values` for some of its values, `checks` for the kinds of
+    checks that exist. `LabError` holds every problem of the file and of its topology, in the order of their places.
+    """
+    path = path / EXERCISE_FILE if path.is_dir() else path
+    files: dict[str, bytes] = {}
+
+    def find(name: str | None) -> Topology:
+        return load_topology(topology or topology_path(path.parent, name))
+
+    return parse_exercise(
+        read_text(path), str(path), find, read=beside(path.parent, files), files=files, values=values, checks=checks
+    )
+
+
+def parse_exercise(
+    text: str,
+    file: str,
+    find_topology: Callable[[str | None], Topology],
+    *,
+    read: Callable[[str], bytes] | None = None,
+    files: Mapping[str, bytes] | None = None,
+    values: Mapping[str, str | int] | None = None,
+    checks: Mapping[str, type] | None = None,
+) -> Exercise:
+    """The exercise in a text; `find_topology` gets what stands under `topology:`, `read` fills `files`."""
+    from lab.exercise_grammar import VALUES, exercise_grammar
+    from lab.exercise_rules import build_exercise
+
+    if checks is None:
+        from lab.checks import CHECKS
+
+        checks = CHECKS
+    root, problems = parse_yaml(text, file)
+    context = Context(problems=problems, read=read, seed="".join(_texts([root], "name")))
+    node = root.get("values")
+    entries = context.take(VALUES, node) if node else None
+    written = {each.name: each.value for each in entries or () if each.value is not None}
+    context.values = _overridden(written, values or {}, context)
+    topology = _topology(root, find_topology, context)
+    steps, listed = _maps(root.get("steps")), _maps(root.get("checks"))
+    context.names = {
+        "step": [("".join(_texts([each], "name")) or f"step{number}") for number, each in enumerate(steps, 1)],
+        "check": _texts(listed, "id"),
+    }
+    if topology is not None:
+        points = [f"{each.name}:{interface.name}" for each in topology.nodes for interface in each.interfaces]
+        context.names |= {"node": [each.name for each in topology.nodes], "point": points}
+    record = context.take(exercise_grammar(checks), root)
+    assert record is not None, "a mapping makes a record"
+    folder = str(Path(file).parent)
+    nowhere = Topology("", (), ())  # its problems are among the others, so the exercise is not returned
+    exercise = build_exercise(
+        record, topology or nowhere, checks, context, files={} if files is None else files, source=text, folder=folder
+    )
+    raise_problems(context.problems)
+    return exercise
+
+
+def _maps(node: Node | None) -> list[MapNode | None]:
+    """The items of a list, None for those that are no mappings."""
+    items = node.items if isinstance(node, ListNode) else ()
+    return [each if isinstance(each, MapNode) else None for each in items]
+
+
+def _texts(nodes: Iterable[MapNode | None], key: str) -> list[str]:
+    """The texts that stand under a key of each mapping."""
+    found = [node.get(key) for node in nodes if node]
+    return [node.text for node in found if isinstance(node, Scalar)]
+
+
+def _overridden(
+    written: Mapping[str, str | int], given: Mapping[str, str | int], context: Context
+) -> dict[str, str | int]:
+    """The file's values with those from outside; a number stays a number."""
+    values = dict(written)
+    for name, value in given.items():
+        if name not in written:
+            context.problems.append(Problem(f"there is no value {show(name)}", "", nearest(name, written, "values")))
+        elif isinstance(written[name], int) and not isinstance(as_value(str(value)), int):
+            context.problems.append(Problem(f"value {name} must be a whole number, not {show(str(value))}"))
+        else:
+            values[name] = as_value(str(value)) if isinstance(written[name], int) else value
+    return values
+
+
+def _topology(root: MapNode, find: Callable[[str | None], Topology], context: Context) -> Topology | None:
+    """The exercise's topology; None where it has problems, which then stand among the exercise's."""
+    node = root.get("topology")
+    if node is not None and (not isinstance(node, Scalar) or node.missing):
+        return None  # the grammar says so
+    try:
+        return find(node.text if node else None)
+    except LabError as error:
+        place = node.place if node else root.place
+        context.problems += [replace(each, where=each.where or place) for each in error.problems]
+        return None
+
+
+def topology_path(folder: Path, name: str | None) -> Path:
+    """Where an exercise's topology lies: beside it or above it, at a path, or among the ready-made ones."""
+    if name is None:
+        for path in (folder / TOPOLOGY_FILE, folder.parent / TOPOLOGY_FILE):
+            if path.exists():
+                return path
+        hint = f"write topology: NAME, or put {TOPOLOGY_FILE} into this folder or the one above"
+        raise LabError("this exercise has no topology", hint=hint)
+    if "/" in name or name.endswith((".yaml", ".yml")):
+        path = folder / name
+        return path / TOPOLOGY_FILE if path.is_dir() else path
+    return find_topology(name)

@@ -191,7 +191,7 @@ def parse_topology(
     context = g.Context(problems=problems, read=read)
     context.names = {kind: names_under(root, f"{kind}s") for kind in ("network", "node")}
     record = context.take(TOPOLOGY, root)
-    topology = build_topology(record, context, text, seen or {}) if record else None
+    topology = build_topology(record, context, text, {} if seen is None else seen) if record else None
     raise_problems(context.problems)
     assert topology is not None, "no problem was reported, so there is a topology"
     return topology

@@ -39,7 +39,7 @@ from lab.grammar.base import Context, Grammar, Parameter, Refused, ScalarGrammar
 from lab.grammar.containers import At, Either, Entry, Key, Later, List, NamedMap, Placed, Record, Struct, Variant, only
 from lab.grammar.files import beside
 from lab.grammar.nets import Address, HostAddress, Mac, NodePath, Prefix, Sysctl
-from lab.grammar.refs import CheckId, Command, NetworkName, NodeName, Payload, Point, StepName
+from lab.grammar.refs import CheckId, Command, NetworkName, NodeName, Payload, Point, StepName, Value, as_value
 from lab.grammar.scalars import (
     Bool,
     Choice,
@@ -97,7 +97,9 @@ __all__ = [
     "Struct",
     "Sysctl",
     "Text",
+    "Value",
     "Variant",
+    "as_value",
     "beside",
     "nearest",
     "only",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 from lab.grammar.base import Context, Grammar, Refused, ScalarGrammar, Schema, nearest
 from lab.grammar.containers import Either, Key, List, Struct
@@ -126,3 +127,27 @@ class Command(Grammar[tuple[str, ...]]):
     def schema(self, templates: bool) -> Schema:
         """A string or an array of scalars."""
         return self._grammar.schema(templates)
+
+
+class Value(Grammar[str | int]):
+    """A value under `values:`: a whole number where it looks like one and has no quotes, else text."""
+
+    expected = "a text or a whole number"
+    shapes = (Scalar, ListNode, MapNode)
+
+    def load(self, node: Node, context: Context) -> str | int:
+        """The value; raises `Refused`."""
+        if isinstance(node, MapNode):
+            raise Refused("a value drawn for each student is not supported yet", f"expected: {self.expected}")
+        if not isinstance(node, Scalar) or node.missing:
+            raise Refused(f"{self.expected} is expected here", "such as port: 7000")
+        return as_value(node.text) if node.plain else node.text
+
+    def schema(self, templates: bool) -> Schema:
+        """A scalar."""
+        return {"type": ["string", "number", "boolean"]}
+
+
+def as_value(text: str) -> str | int:
+    """A text as YAML would take it: decimal whole numbers of up to 18 digits become numbers."""
+    return int(text) if re.fullmatch("-?(0|[1-9][0-9]{0,17})", text) else text

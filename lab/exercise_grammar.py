@@ -1,0 +1,131 @@
+"""The grammar of an exercise's file; each check adds the keys that its dataclass declares."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+
+from lab import grammar as g
+
+SIGNALS = ("TERM", "INT", "HUP", "QUIT", "KILL", "USR1", "USR2", "STOP", "CONT")
+
+
+class MountPath(g.FilePath):
+    """A path below this folder, or an absolute one of the machine's."""
+
+    def __init__(self) -> None:
+        super().__init__("a file beside this one, or an absolute path such as /opt/java")
+
+    def parse(self, text: str, context: g.Context) -> str:
+        """The path; raises `Refused`."""
+        if not text.startswith("/"):
+            return super().parse(text, context)
+        if ".." in text.split("/") or len(text) > 255 or not text.strip("/"):
+            raise g.Refused(f"{text[:60]!r} is not {self.expected}")
+        return "/" + "/".join(part for part in text.split("/") if part not in ("", "."))
+
+
+VALUES = g.NamedMap(
+    "values by name",
+    g.Text("a value's name", pattern="[A-Za-z][A-Za-z0-9_]{0,30}", hint="a letter, then letters, digits and _"),
+    g.Value(),
+)
+READY = g.Struct(
+    "readiness",
+    g.Key("tcp", g.Port(), "Ready when any program of the node listens on this TCP port"),
+    g.Key("udp", g.Port(), "Ready when any program of the node has this UDP port"),
+    g.Key("output", g.Pattern(), "Ready when its standard output matches this regular expression"),
+    g.Key("within", g.Duration(), "How long to wait for it, 5s by default; later steps run even where it never comes"),
+)
+STEP = g.Struct(
+    "a step",
+    g.Key("name", g.Name("a step's name"), "What checks and other steps call it; step1, step2 … by its place"),
+    g.Key("node", g.NodeName(), "The node that it runs on"),
+    g.Key("run", g.Command(), "The command: a list of arguments, or a line for sh -c"),
+    g.Key(
+        "code",
+        g.Either(g.Choice("submission"), g.List(g.Placed(g.FilePath()), least=1)),
+        "What lies in its folder: the submission's files, or files beside the exercise; steps of one node with equal "
+        "code share the folder",
+    ),
+    g.Key("background", g.Bool(), "Whether the next step begins while it still runs"),
+    g.Key("ready", READY, "When a background step counts as ready"),
+    g.Key("stdin", g.Payload(), "Its standard input; empty by default"),
+    g.Key(
+        "env",
+        g.NamedMap(
+            "variables by name",
+            g.Text("a variable's name", pattern="[A-Za-z_][A-Za-z0-9_]{0,63}", hint="letters, digits and _"),
+            g.Text(longest=32768),
+        ),
+        "Environment variables",
+    ),
+    g.Key("timeout", g.Duration(), "How long it may run, 10s by default"),
+    g.Key("wait", g.List(g.StepName(), least=1, single=True), "Background steps whose end is waited for"),
+    g.Key(
+        "stop",
+        g.Either(
+            g.StepName(),
+            g.Struct(
+                "a stop",
+                g.Key("step", g.StepName(), "The background step that is stopped", required=True),
+                g.Key("signal", g.Choice(*SIGNALS), "The signal that it gets, TERM by default"),
+            ),
+        ),
+        "The background step that gets a signal: `stop: server`, or `stop: {step: server, signal: INT}`",
+    ),
+    g.Key("mounts", g.List(g.Placed(MountPath())), "More that it can read: files beside this one, absolute paths"),
+    g.Key("privilege", g.Later("a step's privilege"), "Not supported yet: net-raw or net-admin"),
+    doc="Something that happens on a node; exactly one of run, wait and stop",
+)
+SUBMISSION = g.Struct(
+    "a submission",
+    g.Key("files", g.List(g.FilePath("a file's name"), least=1), "The files that are handed in"),
+    g.Key("routes", g.FilePath("a file's name"), "A file in the grammar of a topology's routes, which lab applies"),
+)
+COMMON = (
+    g.Key("id", g.Name("a check's id"), "What it is called, in reports and in needs", required=True),
+    g.Key("points", g.Number(), "What it is worth; without points it is shown and not graded"),
+    g.Key("needs", g.List(g.CheckId(), single=True), "Checks that must pass first; their failure is its failure"),
+    g.Key("hint", g.Text(), "Shown to the student when it fails"),
+    g.Key("visible", g.Bool(), "Whether students see it; true by default"),
+)
+
+
+def check_grammar(kind: str, check: type) -> g.Struct:
+    """The grammar of one kind of check, from the fields of its dataclass."""
+    own = [g.Key(each.key, each.grammar, each.doc, each.required) for each in g.parameters(check)]
+    tag = g.Key("check", g.Choice(kind), "The kind of check", required=True)
+    return g.Struct(f"a check {kind}", tag, *COMMON, *own, doc=(inspect.getdoc(check) or "").partition("\n")[0])
+
+
+def exercise_grammar(checks: Mapping[str, type]) -> g.Struct:
+    """The grammar of an exercise that may use these kinds of checks."""
+    kinds = {kind: check_grammar(kind, check) for kind, check in checks.items()}
+    return g.Struct(
+        "an exercise",
+        g.Key("version", g.Int(1, 1), "The version of this format: 1", required=True),
+        g.Key("name", g.Name(), "What it is called", required=True),
+        g.Key("title", g.Text(longest=200), "What it is about, in a line"),
+        g.Key(
+            "topology",
+            g.Text(longest=255),
+            "A ready-made topology's name, or a path; by default topology.yaml in this folder or the one above",
+        ),
+        g.Key("values", VALUES, "Values that ${name} stands for in the rest of this file"),
+        g.Key("submission", SUBMISSION, "What a student hands in"),
+        g.Key("steps", g.List(STEP, most=1000), "What happens, in this order"),
+        g.Key(
+            "checks",
+            g.List(g.Variant("a check", "check", kinds), least=1, most=1000),
+            "What is judged",
+            required=True,
+        ),
+        g.Key("settle", g.Duration(most=60), "How long connections get to close after the last step; 2s by default"),
+        g.Key(
+            "capture",
+            g.Either(g.Choice("all"), g.List(g.Point(), least=1)),
+            "The interfaces whose packets are captured; all of them by default",
+        ),
+        doc="Programs on the nodes of a topology, and what the packets must then show",
+    )

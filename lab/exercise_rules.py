@@ -1,0 +1,187 @@
+"""What an exercise must satisfy beyond its grammar, and its record turned into an `Exercise`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from lab.exercise import Exercise, Graded, Ready, Step, Stop, Submission
+from lab.grammar import At, Context, Record, Refused, only, parameters
+from lab.topology import Topology
+
+KINDS = ("run", "wait", "stop")
+RUN_ONLY = ("node", "code", "background", "ready", "stdin", "env", "mounts")
+
+
+def build_exercise(
+    record: Record, topology: Topology, checks: Mapping[str, type], context: Context, **rest: Any
+) -> Exercise:
+    """The exercise of a record; worth nothing where problems were reported on the way."""
+    submission = _submission(record, context)
+    steps = tuple(
+        _step(each, f"step{number}", submission, context) for number, each in enumerate(record.get("steps", ()), 1)
+    )
+    _step_order(record.get("steps", ()), steps, context)
+    capture = record.get("capture", "all")
+    return Exercise(
+        name=record.get("name", ""),
+        topology=topology,
+        steps=steps,
+        checks=_checks(record.get("checks", ()), checks, context),
+        title=record.get("title", ""),
+        values=context.values or {},
+        submission=submission,
+        capture=None if capture == "all" else capture,
+        settle=record.get("settle", 2.0),
+        **rest,
+    )
+
+
+def _submission(record: Record, context: Context) -> Submission:
+    written: Record | None = record.get("submission")
+    if written is None:
+        return Submission()
+    if not only(written, ("files", "routes")):
+        context.report(written.place, "a submission needs files or routes", "such as files: [server.py]")
+    return Submission(written.get("files", ()), written.get("routes"))
+
+
+def _step(record: Record, name: str, submission: Submission, context: Context) -> Step:
+    kinds = only(record, KINDS)
+    if len(kinds) != 1:
+        what = f"{' and '.join(kinds)} stand in one step" if kinds else "this step does nothing"
+        context.report(record.place, what, "a step has exactly one of run, wait and stop")
+    elif kinds == ["run"]:
+        _run(record, submission, context)
+    else:
+        for key in only(record, RUN_ONLY + (("timeout",) if kinds == ["stop"] else ())):
+            context.report(record.at(key), f"{key} does not go with {kinds[0]}", f"leave {key} out")
+    code = record.get("code")
+    stop = record.get("stop")
+    if isinstance(stop, Record):
+        stop = Stop(stop.get("step", ""), stop.get("signal", "TERM"))
+    elif stop is not None:
+        stop = Stop(stop)
+    return Step(
+        name=record.get("name", name),
+        node=record.get("node"),
+        run=record.get("run"),
+        code=tuple(each.value for each in code) if isinstance(code, tuple) else code,
+        background=record.get("background", False),
+        stdin=record.get("stdin", b""),
+        env=tuple((each.name, each.value or "") for each in record.get("env", ())),
+        timeout=record.get("timeout", 10.0),
+        ready=_ready(record.get("ready")),
+        wait=record.get("wait"),
+        stop=stop,
+        mounts=tuple(each.value for each in record.get("mounts", ())),
+    )
+
+
+def _run(record: Record, submission: Submission, context: Context) -> None:
+    if "node" not in record:
+        context.report(record.place, "a step that runs a program needs the key node", "node: a node's name")
+    ready: Record | None = record.get("ready")
+    if ready is not None:
+        kinds = only(ready, ("tcp", "udp", "output"))
+        if len(kinds) != 1:
+            hint = "such as {tcp: 7000, within: 5s}"
+            context.report(ready.place, "readiness is exactly one of tcp, udp and output", hint)
+        if "background" not in record or record.get("background") is False:
+            what = "only a background step can be ready while it runs"
+            context.report(ready.place, what, "add background: true, or leave ready out")
+    code: str | Sequence[At[str]] | None = record.get("code")
+    if code == "submission" and not submission.files:
+        what = "nothing says which files are handed in"
+        context.report(record.at("code"), what, "add submission: {files: [server.py]} at the top of the exercise")
+    named = list(code) if isinstance(code, tuple) else []
+    named += [each for each in record.get("mounts", ()) if not each.value.startswith("/")]
+    for each in named:
+        try:
+            if context.read is not None:
+                context.read(each.value)
+        except Refused as refused:
+            context.report(each.place, refused.what, refused.hint)
+
+
+def _ready(record: Record | None) -> Ready | None:
+    if record is None:
+        return None
+    return Ready(record.get("within", 5.0), record.get("tcp"), record.get("udp"), record.get("output"))
+
+
+def _step_order(records: Sequence[Record], steps: Sequence[Step], context: Context) -> None:
+    """Names are unique; only background steps that began already can be waited for or stopped."""
+    before: dict[str, Step] = {}
+    names = {step.name for step in steps}
+    for record, step in zip(records, steps, strict=True):
+        targets = [("wait", name) for name in step.wait or ()]
+        if step.stop:
+            targets.append(("stop", step.stop.step))
+        for key, name in targets:
+            if name in names and name not in before:
+                hint = "put this step after it" if name != step.name else ""
+                context.report(record.at(key), f"step {name} has not begun when this step comes", hint)
+            elif name in before and not before[name].background:
+                what = f"step {name} has ended when this step comes"
+                context.report(record.at(key), what, f"give {name} background: true, or leave this step out")
+        if step.name in before:
+            context.report(record.at("name"), f"two steps are called {step.name}", "give each a name of its own")
+        before.setdefault(step.name, step)
+
+
+def _checks(
+    written: Sequence[tuple[str, Record]], kinds: Mapping[str, type], context: Context
+) -> tuple[Graded, ...]:
+    graded: list[Graded] = []
+    needs: dict[str, tuple[str, ...]] = {}
+    for kind, record in written:
+        name: str = record.get("id", "")
+        if name in needs:
+            context.report(record.at("id"), f"two checks have the id {name}", "give each an id of its own")
+        elif name:
+            needs[name] = record.get("needs", ())
+            if circle := _circle(name, needs):
+                what = f"needs goes in a circle: {' → '.join(circle)}"
+                context.report(record.at("needs"), what, "take one of them out")
+        check = _check(kinds[kind], record, context) if kind else None
+        if check is not None:
+            graded.append(
+                Graded(
+                    name,
+                    cast(Any, check),
+                    record.get("points", 0),
+                    record.get("needs", ()),
+                    record.get("hint", ""),
+                    record.get("visible", True),
+                )
+            )
+    return tuple(graded)
+
+
+def _circle(start: str, needs: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """The ids from `start` back to itself, in the order of needing; empty where there is no way back."""
+    ways = [[start]]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop()
+        for name in needs.get(way[-1], ()):
+            if name == start:
+                return [*way, start]
+            if name not in seen:
+                seen.add(name)
+                ways.append([*way, name])
+    return []
+
+
+def _check(kind: type, record: Record, context: Context) -> object | None:
+    """The check of a record; None where a parameter was refused or is missing."""
+    arguments = {each.field: record.values[each.key] for each in parameters(kind) if each.key in record.values}
+    if record.places.keys() - record.values.keys() or any(
+        each.required and each.field not in arguments for each in parameters(kind)
+    ):
+        return None
+    check: object = kind(**arguments)
+    for key, what, hint in getattr(check, "problems", tuple)():
+        context.report(record.at(key), what, hint)
+    return check
