@@ -1,0 +1,64 @@
+"""Whatever the bytes are, decoding gives a packet and never an exception."""
+
+import random
+
+import pytest
+from trace_forge import MSS_AND_SCALE, SYN, Talk, arp, ethernet, icmp, ipv4, ipv6, tcp, udp
+
+from lab.trace.flows import Tracker
+from lab.trace.fragments import Reassembly
+from lab.trace.packets import decode, tcp_options
+
+V6 = {"src": "fd00:1::10", "dst": "fd00:2::80"}
+SEEDS = [
+    *(frame for _, frame in Talk().open().send("c", 24, b"hello\n").close().frames),
+    ethernet(ipv4(tcp(1, 2, 3, 4, SYN, options=MSS_AND_SCALE), options=b"\1" * 8)),
+    ethernet(ipv4(udp(1, 2, b"x" * 40), 17), tags=bytes.fromhex("88a8 0064 8100 0005")),
+    ethernet(ipv4(udp(1, 2, b"x" * 40)[:24], 17, fragment=0x2000)),
+    ethernet(ipv4(icmp(3, 1, payload=ipv4(udp(1, 2), 17)), 1)),
+    ethernet(arp(1, "10.0.1.10", "10.0.1.1"), 0x0806),
+    ethernet(ipv6(bytes([60, 0]) + bytes(6) + bytes([43, 1]) + bytes(14) + bytes([6, 4, 4, 1]) + bytes(20)
+                  + tcp(1, 2, 3, 4, 16, b"hey", **V6), 0), 0x86DD),
+    ethernet(ipv6(bytes([17, 0, 0, 1, 0, 0, 0, 9]) + udp(1, 2, b"x" * 24, **V6)[:24], 44), 0x86DD),
+    ethernet(ipv6(bytes([17, 0, 0, 24, 0, 0, 0, 9]) + b"x" * 8, 44), 0x86DD),
+]
+STRUCTURE = (0, 1, 4, 5, 6, 8, 17, 43, 44, 51, 58, 59, 60, 0x45, 0x60, 0x81, 0x88, 0xDD, 0xFF)
+
+
+def mutated(frame: bytes, chance: random.Random) -> bytes:
+    data = bytearray(frame)
+    for _ in range(chance.randrange(1, 4)):
+        position = chance.randrange(min(len(data), 90))
+        data[position] = chance.choice(STRUCTURE) if chance.random() < 0.6 else chance.randrange(256)
+    return bytes(data[: chance.randrange(len(data) + 1)]) if chance.random() < 0.3 else bytes(data)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_no_mutation_of_a_frame_raises(part):
+    chance = random.Random(part)
+    tracker, reassembly = Tracker(), Reassembly()
+    refused = whole = 0
+    for number in range(25_000):
+        data = mutated(chance.choice(SEEDS), chance)
+        length = len(data) + chance.choice((0, 0, 0, 100))
+        packet = decode(number, number, length, data, chance.choice((1, 1, 1, 1, 101)))
+        refused += packet.refusal is not None
+        whole += packet.checksum_ok is not None
+        assert packet.data is data
+        assert len(packet.payload) <= max(packet.payload_length, 0)
+        tcp_options(packet)
+        tracker.feed(packet)
+        if packet.fragment_offset or packet.more_fragments:
+            reassembly.add(packet)
+    for conversation in tracker.conversations:
+        assert conversation.client.stream is not None
+        assert conversation.server.missing is not None
+    assert refused > 2000
+    assert whole > 2000
+
+
+def test_random_bytes_do_not_raise():
+    chance = random.Random(7)
+    for number in range(20_000):
+        data = chance.randbytes(chance.randrange(120))
+        assert decode(number, 0, len(data), data, chance.choice((1, 101))).number == number
