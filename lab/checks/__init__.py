@@ -1,0 +1,20 @@
+"""The checks by their name in an exercise: one file and one line each."""
+
+from lab.checks.arp import Arp
+from lab.checks.base import Check
+from lab.checks.output import Output
+from lab.checks.path import Path
+from lab.checks.reach import Reach
+from lab.checks.tcp_close import TcpClose
+from lab.checks.tcp_data import TcpData
+from lab.checks.tcp_handshake import TcpHandshake
+
+CHECKS: dict[str, type[Check]] = {
+    Arp.kind: Arp,
+    Path.kind: Path,
+    TcpHandshake.kind: TcpHandshake,
+    TcpData.kind: TcpData,
+    TcpClose.kind: TcpClose,
+    Reach.kind: Reach,
+    Output.kind: Output,
+}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from lab.evidence import Evidence
+    from lab.plan import Plan
 
 
 class Outcome(StrEnum):
@@ -54,12 +55,31 @@ class Verdict:
     timed: bool = False  # rests on a time limit, so a second run with nothing beside it has to confirm it
 
 
+@dataclass(frozen=True)
+class ProbeRequest:
+    """A try that `lab` has to make for a check, after settling: from `node` to an address in text form."""
+
+    node: str
+    to: str
+    protocol: Literal["icmp", "tcp", "udp"]
+    port: int | None = None
+
+
 @runtime_checkable
 class Check(Protocol):
-    """A frozen record of parameters and one pure function from evidence to verdict."""
+    """A frozen record of parameters and one pure function from evidence to verdict.
+
+    `kind` is its name in an exercise, `claims` are the rows of the course that it can prove, `rule` is what it
+    judges by (RFC and section).
+    """
 
     kind: ClassVar[str]
     claims: ClassVar[tuple[str, ...]]
+    rule: ClassVar[str]
+
+    def probes(self, plan: Plan) -> tuple[ProbeRequest, ...]:
+        """What has to be tried for it after settling; nothing for most checks."""
+        return ()
 
     def judge(self, evidence: Evidence) -> Verdict:
         """Judge complete evidence; what is demanded and absent is a failure, never an exception."""

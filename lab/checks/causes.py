@@ -1,0 +1,295 @@
+"""Every cause that is told to a student, in plain words: what happened, and what to look at (never what to write)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from lab.checks.base import Cause
+from lab.checks.names import count, listed, quoted
+from lab.evidence import StepResult
+
+_PLACE = re.compile(r'File "(?:[^"]*/)?([^"/]+)", line (\d+)')
+_SYNTAX = ("SyntaxError", "IndentationError", "TabError")
+
+
+def last_lines(output: bytes, lines: int = 3) -> tuple[str, ...]:
+    """The last lines of an output that say something, as text; what they hold is not made safe for a terminal."""
+    return tuple(line for line in output.decode("utf-8", "replace").splitlines() if line.strip())[-lines:]
+
+
+def _said(result: StepResult) -> tuple[str, str]:
+    """The last line of its stderr, and the place in its code that a Python traceback names last."""
+    lines = last_lines(result.stderr, 1)
+    places = _PLACE.findall(result.stderr.decode("utf-8", "replace"))
+    return (lines[0].strip()[:200] if lines else "", f"{places[-1][0]}, line {places[-1][1]}" if places else "")
+
+
+def program(result: StepResult) -> str:
+    """What a step's program is called: the step, and the node where that is another word."""
+    return result.name if result.name == result.node else f"{result.name} (on {result.node})"
+
+
+def not_started(result: StepResult) -> Cause:
+    """Its program could not even be started."""
+    return Cause("not-started", f"{program(result)} was not started: {result.message or 'no reason recorded'}",
+                 f"the names of the files handed in, and the command of step {result.name}")  # fmt: skip
+
+
+def crashed(result: StepResult) -> Cause:
+    """It ended with an error of its own."""
+    line, place = _said(result)
+    if line.split(":")[0] in _SYNTAX:
+        return Cause("syntax-error", f"{program(result)} could not be read by Python: {line}", place)
+    how = f"was ended by signal {result.signal}" if result.signal else f"ended with exit code {result.exit_code}"
+    return Cause("crashed", f"{program(result)} {how}" + (f"; it said last: {line}" if line else ""),
+                 place or f"what {result.name} wrote to stderr")  # fmt: skip
+
+
+def timed_out(result: StepResult) -> Cause:
+    """It was still running at its time limit."""
+    return Cause("timed-out", f"{program(result)} was still running at its time limit and was ended",
+                 f"what {result.name} waits for, and whether the other side ever sends or closes")  # fmt: skip
+
+
+def ended_early(result: StepResult) -> Cause:
+    """A background program ended by itself before anyone needed it."""
+    return Cause("ended-early", f"{program(result)} ended by itself, with exit code {result.exit_code}, too early",
+                 f"how far {result.name} gets before it ends")  # fmt: skip
+
+
+def not_listening(server: str, port: int) -> Cause:
+    """No socket listened."""
+    return Cause("not-listening", f"nothing on {server} listened on TCP port {port}",
+                 "the calls before accept(): socket, bind, listen")  # fmt: skip
+
+
+def late(result: StepResult, port: int) -> Cause:
+    """It listened, but only after its time limit."""
+    return Cause("late", f"{program(result)} did not listen on port {port} within its time limit",
+                 f"what {result.name} does before listen()")  # fmt: skip
+
+
+def wrong_address(server: str, listening: str, port: int, address: str) -> Cause:
+    """Bound to an address that packets from other nodes never carry."""
+    return Cause("wrong-address", f"{server} listened on {listening}:{port}; packets arrive for {address}",
+                 "the address in bind()")  # fmt: skip
+
+
+def wrong_port(server: str, ports: Sequence[int], port: int) -> Cause:
+    """It listened on another port."""
+    there = listed([str(each) for each in ports])
+    return Cause("wrong-port", f"{server} listened on port {there}; packets arrive for port {port}",
+                 "the port in bind()")  # fmt: skip
+
+
+def udp_for_tcp(node: str, port: int) -> Cause:
+    """UDP was used where TCP is asked for."""
+    return Cause("udp-for-tcp", f"{node} used UDP port {port}, where TCP is asked for", "the type given to socket()")
+
+
+def refused(client: str, server: str, port: int) -> Cause:
+    """Connection refused, nothing more known."""
+    return Cause("refused", f"{server} refused the connection: nothing listened on port {port} for {client}",
+                 "the address and port in bind(), and whether listen() was called")  # fmt: skip
+
+
+def silent(server: str, port: int) -> Cause:
+    """A SYN that nobody answered."""
+    return Cause("no-answer", f"{server} never answered the SYN to port {port}",
+                 "whether the program accepts connections: a full backlog is silent")  # fmt: skip
+
+
+def not_tried(client: str, server: str, port: int) -> Cause:
+    """No SYN at all."""
+    return Cause("not-tried", f"{client} never tried to connect to {server} on port {port}",
+                 "whether connect() is reached, and with which address and port")  # fmt: skip
+
+
+def connected_elsewhere(client: str, where: str, server: str, port: int) -> Cause:
+    """A connection, but to another place."""
+    return Cause("wrong-target", f"{client} connected to {where}, not to {server} port {port}",
+                 "the address and port in connect()")  # fmt: skip
+
+
+def other_source(source: str, client: str) -> Cause:
+    """A connection from someone else's address."""
+    return Cause("wrong-source", f"the connection came from {source}, not from {client}",
+                 "which node opens the connection, and whether an address was changed on its way")  # fmt: skip
+
+
+def two_connections(number: int, client: str, server: str, port: int) -> Cause:
+    """More connections than one."""
+    return Cause("several-connections",
+                 f"{client} opened {number} connections to {server} port {port}, where one is asked for",
+                 "how often connect() is called")  # fmt: skip
+
+
+def bad_handshake(text: str) -> Cause:
+    """Numbers or flags of a handshake that no kernel writes."""
+    return Cause("bad-handshake", text, "the sequence and acknowledgement numbers of the first three packets")
+
+
+def altered(text: str) -> Cause:
+    """A packet was changed on its way."""
+    return Cause("altered", text, "address translation or a program between the two ends")
+
+
+def no_route(node: str, destination: str) -> Cause:
+    """A node had no route and said so."""
+    return Cause("no-route", f"{node} has no route to {destination}", f"the routes of {node} (ip route)")
+
+
+def wrong_next_hop(node: str, other: str, wanted: str) -> Cause:
+    """A node passed a packet to another neighbour than asked for."""
+    return Cause("wrong-route", f"{node} sent it to {other}, not to {wanted}", f"the routes of {node} (ip route)")
+
+
+def not_forwarded(node: str, after: str) -> Cause:
+    """A node got a packet and kept it."""
+    return Cause("not-forwarded", f"{node} received it and did not pass it on to {after}",
+                 f"the routes of {node} (ip route), and whether it forwards")  # fmt: skip
+
+
+def loop(node: str) -> Cause:
+    """A packet's time to live ran out."""
+    return Cause("loop", f"the TTL ran out at {node}: the routers pass the packet round in a circle",
+                 f"the routes of {node} and of the routers before it")  # fmt: skip
+
+
+def lost(before: str, after: str) -> Cause:
+    """A packet left one point and never came to the next."""
+    return Cause("lost", f"it was lost between {before} and {after}", f"the link between {before} and {after}")
+
+
+def no_neighbour(node: str, address: str) -> Cause:
+    """ARP without an answer."""
+    return Cause("no-neighbour", f"{node} asked for the MAC of {address} and nobody answered",
+                 f"whether {address} is an address on the segment of {node}: a next hop must be")  # fmt: skip
+
+
+def wrong_mac(text: str) -> Cause:
+    """A frame, or an ARP answer, with another MAC than the plan's."""
+    return Cause("wrong-mac", text, "the neighbour table (ip neigh), and who answers ARP requests")
+
+
+def wrong_forwarding(text: str) -> Cause:
+    """A header that a router may not leave so, or may not touch."""
+    return Cause("wrong-forwarding", text, "what a router may change in a packet: TTL, header checksum, MACs")
+
+
+def never_answered(side: str, asked: bytes) -> Cause:
+    """The other side's bytes arrived, and nothing came back."""
+    return Cause("never-answered", f"{side} sent nothing back"
+                 + (f" after {quoted(asked)} arrived" if asked else "")
+                 + " (packets alone do not tell whether it never read or never answered)",
+                 "recv() and send(): whether both are reached, and what recv() waits for")  # fmt: skip
+
+
+def nothing_sent(side: str) -> Cause:
+    """The side that was to begin sent nothing."""
+    return Cause("nothing-sent", f"{side} sent nothing", "whether send() is reached")
+
+
+def too_little(side: str, sent: int, of: int) -> Cause:
+    """The beginning is right, the end is missing."""
+    return Cause("too-little", f"{side} sent {sent} of {count(of, 'byte')}",
+                 "how often recv() and send() are called: one call may take fewer bytes than were sent")  # fmt: skip
+
+
+def too_much(side: str, extra: bytes) -> Cause:
+    """What was asked for, and more."""
+    return Cause("too-much", f"{side} sent {count(len(extra), 'byte')} too many: {quoted(extra)}",
+                 "what is sent besides the answer")  # fmt: skip
+
+
+def differs(side: str, at: int, wanted: bytes, got: bytes) -> Cause:
+    """The first byte that is something else."""
+    first, right = quoted(got[at : at + 1]), quoted(wanted[at : at + 1])
+    return Cause("differs", f"{side} sent something else: byte {at + 1} is {first}, not {right}",
+                 "what happens to the bytes between recv() and send()")  # fmt: skip
+
+
+def answered_late(side: str) -> Cause:
+    """An answer to nobody."""
+    return Cause("answered-late", f"{side} answered only after the other program had been ended at its time limit",
+                 "what the program does between recv() and send()")  # fmt: skip
+
+
+def not_acknowledged(side: str) -> Cause:
+    """Bytes that the receiver never confirmed."""
+    return Cause("not-acknowledged", f"not all bytes that {side} sent were acknowledged",
+                 "whether the receiving program was still there")  # fmt: skip
+
+
+def reset(side: str) -> Cause:
+    """RST instead of FIN."""
+    return Cause("reset", f"{side} ended the connection by a reset (RST)",
+                 "whether everything that arrived was read before close(), and SO_LINGER")  # fmt: skip
+
+
+def never_closed(side: str) -> Cause:
+    """No FIN of its own."""
+    return Cause("never-closed", f"{side} never closed the connection (lab ended the program; that does not count)",
+                 "whether close() is reached, and what the program waits for")  # fmt: skip
+
+
+def both_wait(client: str, server: str) -> Cause:
+    """Two that wait for each other's end."""
+    return Cause("both-wait", f"neither {client} nor {server} closed: each may wait for the other's end of file",
+                 "who has to close first, and what recv() waits for")  # fmt: skip
+
+
+def closed_first(side: str, wanted: str) -> Cause:
+    """The wrong side closed first."""
+    return Cause("closed-first", f"{side} closed first, where {wanted} was to",
+                 "when close() is called, and what recv() returns at the end of the stream")  # fmt: skip
+
+
+def simultaneous(wanted: str) -> Cause:
+    """Both closed before they saw the other close."""
+    return Cause("closed-together", f"both sides closed at the same time, where {wanted} was to close first",
+                 "whether the program waits for the end of the stream before close()")  # fmt: skip
+
+
+def data_after_fin(side: str) -> Cause:
+    """Bytes after the end of one's own stream."""
+    return Cause("data-after-fin", f"{side} sent data after its own FIN", "the order of the segments")
+
+
+def flooded(what: str) -> Cause:
+    """The submission made so much that the evidence is incomplete."""
+    return Cause("flooded", what, "how much the program sends or prints, and in which loop")
+
+
+def unreachable(node: str, to: str) -> Cause:
+    """A probe without success."""
+    return Cause("unreachable", f"{node} cannot reach {to}", f"the routes on the way from {node} to {to}, and back")
+
+
+def reachable(node: str, to: str) -> Cause:
+    """A probe that should have failed."""
+    look = f"the routes and filters between {node} and {to}"
+    return Cause("reachable", f"{node} reaches {to}, where it must not", look)
+
+
+def wrong_output(step: str, what: str) -> Cause:
+    """A step's output or exit code is another."""
+    return Cause("wrong-output", f"{step} {what}", f"what {step} prints, and how it ends")
+
+
+def nothing_to_judge(source: str, to: str) -> Cause:
+    """No packet went that way."""
+    return Cause("no-packets", f"{source} sent no packet to {to}", f"the programs and the routes of {source}")
+
+
+def fixed_source_port(client: str, port: int) -> Cause:
+    """A source port that the kernel did not choose."""
+    return Cause("source-port", f"{client} connected from port {port}, which its kernel would not have chosen",
+                 "calls of bind() before connect()")  # fmt: skip
+
+
+def off_link(node: str, address: str) -> Cause:
+    """An ARP request for an address behind a router."""
+    return Cause("asked-off-link", f"{node} asked on its own segment for {address}, an address of another network",
+                 f"the routes and the prefix length of {node} (ip route, ip address)")  # fmt: skip

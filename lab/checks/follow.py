@@ -1,0 +1,192 @@
+"""One packet on its way: where it was seen again, what was changed in it, and why it went no further."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from lab.checks import causes
+from lab.checks.base import Cause, FrameRef
+from lab.checks.names import address_of, interfaces_of, mac_bytes, who
+from lab.evidence import Evidence
+from lab.plan import Plan, PlannedInterface
+from lab.trace.packets import ICMP, Packet, mac_text
+
+Key = tuple[object, ...]
+UNREACHABLE, TIME_EXCEEDED = 3, 11  # ICMP types (RFC 792)
+
+
+def identity(packet: Packet) -> Key:
+    """What no router may change: addresses, identification, and everything from the transport header on."""
+    return (packet.src, packet.dst, *content(packet))
+
+
+def content(packet: Packet) -> Key:
+    """What even address translation keeps, ports aside."""
+    fragment = packet.identification, packet.fragment_offset, packet.more_fragments
+    numbers = packet.sport, packet.dport, packet.seq, packet.ack, packet.flags, packet.icmp_type, packet.icmp_code
+    return (packet.protocol, *fragment, *numbers, packet.payload)
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One link of a way: the frame goes from `sender` to `receiver`, `routers` have been passed before."""
+
+    sender: PlannedInterface
+    receiver: PlannedInterface
+    routers: int
+
+
+def legs(plan: Plan, nodes: list[str]) -> list[Leg] | str:
+    """The links of a way through these nodes, or the sentence that says which two have no network in common."""
+    found = []
+    for index, (a, b) in enumerate(pairwise(nodes)):
+        shared = [(i, j) for i in interfaces_of(plan, a) for j in interfaces_of(plan, b) if i.network == j.network]
+        if not shared:
+            return f"{a} and {b} have no network in common"
+        found.append(Leg(*shared[0], index))
+    return found
+
+
+class Sightings:
+    """Every IP packet of the evidence by what it is, at each capture point."""
+
+    def __init__(self, evidence: Evidence, wanted: Iterable[Packet]) -> None:
+        self.evidence = evidence
+        keys = {identity(packet) for packet in wanted}
+        self._seen: dict[Key, dict[str, list[Packet]]] = {key: defaultdict(list) for key in keys}
+        for point, capture in evidence.captures.items():
+            for packet in capture.packets:
+                if packet.version and (places := self._seen.get(identity(packet))) is not None:
+                    places[point].append(packet)
+
+    def at(self, key: Key, point: str) -> list[Packet]:
+        """The packet's sightings at a capture point, in their order."""
+        return self._seen.get(key, {}).get(point, [])
+
+    def points(self, key: Key) -> list[str]:
+        """Where it was seen and meant: at an interface that sent it, or that it was addressed to."""
+        found = []
+        for point, packets in self._seen.get(key, {}).items():
+            interface = self.evidence.plan.points.get(point)
+            own = mac_bytes(interface.mac) if interface else b""
+            if any(own in (packet.src_mac, packet.dst_mac) for packet in packets):
+                found.append(point)
+        return found
+
+
+def icmp_about(evidence: Evidence, packet: Packet) -> Iterator[tuple[FrameRef, Packet]]:
+    """ICMP errors that quote a packet (RFC 792: its IP header and eight bytes)."""
+    for point, capture in evidence.captures.items():
+        for error in capture.packets:
+            if error.protocol == ICMP and error.icmp_type in (UNREACHABLE, TIME_EXCEEDED):
+                quote = error.payload
+                if quote[12:20] == packet.src + packet.dst and quote[4:6] == packet.identification.to_bytes(2, "big"):
+                    yield FrameRef(point, error.number), error
+
+
+def unanswered_arp(evidence: Evidence, node: str) -> tuple[str, FrameRef] | None:
+    """An address whose MAC a node asked for in vain, and the first request."""
+    for interface in interfaces_of(evidence.plan, node):
+        capture = evidence.captures.get(interface.point)
+        if capture is None:
+            continue
+        own = mac_bytes(interface.mac)
+        answered = {p.arp_sender for p in capture.packets if p.arp_operation and p.arp_sender_mac != own}
+        for packet in capture.packets:
+            if packet.arp_operation == 1 and packet.arp_sender_mac == own and packet.arp_target not in answered:
+                return str(address_of(packet.arp_target)), FrameRef(interface.point, packet.number)
+    return None
+
+
+def translated(evidence: Evidence, packet: Packet, points: Iterable[str]) -> tuple[str, FrameRef] | None:
+    """The same packet with something changed that no router may change, and in words what was."""
+    for point in points:
+        capture = evidence.captures.get(point)
+        for other in capture.packets if capture else ():
+            if other.version != packet.version or other.protocol != packet.protocol:
+                continue
+            if changed := _difference(evidence.plan, packet, other):
+                return changed, FrameRef(point, other.number)
+    return None
+
+
+def _difference(plan: Plan, packet: Packet, other: Packet) -> str:
+    """What differs between two packets that are one and the same but for exactly one kind of change; else ""."""
+    fields = {
+        "source address": (who(plan, packet.src), who(plan, other.src), packet.src != other.src),
+        "destination address": (who(plan, packet.dst), who(plan, other.dst), packet.dst != other.dst),
+        "source port": (packet.sport, other.sport, packet.sport != other.sport),
+        "destination port": (packet.dport, other.dport, packet.dport != other.dport),
+        "identification": (packet.identification, other.identification, packet.identification != other.identification),
+        "sequence number": (packet.seq, other.seq, packet.seq != other.seq),
+        "acknowledgement number": (packet.ack, other.ack, packet.ack != other.ack),
+        "flags": (packet.flags, other.flags, packet.flags != other.flags),
+        "payload": ("", "", packet.payload != other.payload),
+    }
+    changed = [name for name, (_, _, differs) in fields.items() if differs]
+    if not changed or len(changed) > 2 or not (len(changed) == 1 or {c.split()[0] for c in changed} in _TOGETHER):
+        return ""
+    if "identification" in changed or (packet.identification == 0 and packet.version == 4):
+        return ""
+    if changed == ["payload"]:
+        return "its payload was changed"
+    return " and ".join(f"its {name} was changed from {fields[name][0]} to {fields[name][1]}" for name in changed)
+
+
+_TOGETHER = ({"source"}, {"destination"})
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why a packet went no further: in a sentence, with its cause and the frames that show it."""
+
+    seen: str
+    cause: Cause
+    frames: tuple[FrameRef, ...] = ()
+
+
+def why_not(evidence: Evidence, packet: Packet, way: list[Leg], leg: Leg, arriving: bool, off_path: list[str]) -> Stop:
+    """Why a packet was not seen where `leg` begins, or ends if `arriving`; `off_path`: points where it was instead."""
+    plan = evidence.plan
+    destination = who(plan, packet.dst)
+    before = leg.sender.node
+    for ref, error in icmp_about(evidence, packet):
+        node = who(plan, error.src)
+        if error.icmp_type == TIME_EXCEEDED:
+            return Stop(f"its TTL ran out at {node}", causes.loop(node), (ref,))
+        if error.icmp_code in (0, 1) and node != destination:
+            if neighbour := unanswered_arp(evidence, node):
+                return Stop(f"{node} asked for the MAC of {neighbour[0]} and nobody answered",
+                            causes.no_neighbour(node, neighbour[0]), (ref, neighbour[1]))  # fmt: skip
+            return Stop(f"{node} answered that it has no route", causes.no_route(node, destination), (ref,))
+    for point in off_path:
+        interface = plan.points[point]
+        sighting = next(p for p in _at(evidence, point, packet))
+        sender = plan.macs.get(mac_text(sighting.src_mac))
+        if sender and sender.node != interface.node:
+            return Stop(f"{sender.node} sent it to {interface.node}, not to {_after(way, sender.node)}",
+                        causes.wrong_next_hop(sender.node, interface.node, _after(way, sender.node)),
+                        (FrameRef(point, sighting.number),))  # fmt: skip
+    points = dict.fromkeys(p for each in way for p in (each.sender.point, each.receiver.point))
+    if found := translated(evidence, packet, points):
+        return Stop(found[0], causes.altered(f"a packet to {destination}: {found[0]} on its way"), (found[1],))
+    if arriving:
+        return Stop(f"{leg.sender.point} sent it and {leg.receiver.point} did not receive it",
+                    causes.lost(leg.sender.point, leg.receiver.point))  # fmt: skip
+    if neighbour := unanswered_arp(evidence, before):
+        return Stop(f"{before} asked for the MAC of {neighbour[0]} and nobody answered",
+                    causes.no_neighbour(before, neighbour[0]), (neighbour[1],))  # fmt: skip
+    return Stop(f"{before} received it and did not send it on to {leg.receiver.node}",
+                causes.not_forwarded(before, leg.receiver.node))  # fmt: skip
+
+
+def _at(evidence: Evidence, point: str, packet: Packet) -> Iterator[Packet]:
+    key = identity(packet)
+    return (other for other in evidence.captures[point].packets if other.version and identity(other) == key)
+
+
+def _after(way: list[Leg], node: str) -> str:
+    return next((leg.receiver.node for leg in way if leg.sender.node == node), "any node on the way")

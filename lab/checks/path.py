@@ -1,0 +1,179 @@
+"""`path`: each packet took exactly this way, and every router treated it as a router does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from lab.checks import causes
+from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
+from lab.checks.follow import Leg, Sightings, Stop, identity, legs, unanswered_arp, why_not
+from lab.checks.gaps import gaps, left_out, unusable
+from lab.checks.names import addresses_of, count, interfaces_of, listed, mac_bytes, whose_mac
+from lab.checks.programs import trouble
+from lab.evidence import Evidence
+from lab.grammar import Choice, List, NodeName, Port, param
+from lab.trace.packets import ICMP, ICMPV6, TCP, UDP, Packet
+
+_PROTOCOLS = {"tcp": (TCP,), "udp": (UDP,), "icmp": (ICMP, ICMPV6)}
+
+
+@dataclass(frozen=True)
+class Path(Check):
+    """Every packet between two nodes went over exactly these routers, and came out as it went in.
+
+    Judged is each IP packet from one node's address to the other's, in that direction only; the way back where
+    `back` is given. On every link: TTL down by one a router, MACs of the two interfaces there, header checksum
+    right, addresses, identification, ports and payload as they were.
+    """
+
+    kind: ClassVar[str] = "path"
+    claims: ClassVar[tuple[str, ...]] = ("C3", "C7")
+    rule: ClassVar[str] = "RFC 1812 §5.2.1, §5.3.1; RFC 791 §3.2"
+
+    source: str = param(NodeName(), "the node that sends", key="from")
+    to: str = param(NodeName(), "the node that the packets are addressed to")
+    via: tuple[str, ...] = param(List(NodeName()), "the routers on the way, in order, and no others")
+    back: tuple[str, ...] | None = param(
+        List(NodeName()), "the routers of the way back, in order; that way is not judged without", default=None
+    )
+    protocol: str | None = param(Choice("tcp", "udp", "icmp"), "judge packets of this protocol only", default=None)
+    port: int | None = param(Port(), "judge packets from or to this port only", default=None)
+
+    def judge(self, evidence: Evidence) -> Verdict:
+        """Follow every packet over every capture point of its way."""
+        expected = f"{self.source} → {self.to} over {listed(self.via) if self.via else 'no router'}"
+        if self.back is not None:
+            expected += f", back over {listed(self.back) if self.back else 'no router'}"
+        ways = [(self.source, self.via, self.to)]
+        if self.back is not None:
+            ways.append((self.to, self.back, self.source))
+        seen: list[str] = []
+        frames: list[FrameRef] = []
+        for source, via, to in ways:
+            verdict = self._one_way(evidence, expected, source, via, to)
+            if verdict.outcome is not Outcome.PASSED:
+                return verdict
+            seen.append(verdict.seen)
+            frames += verdict.frames
+        return Verdict(Outcome.PASSED, self.rule, expected, "; ".join(seen), tuple(frames))
+
+    def _one_way(self, evidence: Evidence, expected: str, source: str, via: tuple[str, ...], to: str) -> Verdict:
+        def failed(seen: str, cause: Cause, frames: tuple[FrameRef, ...] = (), timed: bool = False) -> Verdict:
+            return Verdict(Outcome.FAILED, self.rule, expected, seen, frames, cause, timed)
+
+        way = legs(evidence.plan, [source, *via, to])
+        if isinstance(way, str):
+            return failed(f"{way}, so no packet can go that way", causes.not_forwarded(source, to))
+        points = list(dict.fromkeys(p for leg in way for p in (leg.sender.point, leg.receiver.point)))
+        own = [interface.point for interface in interfaces_of(evidence.plan, source)]
+        if verdict := unusable(gaps(evidence, [*own, *points], [source]), self.rule, expected):
+            return verdict
+        missing = [point for point in points if left_out(evidence, point)]
+        start = next((point for point in points if point not in missing), None)
+        if start is None:
+            seen = "the exercise captures at no point of this way"
+            return Verdict(Outcome.NOT_MEASURED, self.rule, expected, seen)
+        starts = [point for point in own if point in evidence.captures] or [start]
+        packets = [(point, packet) for point in starts for packet in self._wanted(evidence, point, source, to)]
+        if not packets:
+            return self._nothing(evidence, expected, source, to)
+
+        sightings = Sightings(evidence, (packet for _, packet in packets))
+        judged: set[object] = set()
+        for point, packet in packets:
+            key = identity(packet)
+            if key in judged:
+                continue
+            judged.add(key)
+            stop = _follow(evidence, sightings, packet, [p for _, p in packets if identity(p) == key], way)
+            if stop:
+                frame = FrameRef(point, packet.number)
+                seen = f"packet {frame}, {source} → {to}: {stop.seen}"
+                return failed(seen, stop.cause, tuple(dict.fromkeys((frame, *stop.frames))))
+        first = packets[0][1]
+        ttls = f"TTL {first.ttl}" + (f" to {first.ttl - len(via)}" if via else "")
+        where = listed([point for point in points if point not in missing])
+        seen = f"{count(len(packets), 'packet')} {source} → {to}, each at {where}, {ttls}"
+        seen += f" (not captured: {listed(missing)})" if missing else ""
+        shown = tuple(FrameRef(p, q.number) for p in points for q in sightings.at(identity(first), p)[:1])
+        return Verdict(Outcome.PASSED, self.rule, expected, seen, shown)
+
+    def _wanted(self, evidence: Evidence, point: str, source: str, to: str) -> list[Packet]:
+        """The packets to judge: those from the one node's address to the other's that leave, or pass, this point."""
+        interface = evidence.plan.points[point]
+        senders, receivers = addresses_of(evidence.plan, source), addresses_of(evidence.plan, to)
+        inbound = mac_bytes(interface.mac) if interface.node == source else b""
+        return [
+            packet
+            for packet in evidence.captures[point].judged
+            if packet.src in senders
+            and packet.dst in receivers
+            and packet.dst_mac != inbound
+            and (self.protocol is None or packet.protocol in _PROTOCOLS[self.protocol])
+            and (self.port is None or self.port in (packet.sport, packet.dport))
+        ]
+
+    def _nothing(self, evidence: Evidence, expected: str, source: str, to: str) -> Verdict:
+        kind = " ".join(filter(None, [self.protocol, f"port {self.port}" if self.port else ""]))
+        seen = f"{source} sent no packet to {to}{f' ({kind})' if kind else ''}, so there is nothing to judge"
+        blame = trouble(evidence, [source, to])
+        if blame:
+            return Verdict(Outcome.FAILED, self.rule, expected, seen, (), blame.cause, blame.timed)
+        if neighbour := unanswered_arp(evidence, source):
+            cause = causes.no_neighbour(source, neighbour[0])
+            return Verdict(Outcome.FAILED, self.rule, expected, f"{seen}: {cause.text}", (neighbour[1],), cause)
+        return Verdict(Outcome.FAILED, self.rule, expected, seen, (), causes.nothing_to_judge(source, to))
+
+
+def _follow(evidence: Evidence, sightings: Sightings, first: Packet, sent: list[Packet], way: list[Leg]) -> Stop | None:
+    """What is wrong with a packet's way, None if nothing is; `sent` holds each time it was sent."""
+    key = identity(first)
+    points = [p for leg in way for p in (leg.sender.point, leg.receiver.point)]
+    off_path = [point for point in sightings.points(key) if point not in points]
+    start_ttl: int | None = None
+    for leg in way:
+        for interface, arriving in ((leg.sender, False), (leg.receiver, True)):
+            point = interface.point
+            if point not in evidence.captures:
+                continue
+            found = sightings.at(key, point)
+            if points.count(point) > 1:  # the same interface on two links: only its frames on this one
+                macs = mac_bytes(leg.sender.mac), mac_bytes(leg.receiver.mac)
+                found = [packet for packet in found if (packet.src_mac, packet.dst_mac) == macs]
+            if len(found) < len(sent):
+                return why_not(evidence, first, way, leg, arriving, off_path)
+            if len(found) > len(sent):
+                refs = tuple(FrameRef(point, packet.number) for packet in found[:4])
+                cause = causes.wrong_forwarding(f"{point} saw a packet more often than it was sent")
+                seen = f"it was sent {count(len(sent), 'time')} and seen {len(found)} times at {point}"
+                return Stop(seen, cause, refs)
+            if start_ttl is None:
+                start_ttl = found[0].ttl + leg.routers
+            for packet in found:
+                if wrong := _wrong(evidence, packet, leg, start_ttl):
+                    return Stop(f"at {point} {wrong.text}", wrong, (FrameRef(point, packet.number),))
+    if off_path:
+        packet = sightings.at(key, off_path[0])[0]
+        node = evidence.plan.points[off_path[0]].node
+        sender = whose_mac(evidence.plan, packet.src_mac)
+        cause = causes.wrong_next_hop(sender, node, "the nodes of this way alone")
+        return Stop(f"it was also seen at {off_path[0]}", cause, (FrameRef(off_path[0], packet.number),))
+    return None
+
+
+def _wrong(evidence: Evidence, packet: Packet, leg: Leg, start_ttl: int) -> Cause | None:
+    """What is wrong with a packet on one link of its way."""
+    plan = evidence.plan
+    if packet.ttl != start_ttl - leg.routers:
+        text = f"the TTL is {packet.ttl}, where {start_ttl - leg.routers} is right after {count(leg.routers, 'router')}"
+        return causes.wrong_forwarding(text)
+    if packet.src_mac != mac_bytes(leg.sender.mac):
+        return causes.wrong_mac(f"the frame comes from {whose_mac(plan, packet.src_mac)}, not from {leg.sender.node}")
+    if packet.dst_mac != mac_bytes(leg.receiver.mac):
+        return causes.wrong_mac(f"the frame goes to {whose_mac(plan, packet.dst_mac)}, not to {leg.receiver.node}")
+    if packet.ip_checksum_ok is False:
+        return causes.wrong_forwarding("the IP header checksum is wrong")
+    if packet.checksum_ok is False:
+        return causes.wrong_forwarding("the transport checksum is wrong")
+    return None

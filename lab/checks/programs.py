@@ -1,0 +1,93 @@
+"""What the programs did to bring a failure about: how their steps ended, and where they listened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from lab.checks import causes
+from lab.checks.base import Cause
+from lab.checks.names import addresses_of
+from lab.checks.states import Socket, sockets
+from lab.evidence import Evidence, StepResult
+from lab.exercise import Step
+
+
+@dataclass(frozen=True)
+class Blame:
+    """A cause, and whether it rests on a time limit."""
+
+    cause: Cause
+    timed: bool = False
+
+
+def steps_on(evidence: Evidence, nodes: Sequence[str]) -> Iterator[tuple[Step, StepResult]]:
+    """The steps that ran a program on these nodes, in the order of the nodes, each with how it went."""
+    for node in nodes:
+        for step in evidence.exercise.steps:
+            result = evidence.steps.get(step.name)
+            if step.node == node and step.run is not None and result is not None:
+                yield step, result
+
+
+def trouble(evidence: Evidence, nodes: Sequence[str], submitted: bool | None = None) -> Blame | None:
+    """The first program on these nodes that did not start or ended with an error: the submission's before others.
+
+    `submitted` restricts it to the submission's programs, or to the others.
+    """
+    found = list(steps_on(evidence, nodes))
+    for mine in (True, False) if submitted is None else (submitted,):
+        for step, result in found:
+            if (step.code == "submission") == mine and (cause := _failure(result)):
+                return Blame(cause)
+    return None
+
+
+def _failure(result: StepResult) -> Cause | None:
+    if result.ended == "not started":
+        return causes.not_started(result)
+    if result.ended == "exited" and (result.signal or result.exit_code):
+        return causes.crashed(result)
+    return None
+
+
+def overdue(evidence: Evidence, nodes: Sequence[str]) -> Blame | None:
+    """The first program on these nodes that was ended at its time limit."""
+    for _, result in steps_on(evidence, nodes):
+        if result.ended == "timed out":
+            return Blame(causes.timed_out(result), timed=True)
+    return None
+
+
+def unready(evidence: Evidence, nodes: Sequence[str]) -> bool:
+    """Whether a program on these nodes did not become ready in time."""
+    return any(result.ready is False for _, result in steps_on(evidence, nodes))
+
+
+def listening(evidence: Evidence, node: str, port: int) -> Blame | None:
+    """Why nobody listened on a node's TCP port when asked, as far as programs and sockets tell."""
+    awaited = ((step.ready, result) for step, result in steps_on(evidence, [node]) if result.ready is False)
+    late = next((result for ready, result in awaited if ready and ready.tcp == port), None)
+    timed = late is not None
+    recorded = [sockets(evidence, phase, node) for phase in ("after", "settled")]
+    known = [found for found in recorded if found is not None]
+    listed = list(dict.fromkeys(socket for found in known for socket in found))
+    listeners = [socket for socket in listed if socket.protocol == "tcp" and socket.state == "LISTEN"]
+    here = [socket for socket in listeners if socket.port == port]
+    if any(_reachable(evidence, node, socket) for socket in here):
+        return Blame(causes.late(late, port), timed=True) if late else None
+    if here:
+        address = next((str(a.ip) for i in evidence.plan.by_name[node].interfaces for a in i.addresses), node)
+        return Blame(causes.wrong_address(node, str(here[0].address), port, address), timed)
+    if any(socket.protocol == "udp" and socket.port == port for socket in listed):
+        return Blame(causes.udp_for_tcp(node, port), timed)
+    if listeners:
+        return Blame(causes.wrong_port(node, sorted({socket.port for socket in listeners}), port), timed)
+    for step, result in steps_on(evidence, [node]):
+        if step.background and result.ended == "exited":
+            return Blame(causes.ended_early(result), timed)
+    return Blame(causes.not_listening(node, port), timed) if known else None
+
+
+def _reachable(evidence: Evidence, node: str, socket: Socket) -> bool:
+    return socket.address.is_unspecified or socket.address.packed in addresses_of(evidence.plan, node)

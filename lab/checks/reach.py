@@ -1,0 +1,138 @@
+"""`reach`: one node can, or cannot, reach another; found by a try of our own after everything has settled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Literal, cast
+
+from lab.checks import causes
+from lab.checks.base import Cause, Check, FrameRef, Outcome, ProbeRequest, Verdict
+from lab.checks.gaps import gaps, unusable
+from lab.checks.names import addresses_of, interfaces_of, who
+from lab.checks.programs import listening, trouble
+from lab.evidence import Evidence, Probe
+from lab.grammar import Address, Bool, Choice, Either, NodeName, Port, param
+from lab.plan import Plan
+from lab.topology import Address as AnyAddress
+from lab.trace.packets import ICMP, Packet
+
+Protocol = Literal["icmp", "tcp", "udp"]
+
+
+@dataclass(frozen=True)
+class Reach(Check):
+    """A try of our own, after the steps, reaches the other node, or must not.
+
+    `icmp` wants an echo reply, `tcp` an open port, `udp` an answer or the datagram's arrival. Where nothing was
+    really tried there is no verdict, neither way.
+    """
+
+    kind: ClassVar[str] = "reach"
+    claims: ClassVar[tuple[str, ...]] = ("C7",)
+    rule: ClassVar[str] = "RFC 792; RFC 1122 §3.2.2; RFC 9293 §3.5"
+
+    source: str = param(NodeName(), "the node that tries", key="from")
+    to: str | AnyAddress = param(  # noqa: RUF009 - `param` is dataclasses.field
+        Either(NodeName(), Address()), "the node, or the address, that it tries to reach"
+    )
+    protocol: str = param(Choice("icmp", "tcp", "udp"), "by what", default="icmp")
+    port: int | None = param(Port(), "the port, for tcp and udp", default=None)
+    reachable: bool = param(Bool(), "whether it must be reached", default=True)
+
+    def problems(self) -> Iterable[tuple[str, str, str]]:
+        """A port belongs to tcp and udp, and to them alone."""
+        if self.protocol == "icmp" and self.port is not None:
+            yield "port", "icmp has no ports", "say protocol: tcp or udp, or leave the port out"
+        if self.protocol != "icmp" and self.port is None:
+            yield "protocol", f"{self.protocol} needs a port", "add port:"
+
+    def probes(self, plan: Plan) -> tuple[ProbeRequest, ...]:
+        """The try that it needs: to the first address of a family that both have."""
+        target = self._target(plan)
+        protocol = cast(Protocol, self.protocol)
+        return (ProbeRequest(self.source, target, protocol, self.port),) if target else ()
+
+    def _target(self, plan: Plan) -> str | None:
+        if not isinstance(self.to, str):
+            return str(self.to)
+        mine = {address.version for interface in interfaces_of(plan, self.source) for address in interface.addresses}
+        theirs = [address.ip for interface in interfaces_of(plan, self.to) for address in interface.addresses]
+        return next((str(address) for address in theirs if address.version in mine), None)
+
+    def judge(self, evidence: Evidence) -> Verdict:
+        """Judge the answer to our try."""
+        what = f"{self.to}{f' port {self.port}' if self.port else ''}"
+        expected = f"{self.source} {'reaches' if self.reachable else 'does not reach'} {what} by {self.protocol}"
+        target = self._target(evidence.plan)
+        probe = next((p for p in evidence.probes if self._is_mine(p, target)), None)
+        if probe is None or not _tried(probe):
+            why = f" ({probe.error})" if probe and probe.error else ""
+            seen = f"nothing was sent from {self.source} to {what}{why}, so neither answer is proved"
+            return Verdict(Outcome.NOT_MEASURED, self.rule, expected, seen)
+        if verdict := unusable(gaps(evidence, [], [self.source]), self.rule, expected):
+            return verdict
+        arrived = self._arrival(evidence, target)
+        reached = probe.answer == "reply" or (self.protocol == "udp" and arrived is not None)
+        seen = _answer(probe)
+        frames = () if arrived is None else (arrived,)
+        if arrived is not None and probe.answer != "reply":
+            seen += f"; the packet arrived at {arrived.point}"
+        if reached == self.reachable:
+            return Verdict(Outcome.PASSED, self.rule, expected, seen, frames)
+        if reached:
+            cause = causes.reachable(self.source, str(self.to))
+            return Verdict(Outcome.FAILED, self.rule, expected, seen, frames, cause)
+        cause, more = self._why(evidence, probe, target)
+        timed = probe.answer == "silence"
+        return Verdict(Outcome.FAILED, self.rule, expected, seen, (*frames, *more), cause, timed)
+
+    def _is_mine(self, probe: Probe, target: str | None) -> bool:
+        same = probe.node == self.source and probe.protocol == self.protocol and probe.port == self.port
+        return same and probe.to in (str(self.to), target)
+
+    def _arrival(self, evidence: Evidence, target: str | None) -> FrameRef | None:
+        """Our packet at the other node's interface, after the end mark."""
+        senders = addresses_of(evidence.plan, self.source)
+        owner = next((i for i in evidence.plan.interfaces for a in i.addresses if str(a.ip) == target), None)
+        for interface in interfaces_of(evidence.plan, owner.node) if owner else ():
+            capture = evidence.captures.get(interface.point)
+            for packet in capture.packets[capture.end :] if capture else ():
+                if packet.src in senders and who(evidence.plan, packet.dst) == interface.node and self._fits(packet):
+                    return FrameRef(interface.point, packet.number)
+        return None
+
+    def _fits(self, packet: Packet) -> bool:
+        numbers = {"icmp": (ICMP, 58), "tcp": (6,), "udp": (17,)}
+        return packet.protocol in numbers[self.protocol] and (self.port is None or packet.dport == self.port)
+
+    def _why(self, evidence: Evidence, probe: Probe, target: str | None) -> tuple[Cause, tuple[FrameRef, ...]]:
+        """Why it was not reached: who had no route, or that nobody listened."""
+        if probe.answer == "refused" and isinstance(self.to, str):
+            blame = trouble(evidence, [self.to], submitted=True)
+            if blame is None and self.protocol == "tcp" and self.port:
+                blame = listening(evidence, self.to, self.port)
+            return (blame.cause if blame else causes.refused(self.source, self.to, self.port or 0)), ()
+        for point, capture in evidence.captures.items():
+            for packet in capture.packets[capture.end :]:
+                if packet.protocol == ICMP and packet.icmp_type == 3 and packet.icmp_code in (0, 1):
+                    node = who(evidence.plan, packet.src)
+                    return causes.no_route(node, str(self.to)), (FrameRef(point, packet.number),)
+        if probe.error == "ENETUNREACH":
+            return causes.no_route(self.source, str(self.to)), ()
+        return causes.unreachable(self.source, str(self.to)), ()
+
+
+def _tried(probe: Probe) -> bool:
+    """Whether something was sent, or the kernel itself said that there is no way."""
+    return probe.sent > 0 or (probe.answer == "unreachable" and probe.error in ("ENETUNREACH", "EHOSTUNREACH"))
+
+
+def _answer(probe: Probe) -> str:
+    said = {
+        "reply": "an answer came back",
+        "refused": "refused: the node is there, and nobody listens on that port",
+        "unreachable": "unreachable",
+        "silence": "no answer came",
+    }
+    return said.get(probe.answer, str(probe.answer)) + (f" ({probe.error})" if probe.error else "")

@@ -1,0 +1,77 @@
+"""What the kernel said about a node, read back without trust in its shape: a run directory may come from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from lab.evidence import Evidence
+from lab.topology import Address
+
+
+@dataclass(frozen=True)
+class Socket:
+    """A socket of a node by its local address; `state` is LISTEN, TIME-WAIT …, of UDP OPEN or CONNECTED."""
+
+    protocol: str
+    address: Address
+    port: int
+    state: str
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """An entry of a neighbour table; `mac` is "" while it is unknown, `state` is reachable, stale, permanent …"""
+
+    address: Address
+    mac: str
+    state: str
+
+
+def section(evidence: Evidence, phase: str, node: str, name: str) -> Any:
+    """One part of what was recorded of a node, None where it was not."""
+    of_node = evidence.states.get(phase, {}).get(node)
+    return of_node.get(name) if isinstance(of_node, Mapping) else None
+
+
+def sysctl(evidence: Evidence, node: str, name: str) -> str | None:
+    """A sysctl's value before the steps, else the plan's, else None."""
+    recorded = section(evidence, "before", node, "sysctls")
+    if isinstance(recorded, Mapping) and isinstance(recorded.get(name), str):
+        return str(recorded[name])
+    planned = evidence.plan.by_name.get(node)
+    return dict(planned.sysctls).get(name) if planned else None
+
+
+def sockets(evidence: Evidence, phase: str, node: str) -> tuple[Socket, ...] | None:
+    """A node's sockets in a phase; None where they were not recorded."""
+    recorded = section(evidence, phase, node, "sockets")
+    return tuple(_sockets(recorded)) if isinstance(recorded, (list, tuple)) else None
+
+
+def neighbours(evidence: Evidence, phase: str, node: str) -> tuple[Neighbour, ...] | None:
+    """A node's neighbour table in a phase; None where it was not recorded."""
+    recorded = section(evidence, phase, node, "neighbours")
+    return tuple(_neighbours(recorded)) if isinstance(recorded, (list, tuple)) else None
+
+
+def _sockets(rows: Any) -> Iterator[Socket]:
+    for row in rows:
+        if isinstance(row, Mapping) and (address := _address(row.get("local"))) and isinstance(row.get("port"), int):
+            yield Socket(str(row.get("protocol")), address, row["port"], str(row.get("state")).upper())
+
+
+def _neighbours(rows: Any) -> Iterator[Neighbour]:
+    for row in rows:
+        if isinstance(row, Mapping) and (address := _address(row.get("address"))):
+            yield Neighbour(address, str(row.get("mac") or "").lower(), str(row.get("state")).lower())
+
+
+def _address(text: Any) -> Address | None:
+    try:
+        found = ip_address(str(text))
+    except ValueError:
+        return None
+    return getattr(found, "ipv4_mapped", None) or found

@@ -1,0 +1,129 @@
+"""`tcp-close`: both sides said FIN, both were acknowledged, and the right one began."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from lab.checks import causes
+from lab.checks.connections import Connection, Seen
+from lab.checks.diagnose import Fault
+from lab.checks.names import count
+from lab.checks.programs import trouble
+from lab.checks.states import sockets
+from lab.checks.tcp import Praise, TcpCheck
+from lab.evidence import Evidence
+from lab.grammar import Choice, param
+from lab.trace.flows import Side
+
+
+@dataclass(frozen=True)
+class TcpClose(TcpCheck):
+    """A connection was closed by FIN in both directions, each acknowledged: four segments, or three when merged.
+
+    What a program's kernel sends after `lab` ended the program does not count. Who closed first is read from the
+    acknowledgements: the second FIN acknowledges the first one. Packets cannot tell close() from the end of the
+    program.
+    """
+
+    kind: ClassVar[str] = "tcp-close"
+    claims: ClassVar[tuple[str, ...]] = ("C12",)
+    rule: ClassVar[str] = "RFC 9293 §3.6"
+
+    closes_first: str = param(Choice("client", "server", "either"), "which side must close first", default="either")
+
+    def expectation(self) -> str:
+        """What is demanded, in a sentence."""
+        first = {"client": self.source, "server": self.to}.get(self.closes_first)
+        second = self.to if first == self.source else self.source
+        how = f"{first} closes first, then {second}" if first else "both sides close"
+        return f"{how}: a FIN from each, each acknowledged"
+
+    def fault(self, evidence: Evidence, connection: Connection) -> Fault | None:
+        """What is wrong with the end of a connection, at either of its ends."""
+        for view in connection.views:
+            if fault := self._end_fault(evidence, view):
+                return fault
+        return None
+
+    def _end_fault(self, evidence: Evidence, view: Seen) -> Fault | None:
+        names = ((view.client, self.source), (view.server, self.to))
+        for side, name in names:
+            after = [s for s in side.segments if side.fin_offset is not None and s.end > side.fin_offset]
+            if after:
+                seen = f"{name} sent data after its own FIN"
+                return Fault(seen, causes.data_after_fin(name), view.frames(side.fin, after[0].packet))
+        complete = all(side.fin is not None and side.fin_ack is not None for side, _ in names)
+        if not complete:
+            return self._unfinished(evidence, view)
+        first = _first(view)
+        if self.closes_first != "either":
+            wanted = self.source if self.closes_first == "client" else self.to
+            shown = view.frames(view.client.fin, view.server.fin)
+            if first is None:
+                return Fault("both sides sent FIN before they saw the other's", causes.simultaneous(wanted), shown)
+            name = self.source if first is view.client else self.to
+            if name != wanted:
+                return Fault(f"{name} closed first", causes.closed_first(name, wanted), shown)
+        return None
+
+    def _unfinished(self, evidence: Evidence, view: Seen) -> Fault:
+        """A reset, a FIN that never came, or one that was never acknowledged."""
+        blame = trouble(evidence, [self.to, self.source], submitted=True)
+        talk = view.conversation
+        fins = view.frames(view.client.fin, view.server.fin)
+        if talk.reset is not None:
+            name = self.source if view.client.reset is talk.reset else self.to
+            seen = f"{name} ended the connection by a reset (RST), not by FIN"
+            return Fault(seen, blame.cause if blame else causes.reset(name), (*fins, view.frame(talk.reset)))
+        open_sides = [n for side, n in ((view.client, self.source), (view.server, self.to)) if side.fin is None]
+        if len(open_sides) == 2:
+            seen = f"neither {self.source} nor {self.to} closed the connection"
+            cause = causes.both_wait(self.source, self.to)
+        elif open_sides:
+            seen = f"{open_sides[0]} never closed the connection: no FIN came from its program"
+            cause = causes.never_closed(open_sides[0])
+        else:
+            unanswered, other = (self.source, self.to) if view.client.fin_ack is None else (self.to, self.source)
+            seen = f"{other} never acknowledged the FIN of {unanswered}"
+            return Fault(seen, causes.not_acknowledged(unanswered), fins)
+        return Fault(seen, blame.cause if blame else cause, fins, timed=blame is None)
+
+    def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:
+        """Who closed first, in how many segments, and where TIME-WAIT is."""
+        view = connections[0].views[0]
+        first = _first(view)
+        segments = len({id(p) for side in (view.client, view.server) for p in (side.fin, side.fin_ack)})
+        if first is None:
+            how = "both sides closed at the same time"
+        else:
+            how = f"{self.source if first is view.client else self.to} closed first, in {count(segments, 'segment')}"
+        seen = f"{how}; packets alone do not tell close() from the end of the program"
+        waiting = [node for node in (self.source, self.to) if _in_time_wait(evidence, view, node, self.source)]
+        if waiting:
+            seen += f"; TIME-WAIT at {' and '.join(waiting)}"
+        if len(connections) > 1:
+            seen = f"{count(len(connections), 'connection')}, the first: {seen}"
+        packets = {id(p): p for p in (view.client.fin, view.client.fin_ack, view.server.fin, view.server.fin_ack) if p}
+        return seen, view.frames(*sorted(packets.values(), key=view.conversation.packets.index))
+
+
+def _first(view: Seen) -> Side | None:
+    """The side that closed first: the other's FIN acknowledges its own; None where neither does (both at once)."""
+
+    for side, other in ((view.client, view.server), (view.server, view.client)):
+        if side.fin is None or other.fin is None or side.first is None or side.fin_offset is None:
+            continue
+        if (other.fin.ack - (side.first + side.fin_offset + 1)) % 2**32 < 2**31:
+            return side
+    return None
+
+
+def _in_time_wait(evidence: Evidence, view: Seen, node: str, client: str) -> bool:
+    side = view.client if node == client else view.server
+    for phase in ("settled", "after"):
+        for socket in sockets(evidence, phase, node) or ():
+            if socket.state == "TIME-WAIT" and socket.port == side.port and socket.address.packed == side.address:
+                return True
+    return False

@@ -1,0 +1,133 @@
+"""`tcp-data`: the bytes that both sides sent arrived, whole, in order and acknowledged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from lab.checks import causes
+from lab.checks.base import Cause
+from lab.checks.connections import Connection, Seen
+from lab.checks.diagnose import Fault
+from lab.checks.names import count, quoted
+from lab.checks.programs import Blame, overdue, trouble
+from lab.checks.tcp import Praise, TcpCheck
+from lab.evidence import Evidence
+from lab.grammar import Payload, param
+from lab.trace.flows import Side
+
+
+@dataclass(frozen=True)
+class TcpData(TcpCheck):
+    """Each side's byte stream, put together again at both ends, is exactly what is demanded, and acknowledged.
+
+    N bytes move the sequence number by N; the receiver acknowledges them all. How the bytes are cut into segments
+    does not matter, nor do repeated segments.
+    """
+
+    kind: ClassVar[str] = "tcp-data"
+    claims: ClassVar[tuple[str, ...]] = ("C11",)
+    rule: ClassVar[str] = "RFC 9293 §3.4, §3.8"
+
+    client_sends: bytes | None = param(Payload(), "all that the connecting side must send", default=None)
+    server_sends: bytes | None = param(Payload(), "all that the other side must send", default=None)
+
+    def problems(self) -> Iterable[tuple[str, str, str]]:
+        """A check that demands nothing would pass on anything."""
+        if self.client_sends is None and self.server_sends is None:
+            yield "check", "tcp-data demands no bytes", "say client_sends, server_sends or both"
+
+    def expectation(self) -> str:
+        """What is demanded, in a sentence."""
+        parts = [
+            f"{node} sends {quoted(wanted)}"
+            for node, wanted in ((self.source, self.client_sends), (self.to, self.server_sends))
+            if wanted is not None
+        ]
+        return ", ".join(parts) + ", all of it acknowledged"
+
+    def fault(self, evidence: Evidence, connection: Connection) -> Fault | None:
+        """The first thing wrong with the bytes of either side: the one who speaks first is asked first."""
+        for wanted, client_speaks in ((self.client_sends, True), (self.server_sends, False)):
+            if wanted is None:
+                continue
+            for view in connection.views:
+                if fault := self._stream_fault(evidence, view, wanted, client_speaks):
+                    return fault
+        first, *others = connection.views
+        for other in others:
+            for ours, theirs in ((first.client, other.client), (first.server, other.server)):
+                if ours.stream != theirs.stream:
+                    text = f"the bytes that {first.node} saw are not those that {other.node} saw"
+                    return Fault(text, causes.altered(text))
+        return None
+
+    def _stream_fault(self, evidence: Evidence, view: Seen, wanted: bytes, client_speaks: bool) -> Fault | None:
+        side, peer = (view.client, view.server) if client_speaks else (view.server, view.client)
+        name, other = (self.source, self.to) if client_speaks else (self.to, self.source)
+        got = side.stream
+        frames = view.frames(*(segment.packet for segment in side.segments[:4]))
+        if side.inconsistent is not None:
+            text = f"{name} sent byte {side.inconsistent + 1} twice, with different values"
+            return Fault(text, causes.altered(text), frames)
+        if side.missing:
+            start, end = side.missing[0]
+            text = f"bytes {start + 1} to {end} of {name} are missing at {view.node}"
+            return Fault(text, causes.altered(text), frames)
+        if got != wanted:
+            return self._difference(evidence, view, client_speaks, wanted)
+        if wanted and (peer.highest_ack or 0) < len(wanted):
+            seen = f"{other} acknowledged {max(peer.highest_ack or 0, 0)} of the {count(len(wanted), 'byte')} of {name}"
+            return Fault(seen, self._unread(evidence, name).cause, frames, timed=True)
+        for packet in (segment.packet for segment in side.segments):
+            if packet.checksum_ok is False or packet.ip_checksum_ok is False:
+                text = f"frame {view.frame(packet)} has a wrong checksum"
+                return Fault(text, causes.altered(text), view.frames(packet))
+        return None
+
+    def _unread(self, evidence: Evidence, name: str) -> Blame:
+        blame = trouble(evidence, [self.to, self.source], submitted=True)
+        return blame or Blame(causes.not_acknowledged(name))
+
+    def _difference(self, evidence: Evidence, view: Seen, client_speaks: bool, wanted: bytes) -> Fault:
+        """How the bytes differ from what is demanded: something else, too much, nothing, too little."""
+        side, listener = (view.client, view.server) if client_speaks else (view.server, view.client)
+        name, other = (self.source, self.to) if client_speaks else (self.to, self.source)
+        got, frames = side.stream, view.frames(*(segment.packet for segment in side.segments[:4]))
+        at = next((i for i, (a, b) in enumerate(zip(wanted, got, strict=False)) if a != b), None)
+        if at is not None:
+            seen = f"{name} sent {quoted(got)}; byte {at + 1} is the first that differs"
+            return Fault(seen, causes.differs(name, at, wanted, got), frames)
+        if len(got) > len(wanted):
+            seen = f"{name} sent {quoted(got)}, {count(len(got) - len(wanted), 'byte')} too many"
+            return Fault(seen, causes.too_much(name, got[len(wanted) :]), frames)
+        blame = trouble(evidence, [name, other], submitted=True)
+        ended = overdue(evidence, [name, other])
+        asked = listener.stream
+        if not got:
+            seen = f"{name} sent nothing" + (f" after {quoted(asked)} had arrived" if asked else "")
+            cause: Cause = causes.never_answered(name, asked) if asked else causes.nothing_sent(name)
+            shown = view.frames(*(segment.packet for segment in listener.segments[:2]))
+            return Fault(seen, blame.cause if blame else cause, shown, timed=blame is None)
+        seen = f"{name} sent only {quoted(got)}, {len(got)} of {count(len(wanted), 'byte')}"
+        cause = causes.too_little(name, len(got), len(wanted))
+        return Fault(seen, blame.cause if blame else cause, frames, timed=blame is None and ended is not None)
+
+    def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:
+        """The streams of the first connection and the segments that carried them."""
+        view = connections[0].views[0]
+        parts = [
+            f"{node} sent {quoted(side.stream)}, and the sequence number moved by {len(side.stream)}"
+            for node, wanted, side in _demanded(self, view)
+        ]
+        packets = [segment.packet for _, _, side in _demanded(self, view) for segment in side.segments[:3]]
+        seen = "; ".join(parts) + "; all acknowledged"
+        if len(connections) > 1:
+            seen = f"{count(len(connections), 'connection')}, each: {seen}"
+        return seen, view.frames(*packets)
+
+
+def _demanded(check: TcpData, view: Seen) -> list[tuple[str, bytes, Side]]:
+    pairs = ((check.source, check.client_sends, view.client), (check.to, check.server_sends, view.server))
+    return [(node, wanted, side) for node, wanted, side in pairs if wanted is not None]
