@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from lab import grammar as g
 
 SIGNALS = ("TERM", "INT", "HUP", "QUIT", "KILL", "USR1", "USR2", "STOP", "CONT")
+RUN_ONLY = ("node", "code", "background", "ready", "stdin", "env", "mounts")
 
 
 class MountPath(g.FilePath):
@@ -36,6 +37,7 @@ READY = g.Struct(
     g.Key("udp", g.Port(), "Ready when any program of the node has this UDP port"),
     g.Key("output", g.Pattern(), "Ready when its standard output matches this regular expression"),
     g.Key("within", g.Duration(), "How long to wait for it, 5s by default; later steps run even where it never comes"),
+    one_of=("tcp", "udp", "output"),
 )
 STEP = g.Struct(
     "a step",
@@ -76,12 +78,15 @@ STEP = g.Struct(
     ),
     g.Key("mounts", g.List(g.Placed(MountPath())), "More that it can read: files beside this one, absolute paths"),
     g.Key("privilege", g.Later("a step's privilege"), "Not supported yet: net-raw or net-admin"),
-    doc="Something that happens on a node; exactly one of run, wait and stop",
+    doc="Something that happens on a node: a program runs, others are waited for, or one is stopped",
+    one_of=("run", "wait", "stop"),
+    beside={"run": "node", **dict.fromkeys(RUN_ONLY, "run"), "ready": "background"},
 )
 SUBMISSION = g.Struct(
     "a submission",
     g.Key("files", g.List(g.FilePath("a file's name"), least=1), "The files that are handed in"),
     g.Key("routes", g.FilePath("a file's name"), "A file in the grammar of a topology's routes, which lab applies"),
+    any_of=("files", "routes"),
 )
 COMMON = (
     g.Key("id", g.Name("a check's id"), "What it is called, in reports and in needs", required=True),

@@ -6,11 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from lab.exercise import Exercise, Graded, Ready, Step, Stop, Submission
-from lab.grammar import At, Context, Record, Refused, only, parameters
+from lab.grammar import At, Context, Record, Refused, parameters
 from lab.topology import Topology
-
-KINDS = ("run", "wait", "stop")
-RUN_ONLY = ("node", "code", "background", "ready", "stdin", "env", "mounts")
 
 
 def build_exercise(
@@ -41,21 +38,11 @@ def _submission(record: Record, context: Context) -> Submission:
     written: Record | None = record.get("submission")
     if written is None:
         return Submission()
-    if not only(written, ("files", "routes")):
-        context.report(written.place, "a submission needs files or routes", "such as files: [server.py]")
     return Submission(written.get("files", ()), written.get("routes"))
 
 
 def _step(record: Record, name: str, submission: Submission, context: Context) -> Step:
-    kinds = only(record, KINDS)
-    if len(kinds) != 1:
-        what = f"{' and '.join(kinds)} stand in one step" if kinds else "this step does nothing"
-        context.report(record.place, what, "a step has exactly one of run, wait and stop")
-    elif kinds == ["run"]:
-        _run(record, submission, context)
-    else:
-        for key in only(record, RUN_ONLY + (("timeout",) if kinds == ["stop"] else ())):
-            context.report(record.at(key), f"{key} does not go with {kinds[0]}", f"leave {key} out")
+    _run(record, submission, context)
     code = record.get("code")
     stop = record.get("stop")
     if isinstance(stop, Record):
@@ -79,17 +66,9 @@ def _step(record: Record, name: str, submission: Submission, context: Context) -
 
 
 def _run(record: Record, submission: Submission, context: Context) -> None:
-    if "node" not in record:
-        context.report(record.place, "a step that runs a program needs the key node", "node: a node's name")
-    ready: Record | None = record.get("ready")
-    if ready is not None:
-        kinds = only(ready, ("tcp", "udp", "output"))
-        if len(kinds) != 1:
-            hint = "such as {tcp: 7000, within: 5s}"
-            context.report(ready.place, "readiness is exactly one of tcp, udp and output", hint)
-        if "background" not in record or record.get("background") is False:
-            what = "only a background step can be ready while it runs"
-            context.report(ready.place, what, "add background: true, or leave ready out")
+    if "ready" in record and record.get("background") is False:
+        what = "only a background step can be ready while it runs"
+        context.report(record.at("ready"), what, "say background: true, or leave ready out")
     code: str | Sequence[At[str]] | None = record.get("code")
     if code == "submission" and not submission.files:
         what = "nothing says which files are handed in"

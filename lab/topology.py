@@ -136,6 +136,7 @@ NODE = g.Struct(
                     "a file",
                     g.Key("file", g.FilePath(), "A file beside the topology whose content this is"),
                     g.Key("content", g.Text(), "Its content"),
+                    one_of=("file", "content"),
                 ),
             ),
         ),

@@ -161,12 +161,9 @@ class _Builder:
         value = entry.value
         if not isinstance(value, Record):
             return (value or "").encode()
-        if len(value.places) != 1:
-            hint = "write {file: PATH} or {content: TEXT}"
-            self.context.report(value.place, "a file is given by one of file and content", hint)
-        elif "content" in value.values:
+        if "content" in value.values:
             return str(value.get("content")).encode()
-        elif "file" in value.values and self.context.read is not None:
+        if "file" in value.values and self.context.read is not None:
             try:
                 return self.context.read(value.get("file"))
             except Refused as refused:

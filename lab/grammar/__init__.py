@@ -36,7 +36,7 @@ alone); `Either(NodeName(), Address())` whichever fits first.
 """
 
 from lab.grammar.base import Context, Grammar, Parameter, Refused, ScalarGrammar, Schema, nearest, param, parameters
-from lab.grammar.containers import At, Either, Entry, Key, Later, List, NamedMap, Placed, Record, Struct, Variant, only
+from lab.grammar.containers import At, Either, Entry, Key, Later, List, NamedMap, Placed, Record, Struct, Variant
 from lab.grammar.files import beside
 from lab.grammar.nets import Address, HostAddress, Mac, NodePath, Prefix, Sysctl
 from lab.grammar.refs import CheckId, Command, NetworkName, NodeName, Payload, Point, StepName, Value, as_value
@@ -102,7 +102,6 @@ __all__ = [
     "as_value",
     "beside",
     "nearest",
-    "only",
     "param",
     "parameters",
 ]

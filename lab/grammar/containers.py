@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -101,14 +101,29 @@ class Record:
 
 
 class Struct(Grammar[Record]):
-    """A mapping with known keys; `expected` names it in messages, `doc` in the schema."""
+    """A mapping with known keys; `expected` names it in messages, `doc` in the schema.
+
+    Exactly one of the keys `one_of` must be there, at least one of `any_of`, and a key of `beside` only together
+    with the other that it names.
+    """
 
     shapes = (MapNode,)
 
-    def __init__(self, expected: str, *keys: Key, doc: str = "") -> None:
+    def __init__(
+        self,
+        expected: str,
+        *keys: Key,
+        doc: str = "",
+        one_of: tuple[str, ...] = (),
+        any_of: tuple[str, ...] = (),
+        beside: Mapping[str, str] | None = None,
+    ) -> None:
         self.expected = expected
         self.keys = {key.name: key for key in keys}
         self.doc = doc
+        self.one_of = one_of
+        self.any_of = any_of
+        self.beside = beside or {}
 
     def load(self, node: Node, context: Context) -> Record:
         """The record; unknown and missing keys are reported."""
@@ -127,7 +142,21 @@ class Struct(Grammar[Record]):
         for key in self.keys.values():
             if key.required and key.name not in record.places:
                 context.report(node, f"{self.expected} needs the key {key.name}", f"{key.name}: {key.grammar.expected}")
+        self._combination(record, context)
         return record
+
+    def _combination(self, record: Record, context: Context) -> None:
+        """Report keys that must not stand together, or not alone."""
+        if self.any_of and not any(key in record for key in self.any_of):
+            context.report(record.place, f"{self.expected} needs {' or '.join(self.any_of)}")
+        found = [key for key in self.one_of if key in record]
+        if self.one_of and len(found) != 1:
+            what = f"{self.expected} has {' and '.join(found) or 'no kind'}"
+            context.report(record.place, what, f"it has exactly one of {', '.join(self.one_of)}")
+        for key, other in self.beside.items():
+            if key in record and other not in record and (len(found) == 1 or other not in self.one_of):
+                hint = f"leave {key} out, or add {other}: {self.keys[other].grammar.expected}"
+                context.report(record.at(key), f"{key} stands without {other}", hint)
 
     def _unknown(self, name: Scalar, context: Context) -> None:
         if name.text == "<<":
@@ -141,6 +170,12 @@ class Struct(Grammar[Record]):
         schema: Schema = {"type": "object", "properties": properties, "additionalProperties": False}
         if required := [key.name for key in self.keys.values() if key.required]:
             schema["required"] = required
+        if self.any_of:
+            schema["anyOf"] = [{"required": [key]} for key in self.any_of]
+        if self.one_of:
+            schema["oneOf"] = [{"required": [key]} for key in self.one_of]
+        if self.beside:
+            schema["dependentRequired"] = {key: [other] for key, other in self.beside.items()}
         return {**schema, "description": self.doc} if self.doc else schema
 
 
@@ -271,8 +306,3 @@ class Later(Grammar[Any]):
     def schema(self, templates: bool) -> Schema:
         """Nothing fits."""
         return {"not": {}}
-
-
-def only(record: Record, keys: Sequence[str]) -> list[str]:
-    """Which of some keys a record has, for rules such as "exactly one of"."""
-    return [key for key in keys if key in record]

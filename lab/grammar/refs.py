@@ -81,6 +81,7 @@ class Payload(Grammar[bytes]):
             "a payload",
             Key("file", FilePath(), "A file beside the exercise whose bytes these are"),
             Key("random", Size(), "So many random bytes, the same wherever this exercise says that number"),
+            one_of=("file", "random"),
         ),
         expected=expected,
     )
@@ -90,8 +91,6 @@ class Payload(Grammar[bytes]):
         found = self._grammar.load(node, context)
         if isinstance(found, str):
             return found.encode()
-        if len(found.places) != 1:
-            raise Refused("a payload is one of file and random", f"expected: {self.expected}")
         if "random" in found.values:
             return hashlib.shake_256(f"{context.seed}:{found.get('random')}".encode()).digest(found.get("random"))
         if "file" in found.values and context.read is not None:
@@ -103,8 +102,7 @@ class Payload(Grammar[bytes]):
 
     def schema(self, templates: bool) -> Schema:
         """Text or an object with one key."""
-        text, mapping = self._grammar.schema(templates)["anyOf"]
-        return {"anyOf": [text, {**mapping, "minProperties": 1, "maxProperties": 1}]}
+        return self._grammar.schema(templates)
 
 
 class Command(Grammar[tuple[str, ...]]):
