@@ -1,0 +1,48 @@
+"""Conversations as the rows of a table: who, how opened, how closed, what was carried, how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lab.plan import Plan
+from lab.trace.flows import Conversation, Side
+from lab.trace.packets import address
+
+HEADINGS = ("#", "client", "server", "opened", "closed", "client sent", "server sent", "repeated", "seconds")
+
+
+def table(conversations: Iterable[Conversation], plan: Plan | None = None) -> list[tuple[str, ...]]:
+    """A row of `HEADINGS` for each conversation; bytes are of the streams, `repeated` are retransmitted segments."""
+    return [
+        (
+            str(talk.index + 1),
+            endpoint(talk.client, plan),
+            endpoint(talk.server, plan),
+            talk.opened,
+            closing(talk),
+            str(talk.client.sent),
+            str(talk.server.sent),
+            str(talk.client.retransmissions + talk.server.retransmissions),
+            f"{(talk.ended - talk.started) / 1e9:.6f}",
+        )
+        for talk in conversations
+    ]
+
+
+def endpoint(side: Side, plan: Plan | None = None) -> str:
+    """One end as `client:40000` where the plan knows the address, else `10.0.1.10:40000` or `[fd00::1]:40000`."""
+    known = address(side.address)
+    owner = plan.owners.get(known) if plan else None
+    if owner:
+        return f"{owner.node}:{side.port}"
+    return f"[{known}]:{side.port}" if known.version == 6 else f"{known}:{side.port}"
+
+
+def closing(talk: Conversation) -> str:
+    """How a conversation ended and who began it, in words."""
+    if talk.closed == "reset":
+        return "reset by the client" if talk.client.reset is talk.reset else "reset by the server"
+    if talk.closes_first is None:
+        return "open"
+    who = "client" if talk.closes_first is talk.client else "server"
+    return f"{who} first" if talk.closed == "fin" else f"half, by the {who}"
