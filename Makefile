@@ -1,0 +1,25 @@
+# One command each; every one sets up what it needs first (see .ci/setup).
+.PHONY: help demo test check clean
+
+help:
+	@echo "make demo    runs the TCP echo exercise on two LANs and shows its packets and its grade"
+	@echo "make test    runs all tests; ARGS='tests/unit -k arp' chooses"
+	@echo "make check   ruff and mypy"
+	@echo "make clean   removes what the others made"
+
+demo:
+	@.ci/setup demo
+	@.venv/bin/lab demo
+
+test:
+	@.ci/setup test
+	@.venv/bin/pytest $(ARGS)
+
+check:
+	@.ci/setup check
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+
+clean:
+	rm -rf .venv .venv-old-* .cache dist runs .pytest_cache .mypy_cache .ruff_cache
+	find lab tests topologies -name __pycache__ -type d -prune -exec rm -rf {} +
