@@ -129,53 +129,6 @@ class Captures:
         gaps += [Gap(f"tcpdump ended early: {point.said}", point.point, "lab") for point in self._points if point.dead]
         return {point.point: point.counts.captured for point in self._points}, tuple(gaps)
 
-    def counts(self) -> Counts:
-        """What it printed last."""
-        found = _COUNTS.findall(self.process.stderr.data)
-        return Counts(*map(int, found[-1])) if found else Counts(0, 0, 0)
-
-    @property
-    def said(self) -> str:
-        """Its last words, for an error message."""
-        return self.process.stderr.data.decode(errors="replace").strip()
-
-
-def _command(interface: str, mtu: int) -> tuple[str, ...]:
-    # Default buffering loses what is in it when tcpdump ends early, and still reports no drop; a default snapshot
-    # length leaves a ring with few slots, which overflows.
-    precise = ("--immediate-mode", "-s", str(mtu + _HEADROOM), "-B", str(_BUFFER_KIB), "--time-stamp-precision=nano")
-    return ("tcpdump", "-i", interface, "-n", "-U", *precise, "-w", "-")
-
-
-class Captures:
-    """The captures of one run."""
-
-    def __init__(self, lab: LiveLab, points: Iterable[str], folder: Path) -> None:
-        self._lab = lab
-        self._points = [CapturePoint(lab, point, folder / f"{point.replace(':', '.')}.pcap") for point in points]
-        ready = lab.wait(lambda: all(point.listening or point.dead for point in self._points), _START_LIMIT)
-        for point in self._points:
-            if not ready or point.dead:
-                raise NotMeasuredError(f"tcpdump at {point.point} did not start: {point.said or 'it said nothing'}")
-
-    def count(self) -> tuple[dict[str, int], tuple[Gap, ...]]:
-        """Drain, and return each point's number of frames so far, with a gap for each that could not be drained."""
-        deadline = time.monotonic() + _DRAIN_LIMIT
-        waiting = [point for point in self._points if not point.dead]
-        while waiting and time.monotonic() < deadline:
-            for point in waiting:
-                point.ask()
-            self._lab.wait(lambda: all(point.answered or point.dead for point in waiting), deadline - time.monotonic())
-            waiting = [point for point in waiting if not point.dead and not point.counts.drained]
-        gaps = [Gap(f"{_left(point)} when the run ended", point.point, "lab") for point in waiting]
-        gaps += [Gap(f"tcpdump ended early: {point.said}", point.point, "lab") for point in self._points if point.dead]
-        return {point.point: point.counts.captured for point in self._points}, tuple(gaps)
-
-    @property
-    def version(self) -> str:
-        """What captured."""
-        return "tcpdump with " + (self._points[0].said.partition("\n")[0] if self._points else "no point")
-
     def counts(self) -> Mapping[str, Counts]:
         """Each point's counters as last asked."""
         return {point.point: point.counts for point in self._points}

@@ -29,8 +29,13 @@ _SETTLE_POLL = 0.005  # seconds between two looks at the kernel's sockets
 _PROBE_LIMIT = 2.0  # seconds for an answer to one of our own probes
 
 
-def run(exercise: Exercise, handed_in: HandedIn, runtime: Runtime, runs: Path, say: Say) -> Path:
-    """Do one run of an exercise and return the directory with its evidence, kept whatever happens."""
+def run(
+    exercise: Exercise, handed_in: HandedIn, runtime: Runtime, runs: Path, say: Say, *, keep: bool = False
+) -> Path:
+    """Do one run of an exercise and return the directory with its evidence, kept whatever happens.
+
+    With `keep` the lab lives on under the exercise's name.
+    """
     started = time.time()
     directory = RunDirectory.create(runs, exercise, started)
     plan, handed_in = plan_for(exercise, handed_in)
@@ -38,14 +43,18 @@ def run(exercise: Exercise, handed_in: HandedIn, runtime: Runtime, runs: Path, s
     gathering = Gathering(exercise, plan, handed_in, directory, say)
     gaps: tuple[Gap, ...] = ()
     try:
-        lab = runtime.up(plan, say=say)
+        lab = runtime.up(plan, name=exercise.name if keep else None, source=exercise.folder, say=say)
         try:
             gathering.gather(lab)
         finally:
             lab.close()
     except NotMeasuredError as error:
         gaps = tuple(Gap(problem.what, str(problem.where), "lab") for problem in error.problems)
-    gathering.write(started, runtime.name, gaps)
+    except KeyboardInterrupt:
+        gaps = (Gap("the run was interrupted", "", "lab"),)
+        raise
+    finally:
+        gathering.write(started, runtime.name, gaps)
     return directory.path
 
 

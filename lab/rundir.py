@@ -136,8 +136,9 @@ def _load_capture(path: Path, point: str, end: int | None) -> tuple[Capture, str
 
 
 def _load_step(path: Path, told: dict[str, Any]) -> StepResult:
-    outputs = {kind: (path / "steps" / f"{told['name']}.{kind}").read_bytes() for kind in ("stdout", "stderr")}
-    return StepResult(**told, **outputs)
+    output = path / "steps" / told["name"]
+    stdout, stderr = (output.with_name(f"{output.name}.{kind}").read_bytes() for kind in ("stdout", "stderr"))
+    return StepResult(**told, stdout=stdout, stderr=stderr)
 
 
 def _read_json(path: Path, name: str) -> Any:

@@ -1,0 +1,37 @@
+"""The runtimes: ways to bring a lab up. A new one is a folder here and a line in `RUNTIMES`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from lab.errors import LabError, NotMeasuredError
+
+if TYPE_CHECKING:
+    from lab.runtime.base import Runtime
+
+
+def _netns() -> Runtime:
+    from lab.runtime.netns.runtime import NetnsRuntime
+
+    return NetnsRuntime()
+
+
+RUNTIMES: dict[str, Callable[[], Runtime]] = {"netns": _netns}
+
+
+def choose(flag: str | None = None, written: str | None = None) -> Runtime:
+    """The runtime by flag, then LAB_RUNTIME, then the topology's file, else the embedded one.
+
+    Raises LabError for an unknown name, NotMeasuredError with the remedies where it cannot work on this machine.
+    """
+    name = flag or os.environ.get("LAB_RUNTIME") or written or "netns"
+    if name not in RUNTIMES:
+        known = ", ".join(RUNTIMES)
+        raise LabError(f"there is no runtime {name}", hint=f"known: {known}")
+    runtime = RUNTIMES[name]()
+    problems = runtime.problems()
+    if problems:
+        raise NotMeasuredError(problems)
+    return runtime

@@ -106,6 +106,8 @@ class Keeper:
             answer = handle(channel, message, fds)
         except OSError as error:
             answer = {"failed": error.strerror or str(error), "errno": error.errno}
+        except Exception as error:  # a fault of ours must reach the person, not end the lab
+            answer = {"failed": f"{type(error).__name__} in the keeper: {error}"}
         finally:
             for fd in fds:
                 os.close(fd)
@@ -151,7 +153,7 @@ class Keeper:
         folder = self._folder(message["node"], message["folder"])
         with open(fds[0], "rb", closefd=False) as packed:
             packed.seek(0)
-            processes.unpack(packed, Path(folder))
+            processes.lay(Path(folder), message["files"], packed)
         return {}
 
     def _do_start(self, channel: Channel, message: Message, fds: list[int]) -> Message:

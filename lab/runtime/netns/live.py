@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import select
-import tarfile
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
@@ -76,17 +74,11 @@ class NetnsLab:
         self._lost = False
 
     def put(self, node: str, folder: str, files: Mapping[str, bytes]) -> None:
-        """Lay files into a node's writable folder; a name that ends in .py, .sh or has no suffix becomes executable."""
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
-            for name, content in files.items():
-                entry = tarfile.TarInfo(name)
-                entry.size = len(content)
-                entry.mode = 0o755
-                archive.addfile(entry, io.BytesIO(content))
-        memory = _memory(packed.getvalue())
+        """Lay files (relative path → content) into a node's writable folder; all of them may be executed."""
+        memory = _memory(b"".join(files.values()))
+        told = [(name, len(content)) for name, content in files.items()]
         try:
-            self.ask({"do": "put", "node": node, "folder": folder}, [memory])
+            self.ask({"do": "put", "node": node, "folder": folder, "files": told}, [memory])
         finally:
             os.close(memory)
 

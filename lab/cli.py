@@ -1,0 +1,296 @@
+"""The command line: each command parses, calls one function and exits."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from lab.errors import NOT_MEASURED, USER_ERROR, LabError
+
+app = typer.Typer(
+    help="Small networks on one machine, and proof from the packets of what happened in them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+TOPOLOGY, LAB, EXERCISE, MACHINE = "Topology", "Lab", "Exercise", "This machine"
+WORDS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+
+def _complete(kind: str, incomplete: str) -> list[str]:
+    from lab.commands.completion import names
+
+    return [name for name in names(kind) if name.startswith(incomplete)]
+
+
+def _complete_lab(incomplete: str) -> list[str]:
+    return _complete("labs", incomplete)
+
+
+def _complete_node(incomplete: str) -> list[str]:
+    return _complete("nodes", incomplete)
+
+
+def _complete_point(incomplete: str) -> list[str]:
+    return _complete("points", incomplete)
+
+
+def _complete_exercise(incomplete: str) -> list[str]:
+    return _complete("exercises", incomplete)
+
+
+def _complete_topology(incomplete: str) -> list[str]:
+    return _complete("topologies", incomplete)
+
+
+Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell each thing that is done, and where.")]
+RuntimeName = Annotated[str | None, typer.Option("--runtime", help="netns; also by LAB_RUNTIME or in the file.")]
+Runs = Annotated[str, typer.Option("--runs", help="Where evidence is kept.", metavar="DIR")]
+TopologyFile = Annotated[
+    str, typer.Argument(metavar="FILE", help="A file, a folder or a ready-made name.", autocompletion=_complete_topology)
+]
+ExerciseName = Annotated[
+    str | None,
+    typer.Argument(metavar="EXERCISE", help="A file, a folder or a ready-made name.", autocompletion=_complete_exercise),
+]
+
+
+@app.command(rich_help_panel=TOPOLOGY)
+def validate(files: Annotated[list[str], typer.Argument(metavar="FILE…")]) -> None:
+    """Check topologies and exercises, and show every problem with its place."""
+    from lab.commands import topology
+
+    topology.validate(files)
+
+
+@app.command(rich_help_panel=TOPOLOGY)
+def plan(file: TopologyFile, json: Json = False) -> None:
+    """Print what a topology resolves to: every interface, address and route."""
+    from lab.commands import topology
+
+    topology.plan(file, json)
+
+
+@app.command(rich_help_panel=TOPOLOGY)
+def schema(kind: Annotated[str, typer.Argument(metavar="topology|exercise|report")]) -> None:
+    """Print the JSON Schema of a file, for editors and for machines."""
+    from lab.commands import topology
+
+    topology.schema(kind)
+
+
+@app.command(rich_help_panel=LAB)
+def up(
+    file: TopologyFile,
+    name: Annotated[str | None, typer.Option("--name", help="The lab's name; the topology's by default.")] = None,
+    runtime: RuntimeName = None,
+    verbose: Verbose = False,
+) -> None:
+    """Bring a topology up; it lives until `lab down`."""
+    from lab.commands import labs
+
+    labs.up(file, name, runtime, verbose)
+
+
+@app.command(rich_help_panel=LAB)
+def down(
+    lab: Annotated[str | None, typer.Argument(metavar="[LAB|FILE]", autocompletion=_complete_lab)] = None,
+    everything: Annotated[bool, typer.Option("--all", help="End every lab of yours.")] = False,
+    runtime: RuntimeName = None,
+    verbose: Verbose = False,
+) -> None:
+    """End a lab; nothing of it is left."""
+    from lab.commands import labs
+
+    labs.down(lab, everything, runtime, verbose)
+
+
+@app.command(rich_help_panel=LAB)
+def ps(json: Json = False, runtime: RuntimeName = None) -> None:
+    """List the labs that are up."""
+    from lab.commands import labs
+
+    labs.ps(json, runtime)
+
+
+@app.command(rich_help_panel=LAB)
+def inspect(
+    lab: Annotated[str | None, typer.Argument(metavar="[LAB]", autocompletion=_complete_lab)] = None,
+    json: Json = False,
+    runtime: RuntimeName = None,
+) -> None:
+    """Show addresses, routes, neighbours and sockets of a lab's nodes as their kernel has them."""
+    from lab.commands import labs
+
+    labs.inspect(lab, json, runtime)
+
+
+@app.command("exec", rich_help_panel=LAB, context_settings=WORDS)
+def execute(
+    words: Annotated[list[str], typer.Argument(metavar="[LAB] NODE -- COMMAND…", autocompletion=_complete_node)],
+    runtime: RuntimeName = None,
+) -> None:
+    """Run a command on a node as its administrator, and exit with its exit code."""
+    from lab.commands import labs
+
+    sys.exit(_or_125(lambda: labs.execute(words, runtime)))
+
+
+@app.command(rich_help_panel=LAB)
+def shell(
+    words: Annotated[list[str], typer.Argument(metavar="[LAB] NODE", autocompletion=_complete_node)],
+    runtime: RuntimeName = None,
+) -> None:
+    """Open a terminal on a node as its administrator."""
+    from lab.commands import labs
+
+    sys.exit(_or_125(lambda: labs.shell(words, runtime)))
+
+
+@app.command(rich_help_panel=LAB)
+def capture(
+    words: Annotated[list[str], typer.Argument(metavar="[LAB] NODE:IFACE", autocompletion=_complete_point)],
+    write: Annotated[str | None, typer.Option("-w", metavar="FILE|-", help="Write pcap; - is standard output.")] = None,
+    runtime: RuntimeName = None,
+) -> None:
+    """Capture live at one interface: lab capture r1:eth0 -w - | wireshark -k -i -"""
+    from lab.commands import labs
+
+    sys.exit(labs.capture(words, write, runtime))
+
+
+@app.command(rich_help_panel=EXERCISE)
+def exercises(json: Json = False) -> None:
+    """List the ready-made exercises and topologies."""
+    from lab.commands import topology
+
+    topology.list_ready_made(json)
+
+
+@app.command(rich_help_panel=EXERCISE)
+def run(
+    exercise: ExerciseName = None,
+    submission: Annotated[str | None, typer.Option("--submission", "-s", metavar="DIR", help="What was handed in.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the lab up afterwards.")] = False,
+    runs: Runs = "runs",
+    runtime: RuntimeName = None,
+    json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run an exercise once and judge it: 0 all passed, 1 a check failed, 2 a file is wrong, 3 not measured."""
+    from lab.commands import exercise as commands
+
+    sys.exit(commands.run(exercise, submission, keep=keep, runs=runs, runtime=runtime, as_json=json, verbose=verbose))
+
+
+@app.command(rich_help_panel=EXERCISE)
+def judge(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory; . is the latest.")],
+    json: Json = False,
+    runs: Runs = "runs",
+) -> None:
+    """Judge the kept evidence of a run again, without a lab."""
+    from lab.commands import exercise as commands
+
+    sys.exit(commands.judge(run, runs, as_json=json))
+
+
+@app.command(rich_help_panel=EXERCISE)
+def trace(
+    sources: Annotated[list[str], typer.Argument(metavar="RUN|FILE…", help="A run (. is the latest), or captures.")],
+    number: Annotated[int | None, typer.Option("--conversation", "-c", help="Draw this one as a ladder.")] = None,
+    point: Annotated[str | None, typer.Option("--point", help="A run's capture point, such as client:eth0.")] = None,
+    json: Json = False,
+    runs: Runs = "runs",
+) -> None:
+    """Print the conversations of a run or of capture files, and one as a ladder."""
+    from lab.commands import traces
+
+    traces.trace(sources, number, point, runs, json)
+
+
+@app.command(rich_help_panel=EXERCISE)
+def frame(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory; . is the latest.")],
+    name: Annotated[str, typer.Argument(metavar="POINT#N", help="Such as client:eth0#4.")],
+    json: Json = False,
+    runs: Runs = "runs",
+) -> None:
+    """Explain one frame, layer by layer."""
+    from lab.commands import traces
+
+    traces.frame(run, name, runs, json)
+
+
+@app.command(rich_help_panel=EXERCISE)
+def demo(runs: Runs = "runs", runtime: RuntimeName = None, verbose: Verbose = False) -> None:
+    """Show a TCP conversation through a router, captured, drawn and judged."""
+    from lab.commands import exercise as commands
+
+    sys.exit(commands.demo(runs, runtime, verbose))
+
+
+@app.command(rich_help_panel=MACHINE)
+def doctor(
+    fix: Annotated[bool, typer.Option("--fix", help="Show what would mend it, and do it after consent.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Consent beforehand.")] = False,
+    json: Json = False,
+) -> None:
+    """Tell what works on this machine, and how to mend what does not."""
+    from lab.commands import machine
+
+    sys.exit(machine.doctor(fix, yes, json))
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Small networks on one machine, and proof from the packets of what happened in them."""
+    if version:
+        from lab import __version__
+
+        print(f"lab {__version__}")
+        raise typer.Exit
+
+
+def _or_125(act: object) -> int:
+    """The exit code of what a user's command did, 125 for a failure of our own, as `docker exec` has it."""
+    try:
+        return int(act())  # type: ignore[operator]
+    except LabError as error:
+        _print_error(error)
+        return 125
+
+
+def _print_error(error: LabError) -> None:
+    from lab import console
+
+    for problem in error.problems:
+        where = f"{problem.where}: " if str(problem.where) else ""
+        print(console.paint("bad", f"{where}{problem.what}", sys.stderr), file=sys.stderr)
+        for line in problem.hint.splitlines():
+            print(f"  {line}", file=sys.stderr)
+
+
+def main() -> NoReturn:
+    """Run the command line; every expected failure becomes one block on standard error and its exit code."""
+    try:
+        app()
+    except LabError as error:
+        _print_error(error)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(USER_ERROR)
+    except OSError as error:
+        print(f"{error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(NOT_MEASURED)
+    sys.exit(0)

@@ -1,0 +1,1 @@
+"""What each command does: `lab.cli` parses, these act and print."""

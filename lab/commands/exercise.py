@@ -1,0 +1,120 @@
+"""Runs of exercises: run, judge, demo."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from lab import console, pipeline
+from lab.catalog import EXERCISE_FILE, find_exercise
+from lab.errors import LabError, NotMeasuredError
+from lab.evidence import Evidence
+from lab.exercise import Exercise, load_exercise
+from lab.grade import Grade
+from lab.runtime import choose
+from lab.submission import HandedIn, read_submission
+
+
+def run(
+    name: str | None, submission: str | None, *, keep: bool, runs: str, runtime: str | None, as_json: bool, verbose: bool
+) -> int:
+    """One run of an exercise; its exit code."""
+    path = find_exercise(name) if name else _exercise_here()
+    exercise = load_exercise(path)
+    handed_in = _handed_in(exercise, path.parent, submission)
+    signal.signal(signal.SIGTERM, _interrupt)  # so that what was gathered is kept, as after Ctrl-C
+    chosen = choose(runtime, exercise.topology.runtime)
+    directory = pipeline.run(exercise, handed_in, chosen, Path(runs), console.say if verbose else console.quiet, keep=keep)
+    evidence, grade = pipeline.judge(directory)
+    _report(evidence, grade, directory, as_json)
+    return grade.exit_code
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _exercise_here() -> Path:
+    """The exercise of the current folder: of a handout, or while it is being written."""
+    path = Path(EXERCISE_FILE)
+    if not path.is_file():
+        raise LabError("no exercise was named", hint="lab exercises lists the ready-made ones: lab run tcp-echo")
+    return path
+
+
+def _handed_in(exercise: Exercise, folder: Path, submission: str | None) -> HandedIn:
+    """The named hand-in, else the exercise's own solution, else what lies beside it (a handout)."""
+    if submission is not None:
+        return read_submission(exercise, Path(submission))
+    if not exercise.submission.files and not exercise.submission.routes:
+        return HandedIn()
+    solution = folder / "solution"
+    return read_submission(exercise, solution if solution.is_dir() else folder)
+
+
+def judge(given: str, runs: str, *, as_json: bool) -> int:
+    """Judge a kept run again; its exit code."""
+    directory = find_run(given, runs)
+    evidence, grade = pipeline.judge(directory)
+    _report(evidence, grade, directory, as_json)
+    return grade.exit_code
+
+
+def find_run(given: str, runs: str) -> Path:
+    """The run directory that is meant; `.` is the latest, unless the current folder is one itself."""
+    path = Path(given)
+    if (path / "manifest.json").is_file() or given != ".":
+        return path
+    kept = sorted(Path(runs).glob("*/*/manifest.json"), key=lambda found: found.stat().st_mtime)
+    if not kept:
+        raise LabError(f"there is no run in {runs} yet", hint="lab run EXERCISE makes one; --runs DIR looks elsewhere")
+    return kept[-1].parent
+
+
+def _report(evidence: Evidence, grade: Grade, directory: Path, as_json: bool) -> None:
+    if as_json:
+        from lab.report.json import report_dict
+
+        console.show_json(report_dict(evidence, grade, str(directory)))
+        return
+    from lab.report.text import report_lines
+
+    console.show(report_lines(evidence, grade, str(directory)))
+
+
+def demo(runs: str, runtime: str | None, verbose: bool) -> int:
+    """The main job, shown: the network, the conversation as a ladder, the checks and the grade."""
+    from lab.commands.traces import ladder_of
+
+    try:
+        path = find_exercise("two-lans/tcp-echo")
+        exercise = load_exercise(path)
+        chosen = choose(runtime)
+        handed_in = _handed_in(exercise, path.parent, None)
+        directory = pipeline.run(exercise, handed_in, chosen, Path(runs), console.say if verbose else console.quiet)
+    except NotMeasuredError as error:
+        for problem in error.problems:
+            print(f"this machine cannot run a lab: {problem.what}\n  {problem.hint}", file=sys.stderr)
+        directory = Path(__file__).parent.parent / "_recorded" / "tcp-echo"
+        print("here is the judge at work on a RECORDED run instead\n")
+    evidence, grade = pipeline.judge(directory)
+    console.show(network_lines(evidence))
+    console.show([("", ""), *ladder_of(evidence), ("", "")])
+    _report(evidence, grade, directory, as_json=False)
+    return grade.exit_code
+
+
+def network_lines(evidence: Evidence) -> list[tuple[str, str]]:
+    """The network in a few lines: each segment with who is on it."""
+    lines = [("title", f"network {evidence.plan.name}")]
+    for network in evidence.plan.networks:
+        members = [
+            f"{interface.node} {address.ip}"
+            for interface in evidence.plan.interfaces
+            if interface.network == network.name
+            for address in interface.addresses
+        ]
+        lines.append(("", f"  {network.name:<6} {', '.join(map(str, network.subnets)):<18} {'  ──  '.join(members)}"))
+    return lines

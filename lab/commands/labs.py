@@ -1,0 +1,216 @@
+"""Labs that live: up, down, ps, inspect, exec, shell, capture."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lab import console
+from lab.errors import LabError
+from lab.plan import make_plan
+from lab.runtime import RUNTIMES, choose
+from lab.runtime.base import LabInfo, LiveLab, Program, Runtime
+
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+
+
+def up(file: str, name: str | None, runtime: str | None, verbose: bool) -> None:
+    """Bring a topology up as a lasting lab."""
+    from lab.catalog import find_topology
+    from lab.topology import load_topology
+
+    path = find_topology(file)
+    topology = load_topology(path)
+    plan = make_plan(topology)
+    started = time.monotonic()
+    chosen = choose(runtime, topology.runtime)
+    lab = chosen.up(plan, name=name or topology.name, source=str(path.resolve()), say=_say(verbose))
+    lab.close()
+    took = time.monotonic() - started
+    nodes = ", ".join(node.name for node in plan.nodes[:6]) + (", …" if len(plan.nodes) > 6 else "")
+    print(f"lab {lab.name} is up ({chosen.name}, {took:.2f} s): {nodes}")
+    first = plan.nodes[0].name
+    print(f"try: lab exec {first} -- ip addr      lab shell {first}      lab down")
+
+
+def down(name: str | None, everything: bool, runtime: str | None, verbose: bool) -> None:
+    """End one lab, or all of this user's."""
+    say = _say(verbose)
+    labs = _labs(runtime)
+    if everything:
+        chosen = labs
+    elif name is None:
+        chosen = [_only(labs)] if labs else []
+    else:
+        chosen = [entry for entry in labs if entry[1].name == name or _same_file(entry[1].source, name)]
+        if not chosen and name not in {entry[1].name for entry in labs}:
+            print(f"lab {name} is not up")
+            return
+    if not chosen:
+        print("no lab is up")
+    for owner, info in chosen:
+        say(f"lab {info.name}: ending its keeper, process {info.pid}; the kernel ends the rest")
+        owner.down(info.name)
+        print(f"lab {info.name} is down")
+
+
+def ps(as_json: bool, runtime: str | None) -> None:
+    """List the labs that are up."""
+    labs = [info for _, info in _labs(runtime)]
+    if as_json:
+        keys = ("name", "runtime", "source", "nodes", "started", "pid")
+        console.show_json([{key: getattr(info, key) for key in keys} for info in labs])
+    elif labs:
+        rows = [(info.name, info.runtime, info.nodes, _age(info.started), info.source) for info in labs]
+        console.show(console.table(("LAB", "RUNTIME", "NODES", "UP FOR", "TOPOLOGY"), rows))
+    else:
+        print("no lab is up")
+
+
+def inspect(name: str | None, as_json: bool, runtime: str | None) -> None:
+    """Show a lab's nodes as they are now: addresses, routes, neighbours, sockets."""
+    lab = _open(name, runtime)
+    state = lab.state([node.name for node in lab.plan.nodes])
+    lab.close()
+    if as_json:
+        roles = {node.name: node.role for node in lab.plan.nodes}
+        console.show_json({"lab": lab.name, "nodes": {node: {"role": roles[node], **state[node]} for node in state}})
+        return
+    for node in lab.plan.nodes:
+        console.show([("title", f"{node.name} ({node.role})")])
+        _show_node(state[node.name], {interface.name: interface.mac for interface in node.interfaces})
+
+
+def _show_node(state: dict[str, Any], macs: dict[str, str]) -> None:
+    for name, mac in macs.items():
+        addresses = [entry["address"] for entry in state["addresses"] if entry["interface"] == name]
+        print(f"  {name:<8} {mac}  {'  '.join(addresses)}")
+    for route in state["routes"]:
+        print(f"  route    {route['to']}" + (f" via {route['via']}" if "via" in route else f" on {route.get('interface')}"))
+    for neighbour in state["neighbours"]:
+        print(f"  neighbour {neighbour['address']} is {neighbour.get('mac', 'unknown')} ({neighbour['state']})")
+    for socket in state["sockets"]:
+        peer = f" ↔ {socket['peer']}:{socket['peer_port']}" if socket["peer_port"] else ""
+        print(f"  {socket['protocol']}      {socket['local']}:{socket['port']}{peer} {socket['state']}")
+
+
+def execute(words: Sequence[str], runtime: str | None) -> int:
+    """Run a command on a node as its administrator; its exit code, or 125 where that could not be done."""
+    lab, rest = _lab_and_rest(words, runtime)
+    node, *command = rest
+    if command[:1] == ["--"]:
+        command = command[1:]
+    if not command:
+        raise LabError("no command was given", hint=f"lab exec {node} -- COMMAND …")
+    program = Program(node, command, kind="admin", env=_environment(), stdin=0, stdout=1, stderr=2, cwd=_folder())
+    process = lab.start(program)
+    for number in _FORWARDED:
+        signal.signal(number, lambda got, _: process.signal(got))
+    lab.wait(lambda: process.exit_code is not None, float("inf"))
+    lab.close()
+    return process.exit_code if process.exit_code is not None else 125
+
+
+def shell(words: Sequence[str], runtime: str | None) -> int:
+    """Open a terminal on a node as its administrator."""
+    from lab.commands.terminal import relay
+
+    lab, rest = _lab_and_rest(words, runtime)
+    command = [os.environ.get("SHELL") or "/bin/sh"]
+    if not sys.stdin.isatty():
+        return execute([lab.name, rest[0], "--", *command], runtime)
+    env = {**_environment(), "PS1": f"{rest[0]}$ "}
+    return relay(lab, Program(rest[0], command, kind="admin", env=env, cwd=_folder(), terminal=True))
+
+
+def capture(words: Sequence[str], write: str | None, runtime: str | None) -> int:
+    """Capture live at one interface until interrupted: as text, or as pcap to a file or standard output."""
+    lab, rest = _lab_and_rest(words, runtime, separator=":")
+    point = rest[0]
+    if point not in lab.plan.points:
+        raise LabError(f"{lab.name} has no interface {point}", hint="it has " + ", ".join(list(lab.plan.points)[:12]))
+    interface = lab.plan.points[point]
+    if write == "-" and sys.stdout.isatty():
+        raise LabError("a capture is not for a terminal", hint=f"lab capture {point} -w - | wireshark -k -i -")
+    argv = ["tcpdump", "-i", interface.name, "-n", "--immediate-mode", "-s", str(interface.mtu + 64)]
+    argv += ["-l", "-e"] if write is None else ["-U", "-w", "-"]
+    target = 1 if write in (None, "-") else os.open(write or "", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    process = lab.start(Program(interface.node, argv, kind="tool", stdout=target, stderr=2))
+    for number in _FORWARDED:
+        signal.signal(number, lambda _, __: process.signal(signal.SIGTERM))
+    lab.wait(lambda: process.exit_code is not None, float("inf"))
+    lab.close()
+    return 0 if process.exit_code in (0, 128 + signal.SIGTERM) else 3
+
+
+def _lab_and_rest(words: Sequence[str], runtime: str | None, separator: str = "") -> tuple[LiveLab, list[str]]:
+    """Split `[LAB] NODE …`: the lab may be left out where one is up; with a separator NODE is NODE:INTERFACE."""
+    if not words:
+        raise LabError("no node was named", hint="lab ps lists the labs, lab inspect their nodes")
+    names = [info.name for _, info in _labs(runtime)]
+    head = words[0].partition(separator)[0] if separator else words[0]
+    if words[0] in names and len(words) > 1 and words[1] != "--":
+        lab, rest = _open(words[0], runtime), list(words[1:])
+        head = rest[0].partition(separator)[0] if separator else rest[0]
+    else:
+        lab, rest = _open(None, runtime), list(words)
+    if head not in lab.plan.by_name:
+        nodes = ", ".join(list(lab.plan.by_name)[:12])
+        raise LabError(f"lab {lab.name} has no node {head}", hint=f"its nodes are {nodes}")
+    return lab, rest
+
+
+def _labs(runtime: str | None) -> list[tuple[Runtime, LabInfo]]:
+    chosen = [RUNTIMES[runtime]] if runtime in RUNTIMES else list(RUNTIMES.values())
+    return [(owner, info) for owner in (make() for make in chosen) for info in owner.labs()]
+
+
+def _open(name: str | None, runtime: str | None) -> LiveLab:
+    labs = _labs(runtime)
+    if name is None:
+        owner, info = _only(labs)
+        return owner.open(info.name)
+    for owner, info in labs:
+        if info.name == name:
+            return owner.open(name)
+    raise LabError(f"no lab {name} is up", hint="lab ps lists the labs that are up")
+
+
+def _only(labs: list[tuple[Runtime, LabInfo]]) -> tuple[Runtime, LabInfo]:
+    if not labs:
+        raise LabError("no lab is up", hint="lab up FILE brings one up")
+    if len(labs) > 1:
+        raise LabError(f"{len(labs)} labs are up", hint="name one of them: " + ", ".join(info.name for _, info in labs))
+    return labs[0]
+
+
+def _same_file(source: str, given: str) -> bool:
+    return Path(given).exists() and str(Path(given).resolve()) in (source, str(Path(source).parent))
+
+
+def _environment() -> dict[str, str]:
+    """The caller's own environment, for it is the caller who acts there."""
+    return {name: value for name, value in os.environ.items() if name != "PATH"}
+
+
+def _folder() -> str | None:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:
+        return None
+
+
+def _say(verbose: bool) -> Any:
+    return console.say if verbose else console.quiet
+
+
+def _age(started: float) -> str:
+    seconds = max(0, int(time.time() - started))
+    if seconds < 120:
+        return f"{seconds} s"
+    return f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"

@@ -1,0 +1,68 @@
+"""What a person sees: styled lines on a terminal, plain ones everywhere else."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+_STYLES = {
+    "": "",
+    "plain": "",
+    "title": "1",
+    "dim": "2",
+    "good": "32",
+    "bad": "31",
+    "unsure": "33",
+    "accent": "36",
+    "cause": "1;31",
+}
+
+
+def colourful(stream: TextIO) -> bool:
+    """Whether styles are wanted there (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def width(default: int = 100) -> int:
+    """Columns to use."""
+    try:
+        return max(60, min(os.get_terminal_size(sys.stdout.fileno()).columns, 160))
+    except (OSError, ValueError):
+        return default
+
+
+def paint(style: str, text: str, stream: TextIO) -> str:
+    """The text in its style, where the stream shows styles."""
+    code = _STYLES.get(style, "")
+    return f"\x1b[{code}m{text}\x1b[0m" if code and text and colourful(stream) else text
+
+
+def show(lines: Iterable[tuple[str, str]]) -> None:
+    """Print (style, text) lines."""
+    for style, text in lines:
+        print(paint(style, text, sys.stdout))
+
+
+def say(text: str) -> None:
+    """Tell what is being done, on standard error: it is not part of any result."""
+    print(paint("dim", f"· {text}", sys.stderr), file=sys.stderr)
+
+
+def quiet(_: str) -> None:
+    """Tell nothing."""
+
+
+def show_json(value: Any) -> None:
+    """Print data."""
+    print(json.dumps(value, indent=2, default=str))
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[tuple[str, str]]:
+    """Rows under heads, as lines."""
+    cells = [[str(cell) for cell in row] for row in (heads, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(heads))]
+    lines = ["  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return [("title", lines[0]), *(("", line) for line in lines[1:])]
