@@ -206,7 +206,7 @@ class Tracker:
         if flags & SYN:
             start += 1
         end = start + size
-        if end > side.sent:
+        if size and end > side.sent:
             side.sent = end
         side.packets += 1
         side.payload_bytes += size
