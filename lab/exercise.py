@@ -217,5 +217,8 @@ def topology_path(folder: Path, name: str | None) -> Path:
         raise LabError("this exercise has no topology", hint=hint)
     if "/" in name or name.endswith((".yaml", ".yml")):
         path = folder / name
-        return path / TOPOLOGY_FILE if path.is_dir() else path
+        path = path / TOPOLOGY_FILE if path.is_dir() else path
+        if not path.exists():
+            raise LabError(f"there is no file {path}", hint="a path begins at this file's folder")
+        return path
     return find_topology(name)

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping
 
 from lab import grammar as g
+from lab.yamltext import show
 
 SIGNALS = ("TERM", "INT", "HUP", "QUIT", "KILL", "USR1", "USR2", "STOP", "CONT")
 RUN_ONLY = ("node", "code", "background", "ready", "stdin", "env", "mounts")
@@ -22,7 +23,7 @@ class MountPath(g.FilePath):
         if not text.startswith("/"):
             return super().parse(text, context)
         if ".." in text.split("/") or len(text) > 255 or not text.strip("/"):
-            raise g.Refused(f"{text[:60]!r} is not {self.expected}")
+            raise g.Refused(f'"{show(text)}" is not {self.expected}')
         return "/" + "/".join(part for part in text.split("/") if part not in ("", "."))
 
 
@@ -46,7 +47,10 @@ STEP = g.Struct(
     g.Key("run", g.Command(), "The command: a list of arguments, or a line for sh -c"),
     g.Key(
         "code",
-        g.Either(g.Choice("submission"), g.List(g.Placed(g.FilePath()), least=1)),
+        g.Either(
+            g.Choice("submission", expected="submission or a list of files such as [client.py]"),
+            g.List(g.Placed(g.FilePath()), empty=False),
+        ),
         "What lies in its folder: the submission's files, or files beside the exercise; steps of one node with equal "
         "code share the folder",
     ),
@@ -63,7 +67,7 @@ STEP = g.Struct(
         "Environment variables",
     ),
     g.Key("timeout", g.Duration(), "How long it may run, 10s by default"),
-    g.Key("wait", g.List(g.StepName(), least=1, single=True), "Background steps whose end is waited for"),
+    g.Key("wait", g.List(g.StepName(), empty=False, single=True), "Background steps whose end is waited for"),
     g.Key(
         "stop",
         g.Either(
@@ -84,7 +88,7 @@ STEP = g.Struct(
 )
 SUBMISSION = g.Struct(
     "a submission",
-    g.Key("files", g.List(g.FilePath("a file's name"), least=1), "The files that are handed in"),
+    g.Key("files", g.List(g.FilePath("a file's name"), empty=False), "The files that are handed in"),
     g.Key("routes", g.FilePath("a file's name"), "A file in the grammar of a topology's routes, which lab applies"),
     any_of=("files", "routes"),
 )
@@ -109,7 +113,7 @@ def exercise_grammar(checks: Mapping[str, type]) -> g.Struct:
     kinds = {kind: check_grammar(kind, check) for kind, check in checks.items()}
     return g.Struct(
         "an exercise",
-        g.Key("version", g.Int(1, 1), "The version of this format: 1", required=True),
+        g.Key("version", g.Int(1, 1, "a version that this lab reads: 1"), "The version of this format: 1", required=True),
         g.Key("name", g.Name(), "What it is called", required=True),
         g.Key("title", g.Text(longest=200), "What it is about, in a line"),
         g.Key(
@@ -122,14 +126,14 @@ def exercise_grammar(checks: Mapping[str, type]) -> g.Struct:
         g.Key("steps", g.List(STEP, most=1000), "What happens, in this order"),
         g.Key(
             "checks",
-            g.List(g.Variant("a check", "check", kinds), least=1, most=1000),
+            g.List(g.Variant("a check", "check", kinds), empty=False, most=1000),
             "What is judged",
             required=True,
         ),
         g.Key("settle", g.Duration(most=60), "How long connections get to close after the last step; 2s by default"),
         g.Key(
             "capture",
-            g.Either(g.Choice("all"), g.List(g.Point(), least=1)),
+            g.Either(g.Choice("all", expected="all or a list of capture points"), g.List(g.Point(), empty=False)),
             "The interfaces whose packets are captured; all of them by default",
         ),
         doc="Programs on the nodes of a topology, and what the packets must then show",

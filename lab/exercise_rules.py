@@ -14,9 +14,10 @@ def build_exercise(
     record: Record, topology: Topology, checks: Mapping[str, type], context: Context, **rest: Any
 ) -> Exercise:
     """The exercise of a record; worth nothing where problems were reported on the way."""
-    submission = _submission(record, context)
+    written: Record = record.get("submission", Record(record.place))
+    handed_in = "files" in written or ("submission" in record and not written.sound)
     steps = tuple(
-        _step(each, f"step{number}", submission, context) for number, each in enumerate(record.get("steps", ()), 1)
+        _step(each, f"step{number}", handed_in, context) for number, each in enumerate(record.get("steps", ()), 1)
     )
     _step_order(record.get("steps", ()), steps, context)
     capture = record.get("capture", "all")
@@ -27,22 +28,15 @@ def build_exercise(
         checks=_checks(record.get("checks", ()), checks, context),
         title=record.get("title", ""),
         values=context.values or {},
-        submission=submission,
+        submission=Submission(written.get("files", ()), written.get("routes")),
         capture=None if capture == "all" else capture,
         settle=record.get("settle", 2.0),
         **rest,
     )
 
 
-def _submission(record: Record, context: Context) -> Submission:
-    written: Record | None = record.get("submission")
-    if written is None:
-        return Submission()
-    return Submission(written.get("files", ()), written.get("routes"))
-
-
-def _step(record: Record, name: str, submission: Submission, context: Context) -> Step:
-    _run(record, submission, context)
+def _step(record: Record, name: str, handed_in: bool, context: Context) -> Step:
+    _run(record, handed_in, context)
     code = record.get("code")
     stop = record.get("stop")
     if isinstance(stop, Record):
@@ -65,12 +59,12 @@ def _step(record: Record, name: str, submission: Submission, context: Context) -
     )
 
 
-def _run(record: Record, submission: Submission, context: Context) -> None:
+def _run(record: Record, handed_in: bool, context: Context) -> None:
     if "ready" in record and record.get("background") is False:
         what = "only a background step can be ready while it runs"
         context.report(record.at("ready"), what, "say background: true, or leave ready out")
     code: str | Sequence[At[str]] | None = record.get("code")
-    if code == "submission" and not submission.files:
+    if code == "submission" and not handed_in:
         what = "nothing says which files are handed in"
         context.report(record.at("code"), what, "add submission: {files: [server.py]} at the top of the exercise")
     named = list(code) if isinstance(code, tuple) else []
@@ -156,9 +150,7 @@ def _circle(start: str, needs: Mapping[str, tuple[str, ...]]) -> list[str]:
 def _check(kind: type, record: Record, context: Context) -> object | None:
     """The check of a record; None where a parameter was refused or is missing."""
     arguments = {each.field: record.values[each.key] for each in parameters(kind) if each.key in record.values}
-    if record.places.keys() - record.values.keys() or any(
-        each.required and each.field not in arguments for each in parameters(kind)
-    ):
+    if not record.sound:
         return None
     check: object = kind(**arguments)
     for key, what, hint in getattr(check, "problems", tuple)():

@@ -84,7 +84,7 @@ NETWORK = g.Struct(
     "a network",
     g.Key(
         "subnet",
-        g.List(g.Placed(g.Prefix()), least=1, most=8, single=True),
+        g.List(g.Placed(g.Prefix()), empty=False, most=8, single=True),
         "Its prefix, or a list of them, of either family",
         required=True,
     ),
@@ -101,7 +101,7 @@ INTERFACE = g.Struct(
     g.Key("network", g.NetworkName(), "The network that it is on", required=True),
     g.Key(
         "address",
-        g.List(g.Placed(g.HostAddress()), least=1, most=16, single=True),
+        g.List(g.Placed(g.HostAddress()), empty=False, most=16, single=True),
         "Its address, or a list of them; chosen by the plan where it is left out",
     ),
     g.Key("mac", g.Placed(g.Mac()), "Its MAC; chosen by the plan where it is left out"),
@@ -116,7 +116,7 @@ NODE = g.Struct(
     ),
     g.Key(
         "interfaces",
-        g.NamedMap("interfaces by name", g.InterfaceName(), g.Either(g.NetworkName(), INTERFACE), least=1),
+        g.NamedMap("interfaces by name", g.InterfaceName(), g.Either(g.NetworkName(), INTERFACE), empty=False),
         "Its interfaces: `eth0: lan`, or `eth0: {network: lan, address: 10.0.1.5}`",
         required=True,
     ),
@@ -133,7 +133,7 @@ NODE = g.Struct(
             g.Either(
                 g.Text(),
                 g.Struct(
-                    "a file",
+                    "a node's file",
                     g.Key("file", g.FilePath(), "A file beside the topology whose content this is"),
                     g.Key("content", g.Text(), "Its content"),
                     one_of=("file", "content"),
@@ -156,12 +156,15 @@ TOPOLOGY = g.Struct(
     g.Key("name", g.Name(), "What it is called", required=True),
     g.Key(
         "networks",
-        g.NamedMap("networks by name", g.Name("a network's name"), NETWORK, least=1),
+        g.NamedMap("networks by name", g.Name("a network's name"), NETWORK, empty=False),
         "The networks by name",
         required=True,
     ),
     g.Key(
-        "nodes", g.NamedMap("nodes by name", g.Name("a node's name"), NODE, least=1), "The nodes by name", required=True
+        "nodes",
+        g.NamedMap("nodes by name", g.Name("a node's name"), NODE, empty=False),
+        "The nodes by name",
+        required=True,
     ),
     g.Key("routes", ROUTES, "Routes by node; one to the prefix of a planned one replaces it"),
     g.Key(
@@ -190,18 +193,15 @@ def parse_topology(
 
     root, problems = parse_yaml(text, file)
     context = g.Context(problems=problems, read=read)
-    context.names = {kind: names_under(root, f"{kind}s") for kind in ("network", "node")}
+    named = {kind: root.get(f"{kind}s") for kind in ("network", "node")}
+    context.names = {
+        kind: [name.text for name, _ in node.items] for kind, node in named.items() if isinstance(node, MapNode)
+    }
     record = context.take(TOPOLOGY, root)
     topology = build_topology(record, context, text, {} if seen is None else seen) if record else None
     raise_problems(context.problems)
     assert topology is not None, "no problem was reported, so there is a topology"
     return topology
-
-
-def names_under(root: MapNode, key: str) -> list[str]:
-    """The names that a mapping under a key gives, whether or not what they name is right."""
-    node = root.get(key)
-    return [name.text for name, _ in node.items] if isinstance(node, MapNode) else []
 
 
 def raise_problems(problems: list[Problem]) -> None:

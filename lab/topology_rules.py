@@ -39,6 +39,7 @@ def build_topology(record: Record, context: Context, text: str, seen: Mapping[st
         builder.add_network(entry)
     for entry in record.get("nodes", ()):
         builder.add_node(entry)
+    builder.unknown_members |= "nodes" not in record.values
     builder.check_subnets()
     builder.check_members()
     topology = Topology(
@@ -178,8 +179,9 @@ class _Builder:
             self.context.report(entry.place, what, "rename one")
 
     def check_subnets(self) -> None:
-        """Prefixes are usable ones and do not overlap."""
-        usable = [(number, *each) for number, each in enumerate(self.subnets) if self._usable(each[0])]
+        """Prefixes do not overlap; unusable ones are forgotten."""
+        self.subnets = [each for each in self.subnets if self._usable(each[0])]
+        usable = [(number, *each) for number, each in enumerate(self.subnets)]
         furthest: dict[int, tuple[int, At[Prefix], str]] = {}  # by family: the prefix that ends last so far
         for each in sorted(usable, key=lambda each: _range(each[1].value)):
             version, first, last = _range(each[1].value)

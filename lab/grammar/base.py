@@ -110,8 +110,13 @@ class ScalarGrammar(Grammar[T]):
             raise Refused("a value is missing here", f"expected: {self.expected}")
         text = context.text(node)
         if not (self.quotable or node.plain or (context.values is not None and "${" in node.text)):
-            raise Refused(f'"{show(text)}" is text, where {self.expected} is expected', "remove the quotes")
-        return self.parse(text, context)
+            raise Refused(f'"{show(text)}" is text, not {self.expected}', "remove the quotes")
+        try:
+            return self.parse(text, context)
+        except Refused as refused:
+            if text == node.text:
+                raise
+            raise Refused(f"{refused.what} (from {show(node.text)})", refused.hint) from None
 
     def schema(self, templates: bool) -> Schema:
         """JSON Schema of it, `${name}` admitted where `templates` says so."""
@@ -124,16 +129,21 @@ def wrong_shape(node: Node, expected: str) -> Refused:
     if isinstance(node, Scalar):
         if node.missing:
             return Refused("a value is missing here", f"expected: {expected}")
-        return Refused(f"{show(node.text)} stands where {expected} is expected")
-    kind = "a list" if isinstance(node, ListNode) else "a mapping"
-    return Refused(f"{kind} stands where {expected} is expected")
+        return Refused(f"expected {expected}, found {show(node.text)}")
+    return Refused(f"expected {expected}, found {'a list' if isinstance(node, ListNode) else 'a mapping'}")
+
+
+def close(word: str, known: Collection[str]) -> str | None:
+    """The known word that was probably meant."""
+    by_lower = {name.lower(): name for name in reversed(list(known))}
+    found = difflib.get_close_matches(word.lower()[:100], by_lower, n=1, cutoff=0.6)
+    return by_lower[found[0]] if found else None
 
 
 def nearest(word: str, known: Collection[str], kind: str = "") -> str:
-    """A hint: the known word that was probably meant, else the known ones (twelve at most); "" where there are none."""
-    by_lower = {name.lower(): name for name in reversed(list(known))}
-    if close := difflib.get_close_matches(word.lower()[:100], by_lower, n=1, cutoff=0.6):
-        return f"did you mean {by_lower[close[0]]}?"
+    """A hint: the known word that was probably meant, else the known ones (twelve at most)."""
+    if meant := close(word, known):
+        return f"did you mean {meant}?"
     if not known:
         return f"there are no {kind}" if kind else ""
     names = [show(name) for name in known]

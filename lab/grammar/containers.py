@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from lab.errors import Place
-from lab.grammar.base import Context, Grammar, Refused, ScalarGrammar, Schema, nearest, wrong_shape
+from lab.grammar.base import Context, Grammar, Refused, ScalarGrammar, Schema, close, nearest, wrong_shape
 from lab.yamltext import ListNode, MapNode, Node, Scalar, show
 
 T = TypeVar("T")
@@ -39,26 +39,28 @@ class Placed(Grammar[At[T]]):
 
 
 class List(Grammar[tuple[T, ...]]):
-    """A list; wrong items are reported and left out. With `single`, one item may stand without the brackets."""
+    """A list; wrong items are reported and left out. With `single`, one item may stand alone, without the brackets."""
 
-    def __init__(self, item: Grammar[T], *, least: int = 0, most: int = 10_000, single: bool = False) -> None:
+    def __init__(self, item: Grammar[T], *, empty: bool = True, most: int = 10_000, single: bool = False) -> None:
         self.item = item
-        self.least = least
+        self.empty = empty
         self.most = most
         self.single = single
         self.shapes = (ListNode, *item.shapes) if single else (ListNode,)
-        self.expected = f"{item.expected}, or a list of them" if single else f"a list (each: {item.expected})"
+        self.expected = f"{item.expected}, or a list of them" if single else f"a list (each {item.expected})"
 
     def load(self, node: Node, context: Context) -> tuple[T, ...]:
         """The items that could be loaded."""
         if not isinstance(node, ListNode):
             if self.single:
                 return (self.item.load(node, context),)
-            hint = f"write [{show(node.text)}]" if isinstance(node, Scalar) and not node.missing else ""
             refused = wrong_shape(node, self.expected)
-            raise Refused(refused.what, hint or refused.hint)
-        if len(node.items) < self.least:
-            raise Refused("the list is empty" if not node.items else f"at least {self.least} are needed here")
+            hint = "a dash before each item makes a list"
+            if isinstance(node, Scalar):
+                hint = refused.hint if node.missing else f"did you mean [{show(node.text)}]?"
+            raise Refused(refused.what, hint)
+        if not node.items and not self.empty:
+            raise Refused("the list is empty", f"each item is {self.item.expected}")
         if len(node.items) > self.most:
             raise Refused(f"{len(node.items)} are too many here", f"at most {self.most}")
         return tuple(item for each in node.items if (item := context.take(self.item, each)) is not None)
@@ -66,7 +68,7 @@ class List(Grammar[tuple[T, ...]]):
     def schema(self, templates: bool) -> Schema:
         """An array, or one item where that is admitted."""
         item = self.item.schema(templates)
-        array = {"type": "array", "items": item, "minItems": self.least, "maxItems": self.most}
+        array = {"type": "array", "items": item, "minItems": int(not self.empty), "maxItems": self.most}
         return {"anyOf": [item, array]} if self.single else array
 
 
@@ -82,11 +84,15 @@ class Key:
 
 @dataclass
 class Record:
-    """What a mapping held: the values that could be loaded, and the place of each key's value."""
+    """What a mapping held: the values that could be loaded, and the place of each key's value.
+
+    `sound` where nothing was wrong in it.
+    """
 
     place: Place
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
+    sound: bool = True
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value under a key, or the default where it is absent or was refused."""
@@ -128,21 +134,26 @@ class Struct(Grammar[Record]):
     def load(self, node: Node, context: Context) -> Record:
         """The record; unknown and missing keys are reported."""
         if not isinstance(node, MapNode):
-            raise wrong_shape(node, self.expected)
+            refused = wrong_shape(node, self.expected)
+            keys = [key.name for key in self.keys.values() if key.required] or list(self.keys)
+            raise Refused(refused.what, f"a mapping with the key{'s' * (len(keys) > 1)} {', '.join(keys)}")
         record = Record(node.place)
+        before = len(context.problems)
+        meant = set()
         for name, value in node.items:
             key = self.keys.get(name.text)
             if key is None:
-                self._unknown(name, context)
+                meant.add(self._unknown(name, context))
                 continue
             record.places[name.text] = value.place
             loaded = context.take(key.grammar, value)
             if loaded is not None:
                 record.values[name.text] = loaded
         for key in self.keys.values():
-            if key.required and key.name not in record.places:
+            if key.required and key.name not in record and key.name not in meant:
                 context.report(node, f"{self.expected} needs the key {key.name}", f"{key.name}: {key.grammar.expected}")
         self._combination(record, context)
+        record.sound = len(context.problems) == before
         return record
 
     def _combination(self, record: Record, context: Context) -> None:
@@ -151,18 +162,19 @@ class Struct(Grammar[Record]):
             context.report(record.place, f"{self.expected} needs {' or '.join(self.any_of)}")
         found = [key for key in self.one_of if key in record]
         if self.one_of and len(found) != 1:
-            what = f"{self.expected} has {' and '.join(found) or 'no kind'}"
-            context.report(record.place, what, f"it has exactly one of {', '.join(self.one_of)}")
+            what = f"{self.expected} has {' and '.join(found)}" if found else f"{self.expected} has no kind"
+            context.report(record.place, what, f"exactly one of {', '.join(self.one_of)} is needed")
         for key, other in self.beside.items():
             if key in record and other not in record and (len(found) == 1 or other not in self.one_of):
-                hint = f"leave {key} out, or add {other}: {self.keys[other].grammar.expected}"
-                context.report(record.at(key), f"{key} stands without {other}", hint)
+                context.report(record.at(key), f"{key} stands without {other}", f"add {other}, or leave {key} out")
 
-    def _unknown(self, name: Scalar, context: Context) -> None:
+    def _unknown(self, name: Scalar, context: Context) -> str | None:
+        """Report an unknown key; the key that was probably meant."""
         if name.text == "<<":
             context.report(name, "merge keys (<<) are not supported", "write the keys out")
-            return
+            return None
         context.report(name, f"unknown key {show(name.text)} in {self.expected}", nearest(name.text, self.keys, "keys"))
+        return close(name.text, self.keys)
 
     def schema(self, templates: bool) -> Schema:
         """An object with these properties and no others."""
@@ -194,17 +206,17 @@ class NamedMap(Grammar[tuple[Entry[T], ...]]):
 
     shapes = (MapNode,)
 
-    def __init__(self, expected: str, name: ScalarGrammar[str], value: Grammar[T], *, least: int = 0) -> None:
+    def __init__(self, expected: str, name: ScalarGrammar[str], value: Grammar[T], *, empty: bool = True) -> None:
         self.expected = expected
         self.name = name
         self.value = value
-        self.least = least
+        self.empty = empty
 
     def load(self, node: Node, context: Context) -> tuple[Entry[T], ...]:
         """The entries in the order of the file; those with a wrong name are reported and left out."""
         if not isinstance(node, MapNode):
             raise wrong_shape(node, self.expected)
-        if len(node.items) < self.least:
+        if not node.items and not self.empty:
             raise Refused("the mapping is empty", f"expected: {self.expected}")
         entries = []
         for key, value in node.items:
@@ -221,7 +233,7 @@ class NamedMap(Grammar[tuple[Entry[T], ...]]):
             "type": "object",
             "propertyNames": self.name.plain_schema(),
             "additionalProperties": self.value.schema(templates),
-            "minProperties": self.least,
+            "minProperties": int(not self.empty),
         }
 
 
@@ -250,7 +262,7 @@ class Either(Grammar[Any]):
         except Refused as refused:
             if not isinstance(node, Scalar):
                 raise
-            raise Refused(f"{show(node.text)} stands where {self.expected} is expected", refused.hint) from None
+            raise Refused(f"{show(node.text)} is not {self.expected}", refused.hint) from None
 
     def schema(self, templates: bool) -> Schema:
         """Any of the kinds."""
@@ -278,7 +290,7 @@ class Variant(Grammar[tuple[str, Record]]):
         if not isinstance(word, Scalar) or word.text not in self.variants:
             text = word.text if isinstance(word, Scalar) else ""
             context.report(word, f"there is no {self.tag} {show(text)}", nearest(text, self.variants))
-            return "", Record(node.place)
+            return "", Record(node.place, sound=False)
         return word.text, self.variants[word.text].load(node, context)
 
     def schema(self, templates: bool) -> Schema:

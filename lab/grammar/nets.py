@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from lab.grammar.base import Context, Refused, ScalarGrammar, Schema
 from lab.yamltext import show
@@ -75,13 +75,14 @@ class Prefix(ScalarGrammar[AnyPrefix]):
             raise Refused(f"{show(text)} has no prefix length", f"write it with one, such as {hint}")
         address, _, length_text = text.partition("/")
         try:
-            _address(address)
-            if not re.fullmatch("[0-9]{1,3}", length_text):
-                raise ValueError(f"/{show(length_text)} is not a prefix length")
-            prefix = ip_network(text, strict=False)
+            first = _address(address)
         except ValueError as error:
             raise Refused(f"{show(text)} is not {self.expected}", _reason(error)) from None
-        if str(prefix.network_address) != str(ip_address(address)):
+        if not re.fullmatch("[0-9]{1,3}", length_text) or int(length_text) > first.max_prefixlen:
+            what = f"/{show(length_text)} is not a prefix length"
+            raise Refused(what, _meant_by_netmask(text) or f"from 0 to {first.max_prefixlen}")
+        prefix = ip_network(f"{first}/{int(length_text)}", strict=False)
+        if prefix.network_address != first:
             raise Refused(f"{show(text)} has host bits set", f"did you mean {prefix}?")
         return prefix
 
@@ -163,7 +164,15 @@ NAMESPACED = ("net.ipv4.", "net.ipv6.", "net.mptcp.", "net.netfilter.", "net.sct
 def _address(text: str) -> AnyAddress:
     if "%" in text:
         raise ValueError("an address stands without a zone (%)")
-    return ip_address(text)
+    # Not ip_address: of the reason why a text is none it says nothing.
+    return IPv6Address(text) if ":" in text else IPv4Address(text)
+
+
+def _meant_by_netmask(text: str) -> str:
+    try:
+        return f"did you mean {ip_network(text, strict=False)}?"
+    except ValueError:
+        return ""
 
 
 def _reason(error: ValueError) -> str:
@@ -173,8 +182,4 @@ def _reason(error: ValueError) -> str:
         return "numbers are written without leading zeros"
     if found := re.search(r"Octet (\d+) \(> 255\)", said):
         return f"{found[1][:12]} is more than 255"
-    if "prefix length" in said or "zone" in said:
-        return said
-    if "netmask" in said:
-        return "the prefix length is out of range"
-    return ""
+    return said if "zone" in said else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from lab.grammar.base import Context, Grammar, Refused, ScalarGrammar, Schema, nearest
+from lab.grammar.base import Context, Grammar, Refused, ScalarGrammar, Schema, nearest, wrong_shape
 from lab.grammar.containers import Either, Key, List, Struct
 from lab.grammar.scalars import FilePath, Size, Text
 from lab.yamltext import ListNode, MapNode, Node, Scalar, show
@@ -15,6 +15,7 @@ class Reference(ScalarGrammar[str]):
     """A name that must be known; `kind` is looked up in the context's names."""
 
     kind: str
+    label = ""
     pattern = "[A-Za-z][A-Za-z0-9_-]{0,30}"
 
     def __init__(self) -> None:
@@ -24,7 +25,8 @@ class Reference(ScalarGrammar[str]):
         """The name; raises `Refused` with the nearest one where it is unknown."""
         known = context.names.get(self.kind)
         if known is not None and text not in known:
-            raise Refused(f"there is no {self.kind} {show(text)}", nearest(text, known, f"{self.kind}s"))
+            label = self.label or self.kind
+            raise Refused(f"there is no {label} {show(text)}", nearest(text, known, f"{label}s"))
         return text
 
     def plain_schema(self) -> Schema:
@@ -60,6 +62,7 @@ class Point(Reference):
     """A capture point, `node:interface`."""
 
     kind = "point"
+    label = "capture point"
     pattern = "[A-Za-z][A-Za-z0-9_-]{0,30}:[A-Za-z][A-Za-z0-9_-]{0,14}"
 
     def __init__(self) -> None:
@@ -101,7 +104,7 @@ class Payload(Grammar[bytes]):
         return b""
 
     def schema(self, templates: bool) -> Schema:
-        """Text or an object with one key."""
+        """Text, or an object with one key."""
         return self._grammar.schema(templates)
 
 
@@ -110,7 +113,7 @@ class Command(Grammar[tuple[str, ...]]):
 
     shapes = (Scalar, ListNode)
     expected = "a command: a list of arguments, or a line for the shell"
-    _grammar = Either(Text(), List(Text("an argument"), least=1, most=1000), expected=expected)
+    _grammar = Either(Text(), List(Text("an argument"), empty=False, most=1000), expected=expected)
 
     def load(self, node: Node, context: Context) -> tuple[str, ...]:
         """The argument list; raises `Refused` where it is empty."""
@@ -138,7 +141,7 @@ class Value(Grammar[str | int]):
         if isinstance(node, MapNode):
             raise Refused("a value drawn for each student is not supported yet", f"expected: {self.expected}")
         if not isinstance(node, Scalar) or node.missing:
-            raise Refused(f"{self.expected} is expected here", "such as port: 7000")
+            raise wrong_shape(node, self.expected)
         return as_value(node.text) if node.plain else node.text
 
     def schema(self, templates: bool) -> Schema:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lab.grammar.base import Context, Refused, ScalarGrammar, Schema, nearest
+from lab.grammar.base import Context, Refused, ScalarGrammar, Schema, close
 from lab.yamltext import show
 
 SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
@@ -105,8 +105,11 @@ class Int(ScalarGrammar[int]):
     def parse(self, text: str, context: Context) -> int:
         """The number; raises `Refused`."""
         if not re.fullmatch("-?(0|[1-9][0-9]*)", text):
-            raise Refused(f"{show(text)} stands where {self.expected} is expected")
+            hint = "write it with decimal digits, without leading zeros" if text[:1].isdigit() else ""
+            raise Refused(f"{show(text)} is not {self.expected}", hint)
         if len(text) > 20 or not self.least <= int(text) <= self.most:
+            if self.least == self.most:
+                raise Refused(f"{show(text)} is not {self.expected}")
             raise Refused(f"{show(text)} is out of range", f"expected: {self.expected}")
         return int(text)
 
@@ -134,7 +137,7 @@ class Number(ScalarGrammar[float]):
     def parse(self, text: str, context: Context) -> float:
         """The number; raises `Refused`."""
         if not re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?", text):
-            raise Refused(f"{show(text)} stands where {self.expected} is expected")
+            raise Refused(f"{show(text)} is not {self.expected}")
         if len(text) > 20 or not 0 <= float(text) <= self.most:
             raise Refused(f"{show(text)} is out of range", f"expected: {self.expected}, at most {self.most}")
         return float(text) if "." in text else int(text)
@@ -155,7 +158,7 @@ class Bool(ScalarGrammar[bool]):
         if text.lower() in ("true", "false") and text in (text.lower(), text.upper(), text.capitalize()):
             return text.lower() == "true"
         meant = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(text.lower())
-        raise Refused(f"{show(text)} stands where true or false is expected", f"write {meant}" if meant else "")
+        raise Refused(f"{show(text)} is not true or false", f"write {meant}" if meant else "")
 
     def plain_schema(self) -> Schema:
         """A boolean."""
@@ -165,17 +168,18 @@ class Bool(ScalarGrammar[bool]):
 class Choice(ScalarGrammar[str]):
     """One of a few words; those in `later` belong to the grammar and do not work yet."""
 
-    def __init__(self, *words: str, later: tuple[str, ...] = ()) -> None:
+    def __init__(self, *words: str, later: tuple[str, ...] = (), expected: str = "") -> None:
         self.words = words
         self.later = later
-        self.expected = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+        self.expected = expected or words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
 
     def parse(self, text: str, context: Context) -> str:
         """The word; raises `Refused` with the nearest one."""
         if text in self.later:
             raise Refused(f"{text} is not supported yet", f"expected: {self.expected}")
         if text not in self.words:
-            raise Refused(f"{show(text)} stands where {self.expected} is expected", nearest(text, self.words))
+            meant = close(text, self.words)
+            raise Refused(f"{show(text)} is not {self.expected}", f"did you mean {meant}?" if meant else "")
         return text
 
     def plain_schema(self) -> Schema:
@@ -195,9 +199,9 @@ class Duration(ScalarGrammar[float]):
         """Seconds; raises `Refused`."""
         found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|min|h)", text)
         if not found:
-            bare = re.fullmatch(r"[0-9]+(\.[0-9]+)?", text)
-            hint = f"did you mean {text}s?" if bare else ""
-            raise Refused(f"{show(text)} stands where {self.expected} is expected", hint)
+            bare = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) *(ms|s|min|h)?", text)
+            hint = f"did you mean {bare[1]}{bare[2] or 's'}?" if bare else ""
+            raise Refused(f"{show(text)} is not {self.expected}", hint)
         seconds = float(found[1]) * SECONDS[found[2]]
         if seconds > self.most:
             raise Refused(f"{text} is too long", f"at most {self.most:g}s")
@@ -220,9 +224,9 @@ class Size(ScalarGrammar[int]):
         """Bytes; raises `Refused`."""
         found = re.fullmatch(rf"([0-9]{{1,12}})({'|'.join(BYTES)})", text)
         if not found:
-            bare = text.isascii() and text.isdigit()
-            hint = f"did you mean {text}B?" if bare else ""
-            raise Refused(f"{show(text)} stands where {self.expected} is expected", hint)
+            bare = re.fullmatch(rf"([0-9]{{1,12}}) *({'|'.join(BYTES)})?", text)
+            hint = f"did you mean {bare[1]}{bare[2] or 'B'}?" if bare else ""
+            raise Refused(f"{show(text)} is not {self.expected}", hint)
         size = int(found[1]) * BYTES[found[2]]
         if size > self.most:
             raise Refused(f"{text} is too large", f"at most {self.most // 2**20}MiB")
