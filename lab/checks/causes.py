@@ -36,6 +36,11 @@ def not_started(result: StepResult) -> Cause:
                  f"the names of the files handed in, and the command of step {result.name}")  # fmt: skip
 
 
+def handed_in(problem: str) -> Cause:
+    """Something is wrong with the files that were handed in."""
+    return Cause("handed-in", problem, "the files handed in")
+
+
 def crashed(result: StepResult) -> Cause:
     """It ended with an error of its own."""
     line, place = _said(result)

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lab.checks.base import FrameRef
-from lab.checks.follow import identity
 from lab.checks.gaps import left_out
 from lab.checks.names import addresses_of, interfaces_of
 from lab.evidence import Evidence, Mark
 from lab.trace.flows import Conversation, Side, tcp_conversations
 from lab.trace.packets import TCP, Packet
+from lab.trace.path import identity
 
 FourTuple = tuple[bytes, int, bytes, int]
 

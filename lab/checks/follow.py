@@ -13,21 +13,9 @@ from lab.checks.names import address_of, interfaces_of, mac_bytes, who
 from lab.evidence import Evidence
 from lab.plan import Plan, PlannedInterface
 from lab.trace.packets import ICMP, Packet, mac_text
+from lab.trace.path import Identity, identity
 
-Key = tuple[object, ...]
 UNREACHABLE, TIME_EXCEEDED = 3, 11  # ICMP types (RFC 792)
-
-
-def identity(packet: Packet) -> Key:
-    """What no router may change: addresses, identification, and everything from the transport header on."""
-    return (packet.src, packet.dst, *content(packet))
-
-
-def content(packet: Packet) -> Key:
-    """What even address translation keeps, ports aside."""
-    fragment = packet.identification, packet.fragment_offset, packet.more_fragments
-    numbers = packet.sport, packet.dport, packet.seq, packet.ack, packet.flags, packet.icmp_type, packet.icmp_code
-    return (packet.protocol, *fragment, *numbers, packet.payload)
 
 
 @dataclass(frozen=True)
@@ -56,17 +44,17 @@ class Sightings:
     def __init__(self, evidence: Evidence, wanted: Iterable[Packet]) -> None:
         self.evidence = evidence
         keys = {identity(packet) for packet in wanted}
-        self._seen: dict[Key, dict[str, list[Packet]]] = {key: defaultdict(list) for key in keys}
+        self._seen: dict[Identity, dict[str, list[Packet]]] = {key: defaultdict(list) for key in keys}
         for point, capture in evidence.captures.items():
             for packet in capture.packets:
                 if packet.version and (places := self._seen.get(identity(packet))) is not None:
                     places[point].append(packet)
 
-    def at(self, key: Key, point: str) -> list[Packet]:
+    def at(self, key: Identity, point: str) -> list[Packet]:
         """The packet's sightings at a capture point, in their order."""
         return self._seen.get(key, {}).get(point, [])
 
-    def points(self, key: Key) -> list[str]:
+    def points(self, key: Identity) -> list[str]:
         """Where it was seen and meant: at an interface that sent it, or that it was addressed to."""
         found = []
         for point, packets in self._seen.get(key, {}).items():

@@ -23,11 +23,12 @@ def gaps(evidence: Evidence, points: Iterable[str], nodes: Iterable[str] = (), s
     """The gaps that touch these capture points or steps, and those of the whole run; of these nodes' steps only ours.
 
     What a program does to its own output does not spoil the packets. A capture point that is neither there nor
-    left out by choice is a gap of ours.
+    left out by choice is a gap of ours, and a gap at an unknown place may be anywhere.
     """
     points = list(dict.fromkeys(points))
     nodes = set(nodes)
-    places = {"", *points, *steps}
+    known = {*evidence.plan.points, *evidence.steps, *(step.name for step in evidence.exercise.steps)}
+    places = {*points, *steps, *(gap.where for gap in evidence.gaps if gap.where not in known)}
     on_nodes = {step.name for step in evidence.exercise.steps if step.node in nodes}
     on_nodes |= {name for name, result in evidence.steps.items() if result.node in nodes}
     found = [gap for gap in evidence.gaps if gap.where in places or (gap.where in on_nodes and gap.owner == "lab")]

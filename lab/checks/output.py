@@ -86,7 +86,7 @@ class Output(Check):
             return self._failed(expected, result, "it was still running at its time limit", causes.timed_out(result))
         if result.ended != "exited":
             return self._failed(expected, result, "it did not end by itself: lab ended it")
-        if result.signal or result.exit_code != wanted:
+        if result.exit_code != wanted:
             crash = bool(result.signal or result.exit_code)
             how = f"signal {result.signal}" if result.signal else f"exit code {result.exit_code}"
             last = " / ".join(causes.last_lines(result.stderr))

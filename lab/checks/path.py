@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import ClassVar
 
 from lab.checks import causes
 from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
-from lab.checks.follow import Leg, Sightings, Stop, identity, legs, unanswered_arp, why_not
+from lab.checks.follow import Leg, Sightings, Stop, legs, unanswered_arp, why_not
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.names import addresses_of, count, interfaces_of, listed, mac_bytes, whose_mac
 from lab.checks.programs import trouble
 from lab.evidence import Evidence
 from lab.grammar import Choice, List, NodeName, Port, param
 from lab.trace.packets import ICMP, ICMPV6, TCP, UDP, Packet
+from lab.trace.path import identity
 
 _PROTOCOLS = {"tcp": (TCP,), "udp": (UDP,), "icmp": (ICMP, ICMPV6)}
 
@@ -80,17 +82,20 @@ class Path(Check):
             return self._nothing(evidence, expected, source, to)
 
         sightings = Sightings(evidence, (packet for _, packet in packets))
+        times = Counter(identity(packet) for _, packet in packets)
         judged: set[object] = set()
         for point, packet in packets:
             key = identity(packet)
             if key in judged:
                 continue
             judged.add(key)
-            stop = _follow(evidence, sightings, packet, [p for _, p in packets if identity(p) == key], way)
+            stop = _follow(evidence, sightings, packet, times[key], way)
             if stop:
                 frame = FrameRef(point, packet.number)
                 seen = f"packet {frame}, {source} → {to}: {stop.seen}"
-                return failed(seen, stop.cause, tuple(dict.fromkeys((frame, *stop.frames))))
+                complaint = trouble(evidence, [], submitted=True)
+                cause = complaint.cause if complaint else stop.cause
+                return failed(seen, cause, tuple(dict.fromkeys((frame, *stop.frames))))
         first = packets[0][1]
         ttls = f"TTL {first.ttl}" + (f" to {first.ttl - len(via)}" if via else "")
         where = listed([point for point in points if point not in missing])
@@ -126,8 +131,8 @@ class Path(Check):
         return Verdict(Outcome.FAILED, self.rule, expected, seen, (), causes.nothing_to_judge(source, to))
 
 
-def _follow(evidence: Evidence, sightings: Sightings, first: Packet, sent: list[Packet], way: list[Leg]) -> Stop | None:
-    """What is wrong with a packet's way, None if nothing is; `sent` holds each time it was sent."""
+def _follow(evidence: Evidence, sightings: Sightings, first: Packet, sent: int, way: list[Leg]) -> Stop | None:
+    """What is wrong with a packet's way, None if nothing is; it was sent `sent` times."""
     key = identity(first)
     points = [p for leg in way for p in (leg.sender.point, leg.receiver.point)]
     off_path = [point for point in sightings.points(key) if point not in points]
@@ -141,12 +146,12 @@ def _follow(evidence: Evidence, sightings: Sightings, first: Packet, sent: list[
             if points.count(point) > 1:  # the same interface on two links: only its frames on this one
                 macs = mac_bytes(leg.sender.mac), mac_bytes(leg.receiver.mac)
                 found = [packet for packet in found if (packet.src_mac, packet.dst_mac) == macs]
-            if len(found) < len(sent):
+            if len(found) < sent:
                 return why_not(evidence, first, way, leg, arriving, off_path)
-            if len(found) > len(sent):
+            if len(found) > sent:
                 refs = tuple(FrameRef(point, packet.number) for packet in found[:4])
                 cause = causes.wrong_forwarding(f"{point} saw a packet more often than it was sent")
-                seen = f"it was sent {count(len(sent), 'time')} and seen {len(found)} times at {point}"
+                seen = f"it was sent {count(sent, 'time')} and seen {len(found)} times at {point}"
                 return Stop(seen, cause, refs)
             if start_ttl is None:
                 start_ttl = found[0].ttl + leg.routers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.checks import causes
@@ -31,16 +31,25 @@ def steps_on(evidence: Evidence, nodes: Sequence[str]) -> Iterator[tuple[Step, S
 
 
 def trouble(evidence: Evidence, nodes: Sequence[str], submitted: bool | None = None) -> Blame | None:
-    """The first program on these nodes that did not start or ended with an error: the submission's before others.
+    """What is wrong with the hand-in, or the first program on these nodes that did not start or ended with an error.
 
-    `submitted` restricts it to the submission's programs, or to the others.
+    The submission's programs come before others; `submitted` restricts it to these, or to the others.
     """
     found = list(steps_on(evidence, nodes))
     for mine in (True, False) if submitted is None else (submitted,):
         for step, result in found:
             if (step.code == "submission") == mine and (cause := _failure(result)):
                 return Blame(cause)
+        if mine and (problem := _complaint(evidence)):
+            return Blame(causes.handed_in(problem))
     return None
+
+
+def _complaint(evidence: Evidence) -> str | None:
+    """The first problem that reading the hand-in brought up."""
+    told = evidence.manifest.get("submission")
+    problems = told.get("problems") if isinstance(told, Mapping) else None
+    return str(problems[0]) if isinstance(problems, (list, tuple)) and problems else None
 
 
 def _failure(result: StepResult) -> Cause | None:

@@ -1,0 +1,133 @@
+"""Verdicts and points become a grade."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from lab.checks.base import Cause, Outcome, Verdict
+from lab.errors import FAILED, NOT_MEASURED, PASSED
+from lab.evidence import Evidence
+from lab.exercise import Graded
+
+# What lies deeper explains what lies above: programs before the network, that before connections and their bytes.
+_DEPTH = (
+    *("handed-in", "not-started", "syntax-error", "crashed", "wrong-address", "wrong-port", "udp-for-tcp"),
+    *("ended-early", "not-listening", "late", "flooded", "no-neighbour", "asked-off-link", "no-route", "loop"),
+    *("wrong-route", "not-forwarded", "wrong-mac", "wrong-forwarding", "altered", "lost"),
+    *("wrong-target", "wrong-source", "not-tried", "refused", "no-answer"),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """A check of an exercise and what became of it: `points` out of `of`."""
+
+    graded: Graded
+    verdict: Verdict
+    points: float
+    of: float
+    needed: str | None = None  # the check whose outcome it inherits
+
+
+@dataclass(frozen=True)
+class RootCause:
+    """A cause and the ids of the checks that failed for it, the one that shows it best first."""
+
+    cause: Cause
+    checks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Grade:
+    """The results in the order of the exercise; `causes` with the root cause first, each once."""
+
+    results: tuple[Result, ...]
+    causes: tuple[RootCause, ...]
+
+    @property
+    def points(self) -> float:
+        """What passed checks earned."""
+        return tidy(sum(result.points for result in self.results))
+
+    @property
+    def of(self) -> float:
+        """What all checks could earn."""
+        return tidy(sum(result.of for result in self.results))
+
+    @property
+    def outcome(self) -> Outcome:
+        """Of the graded checks as a whole: one that was not measured holds the grade back, whatever else failed."""
+        outcomes = {result.verdict.outcome for result in self.results if result.graded.counts}
+        for outcome in (Outcome.NOT_MEASURED, Outcome.FAILED):
+            if outcome in outcomes:
+                return outcome
+        return Outcome.PASSED
+
+    @property
+    def timed(self) -> bool:
+        """Whether a graded failure rests on a time limit, so that a second run has to confirm it."""
+        failed = (r for r in self.results if r.graded.counts and r.verdict.outcome is Outcome.FAILED)
+        return any(result.verdict.timed for result in failed)
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of `lab run` and `lab judge`."""
+        return {Outcome.PASSED: PASSED, Outcome.FAILED: FAILED, Outcome.NOT_MEASURED: NOT_MEASURED}[self.outcome]
+
+
+def judge(evidence: Evidence) -> Grade:
+    """Judge every check of the evidence's exercise; pure, so equal evidence gives an equal grade."""
+    checks = {graded.id: graded for graded in evidence.exercise.checks}
+    own = {name: graded.check.judge(evidence) for name, graded in checks.items()}
+    results = tuple(_result(graded, checks, own) for graded in checks.values())
+    return Grade(results, _causes(results))
+
+
+def tidy(points: float) -> float:
+    """Points as they are written: 8 and not 8.0, and no dust of binary fractions."""
+    rounded = round(points, 6)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def _result(graded: Graded, checks: Mapping[str, Graded], own: Mapping[str, Verdict]) -> Result:
+    needed = _first_unmet(graded, checks, own, frozenset({graded.id}))
+    verdict = own[graded.id]
+    if needed is not None:
+        root = own[needed]
+        said = "failed" if root.outcome is Outcome.FAILED else "was not measured"
+        verdict = replace(
+            verdict, outcome=root.outcome, seen=f"needs {needed}, which {said}", frames=(), cause=root.cause,
+            timed=root.timed,
+        )  # fmt: skip
+    points = graded.points if verdict.outcome is Outcome.PASSED else 0
+    return Result(graded, verdict, tidy(points), tidy(graded.points), needed)
+
+
+def _first_unmet(
+    graded: Graded, checks: Mapping[str, Graded], own: Mapping[str, Verdict], above: frozenset[str]
+) -> str | None:
+    """The check, however far down, for which this one's needs are unmet: one that failed before one not measured."""
+    unmet = []
+    for name in graded.needs:
+        if name in checks and name not in above:
+            deeper = _first_unmet(checks[name], checks, own, above | {name})
+            unmet += [deeper] if deeper else [name] if own[name].outcome is not Outcome.PASSED else []
+    failed = [name for name in unmet if own[name].outcome is Outcome.FAILED]
+    return next(iter([*failed, *unmet]), None)
+
+
+def _causes(results: tuple[Result, ...]) -> tuple[RootCause, ...]:
+    found: dict[Cause, list[Result]] = {}
+    for result in results:
+        if result.verdict.outcome is Outcome.FAILED and result.verdict.cause is not None:
+            found.setdefault(result.verdict.cause, []).append(result)
+    causes = [
+        RootCause(cause, tuple(r.graded.id for r in sorted(failed, key=lambda r: (r.needed is not None, -r.of))))
+        for cause, failed in found.items()
+    ]
+    return tuple(sorted(causes, key=lambda root: _depth(root.cause)))
+
+
+def _depth(cause: Cause) -> int:
+    return _DEPTH.index(cause.kind) if cause.kind in _DEPTH else len(_DEPTH)

@@ -1,0 +1,89 @@
+"""The report of a run as data (`--json`), and the JSON Schema that describes it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import PurePath
+from typing import Any
+
+from lab.checks.base import FrameRef, Outcome
+from lab.evidence import Evidence
+from lab.grade import Grade, Result
+
+
+def report_dict(evidence: Evidence, grade: Grade, run_dir: PurePath | str) -> dict[str, Any]:
+    """The report of a run, ready for `json.dumps`; texts may hold what a student's program wrote."""
+    return {
+        "exercise": evidence.exercise.name,
+        "verdict": str(grade.outcome),
+        "grade": {"points": grade.points, "of": grade.of},
+        "checks": [_check(result) for result in grade.results],
+        "causes": [{**asdict(root.cause), "checks": list(root.checks)} for root in grade.causes],
+        "gaps": [asdict(gap) for gap in evidence.gaps],
+        "run": str(run_dir),
+    }
+
+
+def _check(result: Result) -> dict[str, Any]:
+    verdict, graded = result.verdict, result.graded
+    failed = verdict.outcome is Outcome.FAILED
+    return {
+        "id": graded.id,
+        "check": graded.check.kind,
+        "verdict": str(verdict.outcome),
+        "points": result.points,
+        "of": result.of,
+        "rule": verdict.rule,
+        "expected": verdict.expected,
+        "seen": verdict.seen,
+        "frames": [_frame(frame) for frame in verdict.frames],
+        "cause": verdict.cause.text if verdict.cause else None,
+        "timed": verdict.timed,
+        "needs": result.needed,
+        "hint": graded.hint if failed and graded.hint else None,
+    }
+
+
+def _frame(frame: FrameRef) -> dict[str, Any]:
+    return {"point": frame.point, "number": frame.number}
+
+
+_TEXT = {"type": "string"}
+_TEXT_OR_NULL = {"type": ["string", "null"]}
+_POINTS = {"type": "number", "minimum": 0}
+_VERDICT = {"enum": [str(outcome) for outcome in Outcome]}
+
+
+def _object(**properties: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def report_schema() -> dict[str, Any]:
+    """JSON Schema of `report_dict`; readers must accept keys that they do not know, since reports grow."""
+    frame = _object(point=_TEXT, number={"type": "integer", "minimum": 1})
+    check = _object(
+        id=_TEXT,
+        check=_TEXT,
+        verdict=_VERDICT,
+        points=_POINTS,
+        of=_POINTS,
+        rule=_TEXT,
+        expected=_TEXT,
+        seen=_TEXT,
+        frames={"type": "array", "items": frame},
+        cause=_TEXT_OR_NULL,
+        timed={"type": "boolean"},
+        needs=_TEXT_OR_NULL,
+        hint=_TEXT_OR_NULL,
+    )
+    cause = _object(kind=_TEXT, text=_TEXT, look_at=_TEXT, checks={"type": "array", "items": _TEXT})
+    gap = _object(what=_TEXT, where=_TEXT, owner={"enum": ["lab", "submission"]})
+    return _object(
+        exercise=_TEXT,
+        verdict=_VERDICT,
+        grade=_object(points=_POINTS, of=_POINTS),
+        checks={"type": "array", "items": check},
+        causes={"type": "array", "items": cause},
+        gaps={"type": "array", "items": gap},
+        run=_TEXT,
+    )
