@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, NoReturn
+from collections.abc import Callable
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from lab.errors import NOT_MEASURED, USER_ERROR, LabError
 
+
+
+class GroupedHelp(TyperGroup):
+    """Help that lists the commands by what they are about, without importing a renderer."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a section a group, in the order of the commands."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for name in self.list_commands(ctx):
+            command = self.get_command(ctx, name)
+            if command is not None and not command.hidden:
+                panel = getattr(command, "rich_help_panel", None) or "Commands"
+                groups.setdefault(panel, []).append((name, command.get_short_help_str(100)))
+        for panel, rows in groups.items():
+            with formatter.section(panel):
+                formatter.write_dl(rows)
+
+
 app = typer.Typer(
+    cls=GroupedHelp,
+    rich_markup_mode=None,
     help="Small networks on one machine, and proof from the packets of what happened in them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -258,10 +280,10 @@ def root(
         raise typer.Exit
 
 
-def _or_125(act: object) -> int:
+def _or_125(act: Callable[[], int]) -> int:
     """The exit code of what a user's command did, 125 for a failure of our own, as `docker exec` has it."""
     try:
-        return int(act())  # type: ignore[operator]
+        return act()
     except LabError as error:
         _print_error(error)
         return 125

@@ -21,10 +21,10 @@ _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 def up(file: str, name: str | None, runtime: str | None, verbose: bool) -> None:
     """Bring a topology up as a lasting lab."""
-    from lab.catalog import find_topology
+    from lab.commands.topology import topology_file
     from lab.topology import load_topology
 
-    path = find_topology(file)
+    path = topology_file(file)
     topology = load_topology(path)
     plan = make_plan(topology)
     started = time.monotonic()

@@ -111,8 +111,9 @@ class Keeper:
         finally:
             for fd in fds:
                 os.close(fd)
-        with contextlib.suppress(OSError):
-            channel.send({"answer": message["id"], **answer})
+        if "id" in message:
+            with contextlib.suppress(OSError):
+                channel.send({"answer": message["id"], **answer})
 
     def _gone(self, channel: Channel) -> None:
         """A connection ended: so does all that was started over it, and the lab if it lived by it."""
@@ -191,8 +192,7 @@ class Keeper:
             if message["tree"]:
                 processes.end_tree(pid, message["signal"])
             else:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, message["signal"])
+                os.kill(pid, message["signal"])
         return {}
 
     def _do_state(self, _: Channel, message: Message, __: list[int]) -> Message:

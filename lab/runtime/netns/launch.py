@@ -95,6 +95,7 @@ def hold(node: PlannedNode, folder: Path, network: int, say_ready: int) -> NoRet
         if Path("/etc", name).exists():
             mount(str(folder / "etc" / name), str(Path("/etc", name).resolve()), None, MS_BIND)
     _place(folder / "files", node)
+    _name_owner(folder)
     os.write(say_ready, b"!")
     highest = int(os.sysconf("SC_OPEN_MAX"))
     os.closerange(0, min(highest, 1 << 20))
@@ -104,6 +105,15 @@ def hold(node: PlannedNode, folder: Path, network: int, say_ready: int) -> NoRet
             os.waitpid(-1, 0)
         except ChildProcessError:
             signal.sigwait({signal.SIGCHLD})
+
+
+def _name_owner(folder: Path) -> None:
+    """Give the lab's uid a name in the node, where the system has none for it: a lab that root brought up."""
+    known = Path("/etc/passwd").read_text()
+    if f":{os.getuid()}:" not in known:
+        named = folder / "passwd"
+        named.write_text(f"{known.rstrip()}\nlab:x:{os.getuid()}:{os.getgid()}:lab:/tmp:/bin/sh\n")
+        mount(str(named), "/etc/passwd", None, MS_BIND)
 
 
 def _place(files: Path, node: PlannedNode) -> None:
@@ -177,7 +187,8 @@ def _command(request: Mapping[str, Any], etc: Path, files: Path) -> tuple[list[s
     argv: list[str] = request["argv"]
     env: dict[str, str] = request["env"]
     if request["kind"] != "step":
-        return argv, {"PATH": sandbox.PATH, **env}
+        home = env.get("HOME", "/")
+        return argv, {"PATH": sandbox.PATH, **env, "HOME": home if os.access(home, os.X_OK) else "/tmp"}
     bwrap = shutil.which("bwrap")
     if bwrap is None:
         raise FileNotFoundError(2, "bubblewrap (bwrap) is missing")

@@ -52,9 +52,9 @@ class Process:
         return self.exit_code is None or self.open_outputs > 0
 
     def signal(self, number: int, *, tree: bool = False) -> None:
-        """Send a signal to the program, or to everything it has started too."""
-        if self.exit_code is None or tree:
-            self._lab.ask({"do": "signal", "process": self.number, "signal": int(number), "tree": tree})
+        """Send a signal to the program, or to everything it has started too; may be called from a signal handler."""
+        if self.exit_code is None:
+            self._lab.tell({"do": "signal", "process": self.number, "signal": int(number), "tree": tree})
 
 
 class NetnsLab:
@@ -144,7 +144,7 @@ class NetnsLab:
         return True
 
     def _serve(self, timeout: float) -> None:
-        for fd, _ in self._poll.poll(timeout * 1000):
+        for fd, _ in self._poll.poll(min(timeout, 3600.0) * 1000):
             if fd == self._channel.fileno():
                 self._receive()
             else:
@@ -181,14 +181,18 @@ class NetnsLab:
         else:
             self._answers[message["answer"]] = message
 
+    def tell(self, message: Message, fds: Iterable[int] = ()) -> None:
+        """A request that is not answered; raises NotMeasuredError when the keeper is gone."""
+        try:
+            self._channel.send(message, list(fds))
+        except OSError as error:
+            raise NotMeasuredError(f"lab {self.name} is gone: {error.strerror}") from None
+
     def ask(self, message: Message, fds: Iterable[int] = ()) -> Message:
         """One request and its answer; raises NotMeasuredError for a failure or a keeper that does not answer."""
         self._next += 1
         number = self._next
-        try:
-            self._channel.send({**message, "id": number}, list(fds))
-        except OSError as error:
-            raise NotMeasuredError(f"lab {self.name} is gone: {error.strerror}") from None
+        self.tell({**message, "id": number}, fds)
         deadline = time.monotonic() + _ANSWER_LIMIT
         while number not in self._answers:
             if time.monotonic() > deadline:
