@@ -104,7 +104,8 @@ def _ipv4(packet: Packet, data: bytes, at: int, end: int) -> str | None:
         packet.fragment_offset = (fragment & 0x1FFF) << 3
     # Without options the addresses lie just before the payload, as the pseudo header has them (RFC 9293 section 3.1).
     summed = at + 12 if header == 20 else 0
-    return _transport(packet, data, at + header, at + total, summed)
+    reason = _transport(packet, data, at + header, at + total, summed)
+    return None if packet.more_fragments else reason  # a first fragment may end inside any header
 
 
 def _ipv6(packet: Packet, data: bytes, at: int, end: int) -> str | None:
@@ -144,7 +145,8 @@ def _ipv6(packet: Packet, data: bytes, at: int, end: int) -> str | None:
         if packet.fragment_offset:
             break
     packet.protocol = following
-    return _transport(packet, data, at, end, summed, dst)
+    reason = _transport(packet, data, at, end, summed, dst)
+    return None if packet.more_fragments else reason
 
 
 _EXTENSIONS = {
