@@ -8,16 +8,26 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
+# The names of styles that reports and ladders use, each with its ANSI code.
 _STYLES = {
-    "": "",
-    "plain": "",
     "title": "1",
+    "grade": "1",
+    "header": "1",
     "dim": "2",
-    "good": "32",
+    "note": "2",
+    "frame": "2",
+    "arp": "2",
+    "passed": "32",
+    "failed": "31",
     "bad": "31",
-    "unsure": "33",
-    "accent": "36",
+    "not-measured": "33",
     "cause": "1;31",
+    "look": "36",
+    "syn": "32",
+    "data": "36",
+    "fin": "35",
+    "reset": "31",
+    "problem": "31",
 }
 
 

@@ -56,10 +56,18 @@ class Output(Protocol):
 class Process(Protocol):
     """A started program. `exit_code` is 128 + n after signal n; `ended_at` in nanoseconds since 1970, 0 before."""
 
-    stdout: Output
-    stderr: Output
     exit_code: int | None
     ended_at: int
+
+    @property
+    def stdout(self) -> Output:
+        """What it wrote to standard output."""
+        ...
+
+    @property
+    def stderr(self) -> Output:
+        """What it wrote to standard error."""
+        ...
 
     @property
     def running(self) -> bool:

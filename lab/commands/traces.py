@@ -1,0 +1,139 @@
+"""Packets shown: conversations as a table, one as a ladder, a frame layer by layer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lab import console
+from lab.checks.base import FrameRef
+from lab.commands.exercise import find_run
+from lab.errors import LabError
+from lab.evidence import Evidence
+from lab.plan import Plan
+from lab.report.safe import safe
+from lab.rundir import load
+from lab.trace import pcap
+from lab.trace.explain import explain
+from lab.trace.flows import Conversation, tcp_conversations
+from lab.trace.ladder import Line, ladder
+from lab.trace.packets import Packet, decode
+from lab.trace.table import HEADINGS, closing, endpoint, table
+
+Captures = Mapping[str, Sequence[Packet]]
+
+
+def trace(sources: Sequence[str], number: int | None, point: str | None, runs: str, as_json: bool) -> None:
+    """Print the conversations of a run or of capture files; one of them, or the only one, as a ladder."""
+    given = Path(sources[0])
+    if len(sources) == 1 and (given.is_dir() or not given.exists()):
+        evidence = load(find_run(sources[0], runs))
+        captures = _chosen({name: capture.judged for name, capture in evidence.captures.items()}, point)
+        _trace(captures, evidence.plan, number, as_json)
+        return
+    for source in sources:
+        if len(sources) > 1:
+            console.show([("title", source)])
+        _trace({source: _packets(Path(source))}, None, number, as_json)
+
+
+def _chosen(captures: Captures, point: str | None) -> Captures:
+    if point is None:
+        return captures
+    if point not in captures:
+        raise LabError(f"the run has no capture point {point}", hint="it has " + ", ".join(captures))
+    return {point: captures[point]}
+
+
+def _packets(path: Path) -> tuple[Packet, ...]:
+    try:
+        with path.open("rb") as stream:
+            captured = pcap.open_trace(stream, str(path))
+            packets = tuple(decode(*frame) for frame in captured)
+    except OSError as error:
+        raise LabError(f"cannot read {path}: {error.strerror}") from None
+    if captured.problem:
+        console.say(f"{path}: {captured.problem}; the frames before it are shown")
+    return packets
+
+
+def _trace(captures: Captures, plan: Plan | None, number: int | None, as_json: bool) -> None:
+    found = conversations(captures.values())
+    if number is not None and not 1 <= number <= len(found):
+        raise LabError(f"there is no conversation {number}", hint=f"there are {len(found)}")
+    if as_json:
+        console.show_json([_told(index, talk, plan) for index, talk in enumerate(found, 1)])
+        return
+    if found:
+        rows = [(str(index), *row[1:]) for index, row in enumerate(table(found, plan), 1)]
+        console.show(console.table(HEADINGS, rows))
+    else:
+        print("no TCP conversation was captured")
+    shown = found[number - 1] if number else found[0] if len(found) == 1 else None
+    if shown or (plan and not found):
+        console.show([("", ""), *_ladder(captures, plan, shown)])
+
+
+def conversations(captures: Iterable[Sequence[Packet]]) -> list[Conversation]:
+    """Each TCP conversation once, as the first capture point that has it saw it."""
+    found: dict[object, Conversation] = {}
+    for packets in captures:
+        for talk in tcp_conversations(packets):
+            identity = (talk.key, talk.client.isn) if talk.client.isn is not None else talk.key
+            found.setdefault(identity, talk)
+    return sorted(found.values(), key=lambda talk: talk.started)
+
+
+def ladder_of(evidence: Evidence) -> list[Line]:
+    """The first conversation of a run as a ladder."""
+    captures = {name: capture.judged for name, capture in evidence.captures.items()}
+    found = conversations(captures.values())
+    return _ladder(captures, evidence.plan, found[0] if found else None)
+
+
+def _ladder(captures: Captures, plan: Plan | None, talk: Conversation | None) -> list[Line]:
+    return [Line(style, safe(text)) for style, text in ladder(captures, plan, talk, width=console.width())]
+
+
+def _told(index: int, talk: Conversation, plan: Plan | None) -> dict[str, Any]:
+    return {
+        "conversation": index,
+        "client": endpoint(talk.client, plan),
+        "server": endpoint(talk.server, plan),
+        "opened": talk.opened,
+        "closed": closing(talk),
+        "client_sent": talk.client.sent,
+        "server_sent": talk.server.sent,
+        "retransmissions": talk.client.retransmissions + talk.server.retransmissions,
+        "seconds": (talk.ended - talk.started) / 1e9,
+        "frames": [packet.number for packet in talk.packets],
+    }
+
+
+def frame(given: str, name: str, runs: str, as_json: bool) -> None:
+    """Explain one frame of a run, or of a capture file (`#4`)."""
+    point, _, number = name.rpartition("#")
+    if not number.isdigit():
+        raise LabError(f"{name} names no frame", hint="a frame is written POINT#NUMBER, such as client:eth0#4")
+    path = Path(given)
+    plan: Plan | None = None
+    if path.is_file():
+        packets: Sequence[Packet] = _packets(path)
+    else:
+        evidence = load(find_run(given, runs))
+        plan = evidence.plan
+        packets = _chosen({each: capture.packets for each, capture in evidence.captures.items()}, point)[point]
+    wanted = next((packet for packet in packets if packet.number == int(number)), None)
+    if wanted is None:
+        raise LabError(f"there is no frame {FrameRef(point, int(number))}", hint=f"there are {len(packets)} frames")
+    layers = explain(wanted, plan)
+    if as_json:
+        console.show_json([dataclasses.asdict(layer) for layer in layers])
+        return
+    for layer in layers:
+        shows = f"   shows {layer.claim}" if layer.claim else ""
+        console.show([("title", f"{layer.name}{shows}")])
+        for field in layer.fields:
+            console.show([("", safe(f"  {field.name:<22} {field.value:<30} {field.meaning}").rstrip())])
