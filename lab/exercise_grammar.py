@@ -113,7 +113,7 @@ def exercise_grammar(checks: Mapping[str, type]) -> g.Struct:
     kinds = {kind: check_grammar(kind, check) for kind, check in checks.items()}
     return g.Struct(
         "an exercise",
-        g.Key("version", g.Int(1, 1, "a version that this lab reads: 1"), "The version of this format: 1", required=True),
+        g.Key("version", g.Int(1, 1, "a version that this lab reads: 1"), "The format's version: 1", required=True),
         g.Key("name", g.Name(), "What it is called", required=True),
         g.Key("title", g.Text(longest=200), "What it is about, in a line"),
         g.Key(

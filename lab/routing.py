@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple
 
 from lab.addresses import Addresses
-from lab.topology import Address, Prefix, Topology
+from lab.topology import Address, Prefix, Route, Topology
 
 DEFAULTS: tuple[Prefix, ...] = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 
@@ -30,67 +30,80 @@ class _Port(NamedTuple):
 
 def planned_routes(topology: Topology, addresses: Addresses) -> dict[str, tuple[Hop, ...]]:
     """The routes of each node through gateways: planned ones where `routing` is auto, then a person's own."""
-    ports: dict[Prefix, list[_Port]] = defaultdict(list)
+    prefixes = [subnet for network in topology.networks for subnet in network.subnets]
+    number = {prefix: index for index, prefix in enumerate(prefixes)}
+    ports: list[list[_Port]] = [[] for _ in prefixes]  # by the prefix's number
     for node in topology.nodes:
         for interface in node.interfaces:
             for address in addresses[node.name, interface.name]:
-                ports[address.network].append(_Port(node.name, interface.name, address.ip))
-    routes: dict[str, dict[Prefix, Hop]] = {node.name: {} for node in topology.nodes}
+                ports[number[address.network]].append(_Port(node.name, interface.name, address.ip))
+    routes: dict[str, list[Hop]] = {node.name: [] for node in topology.nodes}
     if topology.routing == "auto":
-        _routers(topology, ports, routes)
-        _hosts(topology, addresses, ports, routes)
-    for chosen in topology.routes:
-        interface = next(
-            port.interface
-            for prefix, members in ports.items()
-            if chosen.via in prefix
-            for port in members
-            if port.node == chosen.node
-        )
-        routes[chosen.node][chosen.to] = Hop(chosen.to, chosen.via, interface)
-    return {name: tuple(each.values()) for name, each in routes.items()}
+        routers = {node.name: rank for rank, node in enumerate(topology.nodes) if node.role == "router"}
+        gateways = [[port for port in members if port.node in routers] for members in ports]
+        _routers(prefixes, gateways, routers, routes)
+        _hosts(topology, addresses, number, gateways, routes)
+    for node in topology.nodes:
+        if own := {route.to: _hop(route, addresses) for route in topology.routes if route.node == node.name}:
+            kept = [own.pop(hop.to, hop) for hop in routes[node.name]]
+            routes[node.name] = [*kept, *own.values()]
+    return {name: tuple(hops) for name, hops in routes.items()}
 
 
-def _routers(topology: Topology, ports: dict[Prefix, list[_Port]], routes: dict[str, dict[Prefix, Hop]]) -> None:
-    """Breadth first from each prefix outwards, so that every router gets a next hop that is one hop nearer."""
-    routers = {node.name for node in topology.nodes if node.role == "router"}
-    rank = {node.name: number for number, node in enumerate(topology.nodes)}
-    segments = {prefix: [port for port in members if port.node in routers] for prefix, members in ports.items()}
-    prefixes_of: dict[str, list[Prefix]] = defaultdict(list)
-    for prefix, members in segments.items():
+def _hop(route: Route, addresses: Addresses) -> Hop:
+    """A person's route with the interface on whose segment its next hop is; checked before that there is one."""
+    own = ((name, each.network) for (node, name), several in addresses.items() if node == route.node for each in several)
+    interface = next(name for name, prefix in own if route.via in prefix)
+    return Hop(route.to, route.via, interface)
+
+
+def _routers(
+    prefixes: list[Prefix], gateways: list[list[_Port]], rank: dict[str, int], routes: dict[str, list[Hop]]
+) -> None:
+    """Breadth first from each prefix outwards, so that every router gets a next hop that is one hop nearer.
+
+    Prefixes are handled by their numbers: hashing them would take most of the time in a topology of hundreds.
+    """
+    attached: dict[str, list[int]] = defaultdict(list)
+    for index, members in enumerate(gateways):
         for port in members:
-            prefixes_of[port.node].append(prefix)
-    order = [subnet for network in topology.networks for subnet in network.subnets]
-    for target in order:
-        ring = sorted({port.node for port in segments.get(target, ())}, key=rank.__getitem__)
+            attached[port.node].append(index)
+    for target, to in enumerate(prefixes):
+        ring = sorted({port.node for port in gateways[target]}, key=rank.__getitem__)
         reached = set(ring)
-        done = {target}
+        crossed = {target}
         while ring:
             found: list[str] = []
-            for nearer in ring:  # in the order of the file: the first one to reach a router is its next hop
-                for prefix in prefixes_of[nearer]:
-                    if prefix in done or prefix.version != target.version:
+            for nearer in ring:  # in the order of the file: the first one on a segment is everybody's next hop there
+                for index in attached[nearer]:
+                    if index in crossed or prefixes[index].version != to.version:
                         continue
-                    done.add(prefix)
-                    via = next(port.address for port in segments[prefix] if port.node == nearer)
-                    for port in segments[prefix]:
+                    crossed.add(index)
+                    via = next(port.address for port in gateways[index] if port.node == nearer)
+                    for port in gateways[index]:
                         if port.node not in reached:
                             reached.add(port.node)
                             found.append(port.node)
-                            routes[port.node][target] = Hop(target, via, port.interface)
+                            routes[port.node].append(Hop(to, via, port.interface))
             ring = sorted(found, key=rank.__getitem__)
 
 
 def _hosts(
-    topology: Topology, addresses: Addresses, ports: dict[Prefix, list[_Port]], routes: dict[str, dict[Prefix, Hop]]
+    topology: Topology,
+    addresses: Addresses,
+    number: dict[Prefix, int],
+    gateways: list[list[_Port]],
+    routes: dict[str, list[Hop]],
 ) -> None:
-    routers = {node.name for node in topology.nodes if node.role == "router"}
+    """A default route of each family, by the first interface on whose segment there is a router."""
     for node in topology.nodes:
-        if node.name in routers:
+        if node.role == "router":
             continue
+        found: dict[int, Hop] = {}
         for interface in node.interfaces:
             for address in addresses[node.name, interface.name]:
-                default = DEFAULTS[address.version == 6]
-                gateway = next((port for port in ports[address.network] if port.node in routers), None)
-                if gateway and default not in routes[node.name]:
-                    routes[node.name][default] = Hop(default, gateway.address, interface.name)
+                members = gateways[number[address.network]]
+                if members and address.version not in found:
+                    default = DEFAULTS[address.version == 6]
+                    found[address.version] = Hop(default, members[0].address, interface.name)
+        routes[node.name] += found.values()

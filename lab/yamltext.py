@@ -274,7 +274,12 @@ def _odd_character(said: str, place: Place) -> Problem:
 def show(text: str, limit: int = 60) -> str:
     """Text of a stranger's as it may stand in a message: one line, no control characters, bounded."""
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in cut)
+    return printable(cut)
+
+
+def printable(text: str) -> str:
+    """Text with escapes for whatever a terminal would obey or not show."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def walk(node: Node) -> Iterator[Scalar]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from lab.errors import Place, Problem
-from lab.yamltext import ListNode, MapNode, Node, Scalar, show
+from lab.yamltext import ListNode, MapNode, Node, Scalar, printable, show
 
 T = TypeVar("T")
 Schema = dict[str, Any]
@@ -45,7 +45,8 @@ class Context:
 
     def report(self, where: Node | Place, what: str, hint: str = "") -> None:
         """Note a problem."""
-        self.problems.append(Problem(what, where if isinstance(where, Place) else where.place, hint))
+        place = where if isinstance(where, Place) else where.place
+        self.problems.append(Problem(printable(what), place, printable(hint)))
 
     def take(self, grammar: Grammar[T], node: Node) -> T | None:
         """The loaded value, or None after its problems were noted."""
@@ -143,7 +144,7 @@ def close(word: str, known: Collection[str]) -> str | None:
 def nearest(word: str, known: Collection[str], kind: str = "") -> str:
     """A hint: the known word that was probably meant, else the known ones (twelve at most)."""
     if meant := close(word, known):
-        return f"did you mean {meant}?"
+        return f"did you mean {show(meant)}?"
     if not known:
         return f"there are no {kind}" if kind else ""
     names = [show(name) for name in known]
