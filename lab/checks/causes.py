@@ -140,6 +140,12 @@ def altered(text: str) -> Cause:
     return Cause("altered", text, "address translation or a program between the two ends")
 
 
+def rewritten(source: str, what: str, after: str = "") -> Cause:
+    """A field that no router may touch was changed between two capture points."""
+    text = f"the {what} of packets from {source} was changed on the way" + (f" to {after}" if after else "")
+    return Cause("altered", text, "address translation or a program between the two ends")
+
+
 def no_route(node: str, destination: str) -> Cause:
     """A node had no route and said so."""
     return Cause("no-route", f"{node} has no route to {destination}", f"the routes of {node} (ip route)")

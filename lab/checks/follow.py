@@ -89,42 +89,41 @@ def unanswered_arp(evidence: Evidence, node: str) -> tuple[str, FrameRef] | None
     return None
 
 
-def translated(evidence: Evidence, packet: Packet, points: Iterable[str]) -> tuple[str, FrameRef] | None:
-    """The same packet with something changed that no router may change, and in words what was."""
-    for point in points:
-        capture = evidence.captures.get(point)
-        for other in capture.packets if capture else ():
-            if other.version != packet.version or other.protocol != packet.protocol:
-                continue
-            if changed := _difference(evidence.plan, packet, other):
-                return changed, FrameRef(point, other.number)
+def altered(evidence: Evidence, packet: Packet, way: list[Leg]) -> tuple[Cause, FrameRef] | None:
+    """The same packet with one thing changed that no router may change: what it was, and where it was seen so."""
+    points = dict.fromkeys(p for leg in way for p in (leg.sender.point, leg.receiver.point))
+    captured = [point for point in points if point in evidence.captures]
+    sent = {identity(other) for point in captured[:1] for other in evidence.captures[point].packets}
+    for point in captured[1:]:
+        for other in evidence.captures[point].packets:
+            change = _change(evidence.plan, packet, other)
+            if change and identity(other) not in sent:
+                return causes.rewritten(who(evidence.plan, packet.src), *change), FrameRef(point, other.number)
     return None
 
 
-def _difference(plan: Plan, packet: Packet, other: Packet) -> str:
-    """What differs between two packets that are one and the same but for exactly one kind of change; else ""."""
-    fields = {
-        "source address": (who(plan, packet.src), who(plan, other.src), packet.src != other.src),
-        "destination address": (who(plan, packet.dst), who(plan, other.dst), packet.dst != other.dst),
-        "source port": (packet.sport, other.sport, packet.sport != other.sport),
-        "destination port": (packet.dport, other.dport, packet.dport != other.dport),
-        "identification": (packet.identification, other.identification, packet.identification != other.identification),
-        "sequence number": (packet.seq, other.seq, packet.seq != other.seq),
-        "acknowledgement number": (packet.ack, other.ack, packet.ack != other.ack),
-        "flags": (packet.flags, other.flags, packet.flags != other.flags),
-        "payload": ("", "", packet.payload != other.payload),
+def _change(plan: Plan, packet: Packet, other: Packet) -> tuple[str, str] | None:
+    """The one field (or address and port together) in which two packets differ, and its new value."""
+    if other.version != packet.version or other.protocol != packet.protocol:
+        return None
+    fields: dict[str, tuple[bytes | int, bytes | int]] = {
+        "source address": (packet.src, other.src),
+        "source port": (packet.sport, other.sport),
+        "destination address": (packet.dst, other.dst),
+        "destination port": (packet.dport, other.dport),
+        "identification": (packet.identification, other.identification),
+        "sequence number": (packet.seq, other.seq),
+        "acknowledgement number": (packet.ack, other.ack),
+        "flags": (packet.flags, other.flags),
+        "payload": (packet.payload, other.payload),
     }
-    changed = [name for name, (_, _, differs) in fields.items() if differs]
-    if not changed or len(changed) > 2 or not (len(changed) == 1 or {c.split()[0] for c in changed} in _TOGETHER):
-        return ""
-    if "identification" in changed or (packet.identification == 0 and packet.version == 4):
-        return ""
-    if changed == ["payload"]:
-        return "its payload was changed"
-    return " and ".join(f"its {name} was changed from {fields[name][0]} to {fields[name][1]}" for name in changed)
-
-
-_TOGETHER = ({"source"}, {"destination"})
+    changed = [name for name, (before, after) in fields.items() if before != after]
+    if len({name.split()[0] for name in changed}) != 1 or (not packet.identification and changed != ["identification"]):
+        return None
+    after = fields[changed[0]][1]
+    if changed[0] in ("payload", "flags"):
+        return changed[0], ""
+    return changed[0], f"{who(plan, after)}'s" if isinstance(after, bytes) else str(after)
 
 
 @dataclass(frozen=True)
@@ -158,9 +157,8 @@ def why_not(evidence: Evidence, packet: Packet, way: list[Leg], leg: Leg, arrivi
             return Stop(f"{sender.node} sent it to {interface.node}, not to {_after(way, sender.node)}",
                         causes.wrong_next_hop(sender.node, interface.node, _after(way, sender.node)),
                         (FrameRef(point, sighting.number),))  # fmt: skip
-    points = dict.fromkeys(p for each in way for p in (each.sender.point, each.receiver.point))
-    if found := translated(evidence, packet, points):
-        return Stop(found[0], causes.altered(f"a packet to {destination}: {found[0]} on its way"), (found[1],))
+    if found := altered(evidence, packet, way):
+        return Stop(found[0].text, found[0], (found[1],))
     if arriving:
         return Stop(f"{leg.sender.point} sent it and {leg.receiver.point} did not receive it",
                     causes.lost(leg.sender.point, leg.receiver.point))  # fmt: skip

@@ -111,8 +111,8 @@ def _one_sided(evidence: Evidence, found: Found, connection: Connection) -> Faul
     same = [each for each in found.foreign if each.node == other and each.client.isn == view.client.isn]
     if same:
         origin = who(evidence.plan, same[0].client.address)
-        text = f"the connection of {view.node} arrived at {other} with the source address of {origin}"
-        return Fault(text, causes.altered(text), view.frames(view.client.syn) + same[0].frames(same[0].client.syn))
+        cause = causes.rewritten(view.node, "source address", f"{origin}'s")
+        return Fault(cause.text, cause, view.frames(view.client.syn) + same[0].frames(same[0].client.syn))
     if view is connection.at_client:
         seen = f"{view.node} saw a connection that never reached {other}: someone else answered"
     else:

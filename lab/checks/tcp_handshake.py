@@ -46,6 +46,8 @@ class TcpHandshake(TcpCheck):
             talk = view.conversation
             if not view.established:
                 return wrong_numbers(view, self.source, self.to) or _incomplete(view)
+            if fault := _wrong_third(view):
+                return fault
             for packet, wanted in ((talk.syn, SYN), (talk.syn_ack, SYN | ACK)):
                 if packet is not None and packet.flags & ~(ECE | CWR) != wanted:
                     text = f"{view.frame(packet)} has the flags {flags_text(packet.flags)}, not {flags_text(wanted)}"
@@ -86,6 +88,21 @@ def _incomplete(view: Seen) -> Fault:
     step = "SYN" if talk.syn is None else "SYN-ACK" if talk.syn_ack is None else "third packet"
     text = f"the {step} of the handshake was not seen at {view.node}"
     return Fault(text, causes.bad_handshake(text), view.frames(talk.syn, talk.syn_ack))
+
+
+def _wrong_third(view: Seen) -> Fault | None:
+    """The client's first packet after the SYN-ACK, if it does not acknowledge the server's ISN + 1."""
+    talk, answer = view.conversation, view.conversation.syn_ack
+    if answer is None:
+        return None
+    packets = iter(talk.segments)
+    confirmed = next((s for s in packets if s.packet is answer), None)
+    third = next((s.packet for s in packets if s.side is view.client and not s.packet.flags & SYN), None)
+    wanted = (answer.seq + 1) % 2**32
+    if confirmed is None or third is None or third.ack == wanted:
+        return None
+    text = f"the third packet acknowledges {third.ack}, where the server's ISN + 1 is {wanted}"
+    return Fault(text, causes.bad_handshake(text), view.frames(talk.syn, answer, third))
 
 
 def _dynamic_range(evidence: Evidence, node: str) -> tuple[int, int]:

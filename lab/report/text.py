@@ -122,7 +122,6 @@ def _grade(grade: Grade, run_dir: PurePath | str) -> Iterator[Line]:
 
 def _wrapped(style: str, head: str, text: str, width: int) -> Iterator[Line]:
     """Text behind a head, broken at words; following lines are indented. Made safe first, for wrapping eats controls."""
-    limits = {"width": max(width, 20), "break_long_words": False, "break_on_hyphens": False}
-    broken = textwrap.wrap(safe(text), initial_indent=head, subsequent_indent="   ", **limits)
-    for line in broken or [head.rstrip()]:
+    wrapper = textwrap.TextWrapper(max(width, 20), head, "   ", break_long_words=False, break_on_hyphens=False)
+    for line in wrapper.wrap(safe(text)) or [head.rstrip()]:
         yield Line(style, line)

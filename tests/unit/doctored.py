@@ -137,9 +137,12 @@ class Story:
 
     def talk(
         self, source: str = "client", sport: int = SOURCE_PORT, isn: int = CLIENT_ISN, answer_isn: int = SERVER_ISN,
-        asked: bytes = TEXT, answered: bytes = TEXT, prefix: str = "", port: int = PORT,
+        asked: bytes = TEXT, answered: bytes = TEXT, prefix: str = "", port: int = PORT, closes: str = "client",
     ) -> Story:  # fmt: skip
-        """Ten packets: handshake, a question and its acknowledgement, an answer and its, and the close in three."""
+        """Ten packets: handshake, a question and its acknowledgement, an answer and its, and the close in three.
+
+        `closes` is who does so first: "client", "server", or "both" at once, in four.
+        """
         there = (f"{source}:eth0", "r1:eth0", "r1:eth1", "server:eth0")
         ours, theirs = self.address(source), self.address("server")
         x, y = isn + 1, answer_isn + 1
@@ -160,8 +163,15 @@ class Story:
         back("question ack", y, x + n, ACK)
         back("answer", y, x + n, PSH | ACK, answered)
         go("answer ack", x + n, y + m, ACK)
+        if closes == "server":
+            back("server fin", y + m, x + n, FIN | ACK)
+            go("client fin", x + n, y + m + 1, FIN | ACK)
+            back("last ack", y + m + 1, x + n + 1, ACK)
+            return self
         go("client fin", x + n, y + m, FIN | ACK)
-        back("server fin", y + m, x + n + 1, FIN | ACK)
+        back("server fin", y + m, x + n + (closes == "client"), FIN | ACK)
+        if closes == "both":
+            back("other ack", y + m + 1, x + n + 1, ACK)
         go("last ack", x + n + 1, y + m + 1, ACK)
         return self
 
