@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from lab.trace import analysis
@@ -50,8 +50,13 @@ class Side:
     def assembled(self) -> Stream:
         """Its payload put together, with gaps and contradictions."""
         if self._stream is None or self._stream[0] != len(self.segments):
-            pieces = ((s.start, s.packet.payload) for s in self.segments if "keep-alive" not in s.kinds)
-            self._stream = len(self.segments), assemble(pieces)
+            # A keep-alive's byte may be made up, so it counts only where no other copy was captured.
+            pieces = [(s.start, s.packet.payload) for s in self.segments if "keep-alive" not in s.kinds]
+            spare = [(s.start, s.packet.payload) for s in self.segments if "keep-alive" in s.kinds]
+            stream = assemble(pieces)
+            if spare:
+                stream = replace(assemble([*pieces, *spare]), inconsistent=stream.inconsistent)
+            self._stream = len(self.segments), stream
         return self._stream[1]
 
     @property

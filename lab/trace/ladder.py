@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from lab.plan import Plan
 from lab.trace.flows import Conversation, Segment, tcp_conversations
-from lab.trace.numbers import ACK, FIN, ICMP, ICMPV6, LINK_RAW, RST, SYN, TCP, UDP
-from lab.trace.packets import Packet, address, decode, flags_text, mac_text
+from lab.trace.numbers import ACK, FIN, ICMP, ICMPV6, RST, SYN, TCP, UDP
+from lab.trace.packets import Packet, address, flags_text, mac_text, quoted
 from lab.trace.path import Crossing, Paths
 from lab.trace.words import summary
 
@@ -92,10 +92,8 @@ def _belongs(packet: Packet, conversation: Conversation | None, known: _Known) -
         talk = known[id(packet)][0]
         reused = talk.client.isn != conversation.client.isn and None not in (talk.client.isn, conversation.client.isn)
         return _about(packet, conversation) and not reused
-    if packet.protocol in (ICMP, ICMPV6) and packet.payload:
-        quoted = decode(0, 0, packet.payload_length, packet.payload, LINK_RAW)
-        return quoted.version != 0 and _about(quoted, conversation)
-    return False
+    subject = quoted(packet)
+    return subject is not None and subject.version != 0 and _about(subject, conversation)
 
 
 def _without_bystanders(arrows: Sequence[_Arrow]) -> list[_Arrow]:
@@ -197,9 +195,10 @@ def _name(raw: bytes, plan: Plan | None) -> str:
 def _draw(arrows: Sequence[_Arrow], columns: Sequence[str], width: int) -> list[Line]:
     gutter = max(len(arrow.point) for arrow in arrows) + 2
     left = gutter + len(columns[0]) // 2
-    right = max(width - 1 - len(columns[-1]) // 2, left + 12 * max(len(columns) - 1, 1))
-    step = (right - left) / max(len(columns) - 1, 1)
-    at = {name: round(left + index * step) for index, name in enumerate(columns)}
+    links = max(len(columns) - 1, 1)
+    step = max((width - 1 - (len(columns[-1]) + 1) // 2 - left) // links, 12)
+    at = {name: left + index * step for index, name in enumerate(columns)}
+    right = left + step * links
     head = [" "] * (right + len(columns[-1]) + 1)
     for name, x in at.items():
         _write(head, max(gutter, x - len(name) // 2), name)

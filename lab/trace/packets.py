@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from lab.trace import layers, options
-from lab.trace.numbers import ACK, ARP, CWR, ECE, FIN, ICMP, ICMPV6, IPV4, IPV6, PSH, RST, SYN, TCP, UDP, URG
+from lab.trace.numbers import ACK, ARP, CWR, ECE, FIN, ICMP, ICMPV6, IPV4, IPV6, LINK_RAW, PSH, RST, SYN, TCP, UDP, URG
 
 __all__ = [
     "ACK", "ARP", "CWR", "ECE", "FIN", "ICMP", "ICMPV6", "IPV4", "IPV6", "PSH", "RST", "SYN", "TCP", "UDP", "URG",
-    "Packet", "address", "decode", "flags_text", "mac_text", "tcp_options",
+    "Packet", "address", "decode", "flags_text", "mac_text", "quoted", "tcp_options",
 ]
 
 
@@ -83,6 +83,17 @@ def decode(number: int, time: int, length: int, data: bytes, link_type: int = 1)
     packet = Packet(number, time, length, data)
     packet.refusal = layers.link(packet, data, link_type)
     return packet
+
+
+def quoted(packet: Packet) -> Packet | None:
+    """The packet that an ICMP error is about, decoded as far as it is quoted (RFC 792, RFC 4443); None for others.
+
+    A quote may end after 8 bytes of the transport: its ports are then in `data` from `transport_start` on.
+    """
+    errors = {ICMP: (3, 4, 5, 11, 12), ICMPV6: (1, 2, 3, 4)}.get(packet.protocol, ())
+    if packet.refusal is not None or packet.icmp_type not in errors:
+        return None
+    return decode(packet.number, packet.time, 0x1_0000 + 40, packet.payload, LINK_RAW)
 
 
 def tcp_options(packet: Packet) -> list[options.Option]:

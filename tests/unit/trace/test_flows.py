@@ -230,6 +230,12 @@ def test_the_byte_of_a_keep_alive_is_not_part_of_the_stream():
     assert (found.client.stream, found.client.inconsistent) == (b"abc", None)
 
 
+def test_a_single_byte_sent_again_fills_its_gap_though_it_looks_like_a_keep_alive():
+    talk = Talk().open().send("c", DATA, b"ab").send("c", DATA, b"c", lost=True).send("c", ACK)
+    found = only(talk.send("c", DATA, b"c", seq=1003, after=10**9))
+    assert (found.segments[-1].kinds, found.client.stream) == ({"keep-alive"}, b"abc")
+
+
 def test_data_on_the_syn_is_the_first_of_the_stream():
     found = only(Talk().send("c", SYN, b"fast").send("s", SYN | ACK).send("c", DATA, b"er"))
     assert found.client.stream == b"faster"
