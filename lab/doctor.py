@@ -1,0 +1,288 @@
+"""What works on this machine, and how to mend what does not.
+
+`netns_problems` is asked before each lab comes up and reads a few files of the kernel only; `report` tries everything.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from lab.errors import LabError, Problem
+
+_SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"  # often not on an ordinary user's PATH
+_REQUIRED = ("tcpdump", "bwrap")
+_PURPOSES = {
+    "tcpdump": "captures every link",
+    "bwrap": "the sandbox of the programs",
+    "nft": "keeps segments with IPv6 silent at rest",
+    "ip": "shows a node's addresses and routes",
+    "ping": "asks a node for an echo",
+    "strace": "system calls of programs",
+    "tshark": "a second opinion on packets, in the project's own tests",
+}
+_PACKAGES = {"bwrap": "bubblewrap", "nft": "nftables", "ip": "iproute2", "ping": "iputils"}
+_PACKAGES_OF = {
+    "apt-get": {"ping": "iputils-ping"},
+    "dnf": {"ip": "iproute", "tshark": "wireshark-cli"},
+    "pacman": {"tshark": "wireshark-cli"},
+    "zypper": {"tshark": "wireshark"},
+    "apk": {},
+}
+_INSTALL = {
+    "apt-get": "apt-get install",
+    "dnf": "dnf install",
+    "pacman": "pacman -S",
+    "zypper": "zypper install",
+    "apk": "apk add",
+}
+_CONTAINER_HINT = (
+    "outside the container it works; inside one it needs docker run with\n"
+    "--security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined"
+)
+_TRIAL = """\
+name: doctor
+networks: {lan: {subnet: 10.0.0.0/24}}
+nodes:
+  a: {role: host, interfaces: {eth0: lan}}
+  b: {role: host, interfaces: {eth0: lan}}
+"""
+_OWN_FOLDER = "set XDG_RUNTIME_DIR to a private folder of yours"
+
+State = Literal["works", "fails", "absent"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; `absent` is no failure: something cannot be used that a lab does without."""
+
+    name: str
+    state: State
+    detail: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the kernel and the system say of themselves, as far as it decides whether namespaces can be had."""
+
+    system: str = "Linux"
+    root: bool = False
+    missing: tuple[str, ...] = ()
+    manager: str = ""
+    max_user_namespaces: str = ""
+    userns_clone: str = ""
+    apparmor_restricts: str = ""
+    label: str = ""  # of this process, by AppArmor
+    bwrap_has_profile: bool = False
+    container: bool = False
+    masked: tuple[str, ...] = ()  # what a container engine has hidden below /proc
+
+
+def netns_problems() -> list[Problem]:
+    """Why the embedded runtime cannot work here; empty where nothing speaks against it."""
+    return problems(look())
+
+
+def look() -> Machine:
+    """Read what `problems` judges."""
+    system = platform.system()
+    if system != "Linux":
+        return Machine(system)
+    container = Path("/.dockerenv").exists() or Path("/run/.containerenv").exists()
+    return Machine(
+        system=system,
+        root=os.geteuid() == 0,
+        missing=tuple(tool for tool in _REQUIRED if _which(tool) is None),
+        manager=_manager(),
+        max_user_namespaces=_read("/proc/sys/user/max_user_namespaces"),
+        userns_clone=_read("/proc/sys/kernel/unprivileged_userns_clone"),
+        apparmor_restricts=_read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
+        label=_read("/proc/self/attr/apparmor/current") or _read("/proc/self/attr/current"),
+        bwrap_has_profile="\nbwrap " in "\n" + _read("/sys/kernel/security/apparmor/profiles"),
+        container=container,
+        masked=_masked(_read("/proc/self/mountinfo")) if container else (),
+    )
+
+
+def problems(machine: Machine) -> list[Problem]:
+    """What keeps the embedded runtime from working on such a machine, each with its remedy."""
+    if machine.system != "Linux":
+        return [Problem(f"namespaces are Linux's, and this is {machine.system}", hint="lab judge and lab trace work")]
+    return list(_problems(machine))
+
+
+def _problems(machine: Machine) -> Iterator[Problem]:
+    if machine.missing:
+        names = ", ".join(f"{tool} ({_PURPOSES[tool]})" for tool in machine.missing)
+        missing = "is missing" if len(machine.missing) == 1 else "are missing"
+        yield Problem(f"{names} {missing}", hint=install_hint(machine.missing, machine.manager))
+    if machine.max_user_namespaces == "0":
+        yield Problem(
+            "user namespaces are switched off (user.max_user_namespaces = 0)",
+            hint=_sysctl_hint("user.max_user_namespaces=15000"),
+        )
+    if machine.userns_clone == "0":
+        # Root too: what it runs in the sandbox has no privilege left.
+        yield Problem(
+            "user namespaces are for root alone (kernel.unprivileged_userns_clone = 0)",
+            hint=_sysctl_hint("kernel.unprivileged_userns_clone=1"),
+        )
+    if apparmor_forbids(machine):
+        yield Problem(
+            "AppArmor forbids user namespaces to programs without a profile (Ubuntu 23.10 and newer)",
+            hint="lab doctor --fix shows a profile for lab alone, and installs it if you agree",
+        )
+    if machine.masked:
+        shown = ", ".join(machine.masked[:3]) + (", …" if len(machine.masked) > 3 else "")
+        yield Problem(f"this container hides parts of /proc ({shown}), so none can be mounted", hint=_CONTAINER_HINT)
+
+
+def apparmor_forbids(machine: Machine) -> bool:
+    """Whether AppArmor denies this process what a lab needs.
+
+    Root may make user namespaces, but its sandbox is made without privilege: that takes a profile of bwrap's own.
+    """
+    allowed = machine.label != "unconfined" or (machine.root and machine.bwrap_has_profile)
+    return machine.apparmor_restricts == "1" and not allowed
+
+
+def install_hint(tools: tuple[str, ...], manager: str) -> str:
+    """The command that installs what brings these tools; the packages alone where no package manager is known."""
+    known = _PACKAGES | _PACKAGES_OF.get(manager, {})
+    packages = " ".join(known.get(tool, tool) for tool in tools)
+    return f"sudo {_INSTALL[manager]} {packages}" if manager else f"install {packages}"
+
+
+def _sysctl_hint(setting: str) -> str:
+    return f"sudo sysctl -w {setting}\nfor good: echo {setting} | sudo tee /etc/sysctl.d/60-lab.conf"
+
+
+def _masked(mountinfo: str) -> tuple[str, ...]:
+    """What is hidden below /proc: the kernel then refuses any new one (mount_too_revealing in fs/namespace.c)."""
+    rows = [(line.split()[4], line.split()[3], line.partition(" - ")[2].split()[0]) for line in mountinfo.splitlines()]
+    if any(kind == "proc" and root == "/" and point != "/proc" for point, root, kind in rows):
+        return ()
+    return tuple(point for point, _, kind in rows if point.startswith("/proc/") and kind in ("tmpfs", "devtmpfs"))
+
+
+def report() -> list[Finding]:
+    """Everything about this machine that matters to a lab, tried out where that is possible; takes about a second."""
+    machine = look()
+    found = [Finding("system", "works", f"{platform.system()} {platform.release()}, {_distribution()}".rstrip(", "))]
+    found.append(Finding("python", "works", f"{platform.python_version()}, {sys.executable}"))
+    if machine.system == "Linux":
+        found += [_tool(name, machine.manager) for name in _PURPOSES]
+    expected = [each for each in problems(machine) if not machine.missing or "missing" not in each.what]
+    found += [Finding("namespaces", "fails", each.what, each.hint) for each in expected]
+    if machine.system == "Linux":
+        found.append(_state_folder())
+        if not problems(machine):
+            found.append(_trial(machine))
+    return [*found, _docker()]
+
+
+def _tool(name: str, manager: str) -> Finding:
+    path = _which(name)
+    if path is None:
+        state: State = "fails" if name in _REQUIRED else "absent"
+        return Finding(name, state, f"missing: {_PURPOSES[name]}", install_hint((name,), manager))
+    return Finding(name, "works", _version([path, "-V" if name in ("ip", "ping", "strace") else "--version"]))
+
+
+def _trial(machine: Machine) -> Finding:
+    """Bring a small lab up and run a program in its sandbox, as every run does."""
+    from lab.plan import make_plan
+    from lab.runtime.base import Program
+    from lab.runtime.netns.runtime import NetnsRuntime
+    from lab.topology import parse_topology
+
+    started = time.monotonic()
+    try:
+        lab = NetnsRuntime().up(make_plan(parse_topology(_TRIAL, "lab doctor")), say=lambda _: None)
+        try:
+            up = time.monotonic() - started
+            program = lab.start(Program("a", ("true",)))
+            ended = lab.wait(lambda: not program.running, 20)
+            took = time.monotonic() - started - up
+            if not ended or program.exit_code:
+                why = bytes(program.stderr.data).decode(errors="replace").strip() or "it did not end"
+                return Finding("sandbox", "fails", f"a program could not be run in it: {why}", _trial_hint(machine))
+        finally:
+            lab.close()
+    except (LabError, OSError) as error:
+        return Finding("a small lab", "fails", f"it did not come up: {error}", _trial_hint(machine))
+    detail = f"up in {up * 1000:.0f} ms, a program run in its sandbox in {took * 1000:.0f} ms"
+    return Finding("a small lab", "works", detail)
+
+
+def _trial_hint(machine: Machine) -> str:
+    if machine.container:
+        return _CONTAINER_HINT
+    if machine.apparmor_restricts == "1":
+        return f"AppArmor restricts user namespaces here, and this process runs under its profile {machine.label}"
+    return "sudo dmesg | tail may say what the kernel refused"
+
+
+def _state_folder() -> Finding:
+    from lab.runtime.netns import state
+
+    try:
+        folder = state.base()
+    except (LabError, OSError) as error:
+        return Finding("state folder", "fails", str(error), _OWN_FOLDER)
+    if not os.access(folder, os.W_OK):
+        return Finding("state folder", "fails", f"{folder} cannot be written", _OWN_FOLDER)
+    return Finding("state folder", "works", str(folder))
+
+
+def _docker() -> Finding:
+    import docker
+
+    try:
+        client = docker.from_env(timeout=3)
+        try:
+            version = client.version()["Version"]
+        finally:
+            client.close()
+    except (docker.errors.DockerException, OSError):
+        return Finding("docker", "absent", "no Engine answers", "not needed: labs run without it")
+    return Finding("docker", "works", f"Engine {version}")
+
+
+def _which(name: str) -> str | None:
+    return shutil.which(name, path=os.environ.get("PATH", os.defpath) + _SBIN)
+
+
+def _manager() -> str:
+    return next((name for name in _INSTALL if _which(name)), "")
+
+
+def _version(command: list[str]) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{command[0]}, which does not tell its version: {error}"
+    return next((line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()), command[0])
+
+
+def _distribution() -> str:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", "")
+    except OSError:
+        return ""
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(errors="replace").strip("\0\n ")
+    except OSError:
+        return ""
