@@ -1,0 +1,177 @@
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab import apparmor, doctor
+from lab.commands import machine as commands
+from lab.doctor import Finding, Machine, problems
+from lab.errors import LabError, NotMeasuredError
+
+UBUNTU = Machine(manager="apt-get", max_user_namespaces="127000", apparmor_restricts="1", label="unconfined")
+DOCKER_MOUNTS = """\
+500 400 0:50 / /proc rw,nosuid,nodev,noexec,relatime - proc proc rw
+501 500 0:50 /bus /proc/bus ro,nosuid,nodev,noexec,relatime - proc proc rw
+502 500 0:51 / /proc/acpi ro,relatime - tmpfs tmpfs ro
+503 500 0:52 /null /proc/kcore rw,nosuid - devtmpfs tmpfs rw
+"""
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [
+        Machine(),
+        Machine(max_user_namespaces="96365", userns_clone="1", apparmor_restricts="0", label="unconfined"),
+        replace(UBUNTU, label="packetlab-0123abcd (unconfined)"),
+        replace(UBUNTU, root=True, bwrap_has_profile=True),
+        Machine(container=True),
+    ],
+)
+def test_nothing_stands_in_the_way(machine):
+    assert problems(machine) == []
+
+
+@pytest.mark.parametrize(
+    ("machine", "what", "hint"),
+    [
+        (Machine("Darwin"), "this is Darwin", "lab judge"),
+        (Machine(max_user_namespaces="0"), "switched off", "sudo sysctl -w user.max_user_namespaces=15000"),
+        (Machine(userns_clone="0"), "root alone", "kernel.unprivileged_userns_clone=1"),
+        (Machine(userns_clone="0", root=True), "root alone", "60-lab.conf"),
+        (UBUNTU, "AppArmor", "lab doctor --fix"),
+        (replace(UBUNTU, root=True), "AppArmor", "lab doctor --fix"),
+        (replace(UBUNTU, bwrap_has_profile=True), "AppArmor", "lab doctor --fix"),
+        (Machine(masked=("/proc/acpi", "/proc/bus")), "/proc/acpi, /proc/bus", "systempaths=unconfined"),
+        (Machine(manager="apt-get", missing=("bwrap",)), "bwrap (the sandbox", "sudo apt-get install bubblewrap"),
+        (Machine(missing=("tcpdump", "bwrap")), "are missing", "install tcpdump bubblewrap"),
+    ],
+)
+def test_one_reason_with_its_remedy(machine, what, hint):
+    (problem,) = problems(machine)
+    assert what in problem.what
+    assert hint in problem.hint
+
+
+def test_every_reason_is_told_at_once():
+    assert len(problems(replace(UBUNTU, missing=("tcpdump",), max_user_namespaces="0", userns_clone="0"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("manager", "command"),
+    [
+        ("apt-get", "sudo apt-get install iputils-ping iproute2 nftables"),
+        ("dnf", "sudo dnf install iputils iproute nftables"),
+        ("pacman", "sudo pacman -S iputils iproute2 nftables"),
+        ("apk", "sudo apk add iputils iproute2 nftables"),
+        ("", "install iputils iproute2 nftables"),
+    ],
+)
+def test_packages_have_the_names_of_the_system(manager, command):
+    assert doctor.install_hint(("ping", "ip", "nft"), manager) == command
+
+
+@pytest.mark.parametrize(
+    ("mounts", "masked"),
+    [
+        (DOCKER_MOUNTS, ("/proc/acpi", "/proc/kcore")),
+        (DOCKER_MOUNTS + "504 400 0:60 / /dev/.proc rw - proc proc rw\n", ()),
+        ("22 27 0:21 / /proc rw - proc proc rw\n30 22 0:30 / /proc/sys/fs/binfmt_misc rw - autofs systemd-1 rw\n", ()),
+        ("", ()),
+    ],
+)
+def test_what_a_container_hides_of_proc(mounts, masked):
+    assert doctor._masked(mounts) == masked
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
+def test_the_question_before_each_lab_is_quick():
+    doctor.look()
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        doctor.netns_problems()
+        times.append(time.perf_counter() - started)
+    assert min(times) < 0.01
+
+
+@pytest.mark.kernel
+def test_the_report_brings_a_lab_up():
+    findings = {each.name: each for each in doctor.report()}
+    assert findings["a small lab"].state == "works", findings["a small lab"]
+    assert "unknown option" not in " ".join(each.detail for each in findings.values())
+    assert {"system", "python", "tcpdump", "bwrap", "nft", "state folder", "docker"} <= findings.keys()
+
+
+def test_the_report_names_a_missing_tool_once_and_tries_no_lab(monkeypatch):
+    monkeypatch.setattr(doctor, "_which", lambda name: None)
+    monkeypatch.setattr(doctor, "_docker", lambda: Finding("docker", "absent", ""))
+    found = doctor.report()
+    assert [each.name for each in found if each.state == "fails"] == ["tcpdump", "bwrap"]
+    assert [each.name for each in found if each.name == "a small lab"] == []
+
+
+@pytest.mark.parametrize(
+    ("script", "with_tests", "attachment"),
+    [
+        ("/home/anna/lab/.venv/bin/lab", False, "/home/anna/lab/.venv/bin/lab"),
+        ("/home/anna/my lab/.venv/bin/lab", True, "/home/anna/my lab/.venv/bin/{lab,pytest}"),
+        ("/srv/{x}[1]*/bin/lab", False, r"/srv/\{x\}\[1\]\*/bin/lab"),
+    ],
+)
+def test_the_profile_names_the_script_alone(script, with_tests, attachment):
+    made = apparmor.profile_of(Path(script), with_tests=with_tests)
+    assert f'profile {made.path.name} "{attachment}" flags=(unconfined) {{\n  userns,\n}}' in made.text
+    assert "python" not in made.text
+    assert made.path.parent == Path("/etc/apparmor.d")
+
+
+@pytest.mark.parametrize("folder", ['/home/a"b', "/home/@{HOME}", "/home/a\nb"])
+def test_a_path_that_would_break_out_of_the_profile_is_refused(folder):
+    with pytest.raises(LabError, match="cannot hold"):
+        apparmor.profile_of(Path(folder) / "lab")
+
+
+def test_two_places_have_two_profiles():
+    first, second = (apparmor.profile_of(Path(folder) / "lab") for folder in ("/a", "/b"))
+    assert first.path != second.path
+
+
+@pytest.mark.parametrize("as_root", [True, False])
+def test_a_profile_is_written_and_loaded_by_root_or_sudo(monkeypatch, tmp_path, as_root):
+    ran = _fake_programs(monkeypatch, tmp_path, as_root, "exit 0")
+    wanted = apparmor.Profile(tmp_path / "lab", tmp_path / "profile", "text\n")
+    apparmor.install(wanted)
+    assert wanted.path.read_text() == "text\n"
+    assert ran.read_text().splitlines() == ([] if as_root else ["sudo", "sudo"])
+
+
+def test_a_profile_that_is_not_accepted_does_not_stay(monkeypatch, tmp_path):
+    _fake_programs(monkeypatch, tmp_path, True, "echo no such rule >&2; exit 1")
+    wanted = apparmor.Profile(tmp_path / "lab", tmp_path / "profile", "text\n")
+    with pytest.raises(NotMeasuredError, match="no such rule"):
+        apparmor.install(wanted)
+    assert not wanted.path.exists()
+
+
+def test_the_fix_asks_first(monkeypatch, capsys):
+    monkeypatch.setattr(doctor, "look", lambda: UBUNTU)
+    monkeypatch.setattr(apparmor, "install", lambda wanted: pytest.fail("nobody agreed"))
+    with pytest.raises(LabError, match="nobody is here to agree"):
+        commands.doctor(fix=True, yes=False, as_json=False)
+    assert "  userns,\n" in capsys.readouterr().out
+
+
+def _fake_programs(monkeypatch, folder, as_root, parser):
+    """A sudo that notes its use, and a parser of profiles, first on the PATH; returns the notes."""
+    ran = folder / "ran"
+    ran.touch()
+    for name, script in (("sudo", f'echo sudo >>"{ran}"; "$@"'), ("apparmor_parser", parser)):
+        path = folder / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder / 'bin'}:/usr/bin:/bin")
+    monkeypatch.setattr("os.geteuid", lambda: 0 if as_root else 1000)
+    return ran
