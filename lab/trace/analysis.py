@@ -111,7 +111,7 @@ def classify(
         if expected is None or end > expected:
             sender.next, sender.next_time = end, time
         if sender.acknowledgeable is None or seq == sender.acknowledgeable:
-            sender.acknowledgeable = end
+            sender.acknowledgeable = sender.next
     sender.window, sender.ack, sender.ack_time, sender.flags, sender.kinds = window, ack, time, flags, kinds
     return kinds
 

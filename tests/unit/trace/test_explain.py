@@ -92,7 +92,7 @@ def test_a_payload_is_shown_and_never_obeyed():
     assert "\x1b" not in value
     assert value.startswith("'\\x1b[2J")
     assert value.endswith("' …")
-    assert meaning == "125 bytes for the program"
+    assert meaning == "120 bytes for the program"
 
 
 def test_udp_icmp_and_ipv6():
