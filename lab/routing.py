@@ -52,8 +52,8 @@ def planned_routes(topology: Topology, addresses: Addresses) -> dict[str, tuple[
 
 def _hop(route: Route, addresses: Addresses) -> Hop:
     """A person's route with the interface on whose segment its next hop is; checked before that there is one."""
-    own = ((name, each.network) for (node, name), several in addresses.items() if node == route.node for each in several)
-    interface = next(name for name, prefix in own if route.via in prefix)
+    own = [(name, several) for (node, name), several in addresses.items() if node == route.node]
+    interface = next(name for name, several in own if any(route.via in each.network for each in several))
     return Hop(route.to, route.via, interface)
 
 

@@ -152,16 +152,16 @@ class Struct(Grammar[Record]):
         for key in self.keys.values():
             if key.required and key.name not in record and key.name not in meant:
                 context.report(node, f"{self.expected} needs the key {key.name}", f"{key.name}: {key.grammar.expected}")
-        self._combination(record, context)
+        self._combination(record, bool(meant), context)
         record.sound = len(context.problems) == before
         return record
 
-    def _combination(self, record: Record, context: Context) -> None:
-        """Report keys that must not stand together, or not alone."""
-        if self.any_of and not any(key in record for key in self.any_of):
+    def _combination(self, record: Record, unknown: bool, context: Context) -> None:
+        """Report keys that must not stand together, or not alone; an `unknown` key may be the one that is missing."""
+        if self.any_of and not unknown and not any(key in record for key in self.any_of):
             context.report(record.place, f"{self.expected} needs {' or '.join(self.any_of)}")
         found = [key for key in self.one_of if key in record]
-        if self.one_of and len(found) != 1:
+        if self.one_of and (len(found) > 1 or (not found and not unknown)):
             what = f"{self.expected} has {' and '.join(found)}" if found else f"{self.expected} has no kind"
             context.report(record.place, what, f"exactly one of {', '.join(self.one_of)} is needed")
         for key, other in self.beside.items():

@@ -24,8 +24,10 @@ class Reference(ScalarGrammar[str]):
     def parse(self, text: str, context: Context) -> str:
         """The name; raises `Refused` with the nearest one where it is unknown."""
         known = context.names.get(self.kind)
+        label = self.label or self.kind
+        if known is None and not re.fullmatch(self.pattern, text):
+            raise Refused(f'"{show(text)}" is not {self.expected}')
         if known is not None and text not in known:
-            label = self.label or self.kind
             raise Refused(f"there is no {label} {show(text)}", nearest(text, known, f"{label}s"))
         return text
 
@@ -118,8 +120,10 @@ class Command(Grammar[tuple[str, ...]]):
     def load(self, node: Node, context: Context) -> tuple[str, ...]:
         """The argument list; raises `Refused` where it is empty."""
         found = self._grammar.load(node, context)
-        command = ("sh", "-c", found) if isinstance(found, str) else tuple(found)
-        if not command or not command[-1 if isinstance(found, str) else 0].strip():
+        command: tuple[str, ...] = ("sh", "-c", found) if isinstance(found, str) else found
+        if not command:
+            return command  # its items were refused, and that was said
+        if not command[-1 if isinstance(found, str) else 0].strip():
             raise Refused("the command is empty", f"expected: {self.expected}")
         if any("\0" in argument for argument in command):
             raise Refused("an argument holds a NUL byte, which no command can have")
