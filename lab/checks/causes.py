@@ -9,7 +9,7 @@ from lab.checks.base import Cause
 from lab.checks.names import count, listed, quoted
 from lab.evidence import StepResult
 
-_PLACE = re.compile(r'File "(?:[^"]*/)?([^"/]+)", line (\d+)')
+_PLACE = re.compile(r'File "([^"]+)", line (\d+)')
 _SYNTAX = ("SyntaxError", "IndentationError", "TabError")
 
 
@@ -19,10 +19,11 @@ def last_lines(output: bytes, lines: int = 3) -> tuple[str, ...]:
 
 
 def _said(result: StepResult) -> tuple[str, str]:
-    """The last line of its stderr, and the place in its code that a Python traceback names last."""
+    """The last line of its stderr, and the place in its own code that a Python traceback names last."""
     lines = last_lines(result.stderr, 1)
     places = _PLACE.findall(result.stderr.decode("utf-8", "replace"))
-    return (lines[0].strip()[:200] if lines else "", f"{places[-1][0]}, line {places[-1][1]}" if places else "")
+    own = [(path.rpartition("/")[2], line) for path, line in places if "/lib" not in path and not path.startswith("<")]
+    return (lines[0].strip()[:200] if lines else "", f"{own[-1][0]}, line {own[-1][1]}" if own else "")
 
 
 def program(result: StepResult) -> str:
@@ -251,9 +252,9 @@ def both_wait(client: str, server: str) -> Cause:
                  "who has to close first, and what recv() waits for")  # fmt: skip
 
 
-def closed_first(side: str, wanted: str) -> Cause:
+def closed_first(side: str) -> Cause:
     """The wrong side closed first."""
-    return Cause("closed-first", f"{side} closed first, where {wanted} was to",
+    return Cause("closed-first", f"{side} closed the connection first, before the other side was done",
                  "when close() is called, and what recv() returns at the end of the stream")  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lab.checks import causes
 from lab.checks.base import Cause, FrameRef
 from lab.checks.connections import Connection, Found, Seen, points_of
-from lab.checks.follow import TIME_EXCEEDED, icmp_about, unanswered_arp
+from lab.checks.follow import errors_about, ttl_ran_out, unanswered_arp
 from lab.checks.names import addresses_of, who
 from lab.checks.programs import Blame, listening, overdue, trouble, unready
 from lab.evidence import Evidence
@@ -34,7 +34,7 @@ def no_connection(evidence: Evidence, found: Found, source: str, to: str, port: 
         seen = f"{to} refused the connection to port {port} (RST)"
         blame = blame or listening(evidence, to, port) or trouble(evidence, [to], submitted=False)
         cause = blame.cause if blame else causes.refused(source, to, port)
-        return Fault(seen, cause, frames, bool(blame and blame.timed) or unready(evidence, [to]))
+        return Fault(seen, cause, frames, blame.timed if blame else unready(evidence, [to]))
     if found.connections:
         return _tried(evidence, found.connections[0], source, to, port, blame)
     return _not_tried(evidence, found, source, to, port, blame)
@@ -60,7 +60,7 @@ def _tried(evidence: Evidence, connection: Connection, source: str, to: str, por
                     return Fault(fault.seen, fault.cause, frames + fault.frames, fault.timed)
         blame = blame or listening(evidence, to, port) or trouble(evidence, [to], submitted=False)
         seen = f"{source} sent SYN to port {port} of {to}, and no answer came"
-        return Fault(seen, blame.cause if blame else causes.silent(to, port), frames, timed=True)
+        return Fault(seen, blame.cause if blame else causes.silent(to, port), frames, blame is None or blame.timed)
     seen = f"{source} never confirmed the SYN-ACK of {to}"
     cause = blame.cause if blame else causes.bad_handshake(f"the third packet of the handshake of {source} is missing")
     return Fault(seen, cause, view.frames(syn, answer))
@@ -70,14 +70,14 @@ def _lost(evidence: Evidence, packet: Packet, source: str, to: str) -> Fault | N
     """Where the network lost a packet of a handshake, as far as it says so."""
     sender, receiver = who(evidence.plan, packet.src), who(evidence.plan, packet.dst)
     name = "the SYN" if packet.flags & SYN and sender == source else "the answer"
-    for ref, error in icmp_about(evidence, packet):
+    for ref, error in errors_about(evidence, packet):
         node = who(evidence.plan, error.src)
-        if error.icmp_type == TIME_EXCEEDED:
+        if ttl_ran_out(error):
             return Fault(f"the TTL of {name} ran out at {node}", causes.loop(node), (ref,))
-        if error.icmp_code in (0, 1) and (neighbour := unanswered_arp(evidence, node)):
+        if neighbour := unanswered_arp(evidence, node):
             return Fault(f"{name} did not arrive: {node} found no next hop",
                          causes.no_neighbour(node, neighbour[0]), (ref, neighbour[1]))  # fmt: skip
-        if error.icmp_code in (0, 1) and node != receiver:
+        if node != receiver:
             return Fault(f"{node} had no route for {name}", causes.no_route(node, receiver), (ref,))
     return None
 

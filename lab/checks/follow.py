@@ -12,10 +12,11 @@ from lab.checks.base import Cause, FrameRef
 from lab.checks.names import address_of, interfaces_of, mac_bytes, who
 from lab.evidence import Evidence
 from lab.plan import Plan, PlannedInterface
-from lab.trace.packets import ICMP, Packet, mac_text
+from lab.trace.packets import ICMP, ICMPV6, Packet, mac_text
 from lab.trace.path import Identity, identity
 
-UNREACHABLE, TIME_EXCEEDED = 3, 11  # ICMP types (RFC 792)
+_NO_ROUTE = {(ICMP, 3, 0), (ICMP, 3, 1), (ICMPV6, 1, 0), (ICMPV6, 1, 3)}  # protocol, type, code: RFC 792, RFC 4443
+_TTL_RAN_OUT = {(ICMP, 11, 0), (ICMPV6, 3, 0)}
 
 
 @dataclass(frozen=True)
@@ -65,14 +66,29 @@ class Sightings:
         return found
 
 
-def icmp_about(evidence: Evidence, packet: Packet) -> Iterator[tuple[FrameRef, Packet]]:
-    """ICMP errors that quote a packet (RFC 792: its IP header and eight bytes)."""
+def no_route(packet: Packet) -> bool:
+    """Whether a packet is a node's word that it has no way to a destination."""
+    return (packet.protocol, packet.icmp_type, packet.icmp_code) in _NO_ROUTE
+
+
+def ttl_ran_out(packet: Packet) -> bool:
+    """Whether a packet is a node's word that it had to discard another whose TTL ran out."""
+    return (packet.protocol, packet.icmp_type, packet.icmp_code) in _TTL_RAN_OUT
+
+
+def errors_about(evidence: Evidence, packet: Packet) -> Iterator[tuple[FrameRef, Packet]]:
+    """Such words that quote a packet, by its IP header (RFC 792, RFC 4443 §2.4)."""
     for point, capture in evidence.captures.items():
         for error in capture.packets:
-            if error.protocol == ICMP and error.icmp_type in (UNREACHABLE, TIME_EXCEEDED):
-                quote = error.payload
-                if quote[12:20] == packet.src + packet.dst and quote[4:6] == packet.identification.to_bytes(2, "big"):
-                    yield FrameRef(point, error.number), error
+            if (no_route(error) or ttl_ran_out(error)) and _quotes(error, packet):
+                yield FrameRef(point, error.number), error
+
+
+def _quotes(error: Packet, packet: Packet) -> bool:
+    quote = error.payload
+    if error.version == 6:
+        return quote[8:40] == packet.src + packet.dst
+    return quote[12:20] == packet.src + packet.dst and quote[4:6] == packet.identification.to_bytes(2, "big")
 
 
 def unanswered_arp(evidence: Evidence, node: str) -> tuple[str, FrameRef] | None:
@@ -140,11 +156,11 @@ def why_not(evidence: Evidence, packet: Packet, way: list[Leg], leg: Leg, arrivi
     plan = evidence.plan
     destination = who(plan, packet.dst)
     before = leg.sender.node
-    for ref, error in icmp_about(evidence, packet):
+    for ref, error in errors_about(evidence, packet):
         node = who(plan, error.src)
-        if error.icmp_type == TIME_EXCEEDED:
+        if ttl_ran_out(error):
             return Stop(f"its TTL ran out at {node}", causes.loop(node), (ref,))
-        if error.icmp_code in (0, 1) and node != destination:
+        if node != destination:
             if neighbour := unanswered_arp(evidence, node):
                 return Stop(f"{node} asked for the MAC of {neighbour[0]} and nobody answered",
                             causes.no_neighbour(node, neighbour[0]), (ref, neighbour[1]))  # fmt: skip

@@ -77,7 +77,6 @@ def listening(evidence: Evidence, node: str, port: int) -> Blame | None:
     """Why nobody listened on a node's TCP port when asked, as far as programs and sockets tell."""
     awaited = ((step.ready, result) for step, result in steps_on(evidence, [node]) if result.ready is False)
     late = next((result for ready, result in awaited if ready and ready.tcp == port), None)
-    timed = late is not None
     recorded = [sockets(evidence, phase, node) for phase in ("after", "settled")]
     known = [found for found in recorded if found is not None]
     listed = list(dict.fromkeys(socket for found in known for socket in found))
@@ -87,15 +86,15 @@ def listening(evidence: Evidence, node: str, port: int) -> Blame | None:
         return Blame(causes.late(late, port), timed=True) if late else None
     if here:
         address = next((str(a.ip) for i in evidence.plan.by_name[node].interfaces for a in i.addresses), node)
-        return Blame(causes.wrong_address(node, str(here[0].address), port, address), timed)
+        return Blame(causes.wrong_address(node, str(here[0].address), port, address))
     if any(socket.protocol == "udp" and socket.port == port for socket in listed):
-        return Blame(causes.udp_for_tcp(node, port), timed)
+        return Blame(causes.udp_for_tcp(node, port))
     if listeners:
-        return Blame(causes.wrong_port(node, sorted({socket.port for socket in listeners}), port), timed)
+        return Blame(causes.wrong_port(node, sorted({socket.port for socket in listeners}), port))
     for step, result in steps_on(evidence, [node]):
         if step.background and result.ended == "exited":
-            return Blame(causes.ended_early(result), timed)
-    return Blame(causes.not_listening(node, port), timed) if known else None
+            return Blame(causes.ended_early(result))
+    return Blame(causes.not_listening(node, port), timed=late is not None) if known else None
 
 
 def _reachable(evidence: Evidence, node: str, socket: Socket) -> bool:

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal, cast
 
 from lab.checks import causes
 from lab.checks.base import Cause, Check, FrameRef, Outcome, ProbeRequest, Verdict
+from lab.checks.follow import no_route
 from lab.checks.gaps import gaps, unusable
 from lab.checks.names import addresses_of, interfaces_of, who
 from lab.checks.programs import listening, trouble
@@ -15,7 +16,7 @@ from lab.evidence import Evidence, Probe
 from lab.grammar import Address, Bool, Choice, Either, NodeName, Port, param
 from lab.plan import Plan
 from lab.topology import Address as AnyAddress
-from lab.trace.packets import ICMP, Packet
+from lab.trace.packets import ICMP, ICMPV6, TCP, UDP, Packet
 
 Protocol = Literal["icmp", "tcp", "udp"]
 
@@ -103,7 +104,7 @@ class Reach(Check):
         return None
 
     def _fits(self, packet: Packet) -> bool:
-        numbers = {"icmp": (ICMP, 58), "tcp": (6,), "udp": (17,)}
+        numbers = {"icmp": (ICMP, ICMPV6), "tcp": (TCP,), "udp": (UDP,)}
         return packet.protocol in numbers[self.protocol] and (self.port is None or packet.dport == self.port)
 
     def _why(self, evidence: Evidence, probe: Probe, target: str | None) -> tuple[Cause, tuple[FrameRef, ...]]:
@@ -115,7 +116,7 @@ class Reach(Check):
             return (blame.cause if blame else causes.refused(self.source, self.to, self.port or 0)), ()
         for point, capture in evidence.captures.items():
             for packet in capture.packets[capture.end :]:
-                if packet.protocol == ICMP and packet.icmp_type == 3 and packet.icmp_code in (0, 1):
+                if no_route(packet):
                     node = who(evidence.plan, packet.src)
                     return causes.no_route(node, str(self.to)), (FrameRef(point, packet.number),)
         if probe.error == "ENETUNREACH":

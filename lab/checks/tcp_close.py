@@ -16,6 +16,7 @@ from lab.checks.tcp import Praise, TcpCheck
 from lab.evidence import Evidence
 from lab.grammar import Choice, param
 from lab.trace.flows import Side
+from lab.trace.packets import RST
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,7 @@ class TcpClose(TcpCheck):
             if after:
                 seen = f"{name} sent data after its own FIN"
                 return Fault(seen, causes.data_after_fin(name), view.frames(side.fin, after[0].packet))
-        complete = all(side.fin is not None and side.fin_ack is not None for side, _ in names)
-        if not complete:
+        if not all(side.fin and side.fin_ack and not side.fin_ack.flags & RST for side, _ in names):
             return self._unfinished(evidence, view)
         first = _first(view)
         if self.closes_first != "either":
@@ -65,7 +65,7 @@ class TcpClose(TcpCheck):
                 return Fault("both sides sent FIN before they saw the other's", causes.simultaneous(wanted), shown)
             name = self.source if first is view.client else self.to
             if name != wanted:
-                return Fault(f"{name} closed first", causes.closed_first(name, wanted), shown)
+                return Fault(f"{name} closed first", causes.closed_first(name), shown)
         return None
 
     def _unfinished(self, evidence: Evidence, view: Seen) -> Fault:

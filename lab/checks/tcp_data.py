@@ -11,7 +11,7 @@ from lab.checks.base import Cause
 from lab.checks.connections import Connection, Seen
 from lab.checks.diagnose import Fault
 from lab.checks.names import count, quoted
-from lab.checks.programs import Blame, overdue, trouble
+from lab.checks.programs import overdue, trouble
 from lab.checks.tcp import Praise, TcpCheck
 from lab.evidence import Evidence
 from lab.grammar import Payload, param
@@ -79,16 +79,15 @@ class TcpData(TcpCheck):
             return self._difference(evidence, view, client_speaks, wanted)
         if wanted and (peer.highest_ack or 0) < len(wanted):
             seen = f"{other} acknowledged {max(peer.highest_ack or 0, 0)} of the {count(len(wanted), 'byte')} of {name}"
-            return Fault(seen, self._unread(evidence, name).cause, frames, timed=True)
+            blame = trouble(evidence, [self.to, self.source], submitted=True)
+            early = _ended_early(peer, other, client_speaks)
+            cause = blame.cause if blame else early or causes.not_acknowledged(name)
+            return Fault(seen, cause, frames, timed=not (blame or early))
         for packet in (segment.packet for segment in side.segments):
             if packet.checksum_ok is False or packet.ip_checksum_ok is False:
                 text = f"frame {view.frame(packet)} has a wrong checksum"
                 return Fault(text, causes.altered(text), view.frames(packet))
         return None
-
-    def _unread(self, evidence: Evidence, name: str) -> Blame:
-        blame = trouble(evidence, [self.to, self.source], submitted=True)
-        return blame or Blame(causes.not_acknowledged(name))
 
     def _difference(self, evidence: Evidence, view: Seen, client_speaks: bool, wanted: bytes) -> Fault:
         """How the bytes differ from what is demanded: something else, too much, nothing, too little."""
@@ -103,16 +102,17 @@ class TcpData(TcpCheck):
             seen = f"{name} sent {quoted(got)}, {count(len(got) - len(wanted), 'byte')} too many"
             return Fault(seen, causes.too_much(name, got[len(wanted) :]), frames)
         blame = trouble(evidence, [name, other], submitted=True)
-        ended = overdue(evidence, [name, other])
-        asked = listener.stream
+        early = _ended_early(listener, other, client_speaks)
+        timed = not (blame or early) and (not got or overdue(evidence, [name, other]) is not None)
         if not got:
+            asked = listener.stream
             seen = f"{name} sent nothing" + (f" after {quoted(asked)} had arrived" if asked else "")
-            cause: Cause = causes.never_answered(name, asked) if asked else causes.nothing_sent(name)
-            shown = view.frames(*(segment.packet for segment in listener.segments[:2]))
-            return Fault(seen, blame.cause if blame else cause, shown, timed=blame is None)
-        seen = f"{name} sent only {quoted(got)}, {len(got)} of {count(len(wanted), 'byte')}"
-        cause = causes.too_little(name, len(got), len(wanted))
-        return Fault(seen, blame.cause if blame else cause, frames, timed=blame is None and ended is not None)
+            cause = causes.never_answered(name, asked) if asked else causes.nothing_sent(name)
+            frames = view.frames(*(segment.packet for segment in listener.segments[:2]))
+        else:
+            seen = f"{name} sent only {quoted(got)}, {len(got)} of {count(len(wanted), 'byte')}"
+            cause = causes.too_little(name, len(got), len(wanted))
+        return Fault(seen, blame.cause if blame else early or cause, frames, timed)
 
     def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:
         """The streams of the first connection and the segments that carried them."""
@@ -126,6 +126,16 @@ class TcpData(TcpCheck):
         if len(connections) > 1:
             seen = f"{count(len(connections), 'connection')}, each: {seen}"
         return seen, view.frames(*packets)
+
+
+def _ended_early(listener: Side, name: str, client_speaks: bool) -> Cause | None:
+    """What the listening side did that kept the other from saying everything: it reset, or as the server closed.
+
+    A client may close its own direction before the answer.
+    """
+    if listener.reset is not None and listener.fin is None:
+        return causes.reset(name)
+    return causes.closed_first(name) if client_speaks and listener.fin is not None else None
 
 
 def _demanded(check: TcpData, view: Seen) -> list[tuple[str, bytes, Side]]:

@@ -88,8 +88,9 @@ def _check(evidence: Evidence, result: Result, run_dir: PurePath | str, width: i
         yield Line("frame", f"   … and {count(len(frames) - MOST_FRAMES, 'frame')} more")
     more = f"more: lab frame {run_dir} {frames[-1]}" if frames else ""
     look = f"look at: {verdict.cause.look_at}" if verdict.cause and verdict.cause.look_at else ""
-    if look or more:
-        yield Line("look", f"   {look:<40} {more}".rstrip() if look else f"   {more}")
+    one_line = f"   {look}   {more}" if look and more else ""
+    for text in [one_line] if 0 < len(one_line) <= width else [f"   {text}" for text in (look, more) if text]:
+        yield Line("look", text)
     if graded.hint and outcome is Outcome.FAILED:
         yield from _wrapped("look", "   hint: ", graded.hint, width)
 
@@ -121,7 +122,7 @@ def _grade(grade: Grade, run_dir: PurePath | str) -> Iterator[Line]:
 
 
 def _wrapped(style: str, head: str, text: str, width: int) -> Iterator[Line]:
-    """Text behind a head, broken at words; following lines are indented. Made safe first, for wrapping eats controls."""
+    """Text behind a head, broken at words, later lines indented. Made safe first: wrapping would eat controls."""
     wrapper = textwrap.TextWrapper(max(width, 20), head, "   ", break_long_words=False, break_on_hyphens=False)
     for line in wrapper.wrap(safe(text)) or [head.rstrip()]:
         yield Line(style, line)
