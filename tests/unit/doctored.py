@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from lab.checks.base import Check
-from lab.evidence import Capture, Evidence, Gap, Mark, Probe, StepResult
+from lab.evidence import Capture, Evidence, Mark, Probe, StepResult
 from lab.exercise import Exercise, Graded, Ready, Step
 from lab.plan import Plan, make_plan
 from lab.topology import Topology, parse_topology
@@ -75,7 +75,8 @@ class Frame:
             arp = struct.pack("!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, self.operation, macs[0], src, macs[1], dst)
             return ethernet + b"\x08\x06" + arp
         transport = self._transport(src, dst)
-        head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(transport), self.ident, 0x4000, self.ttl, self.protocol, 0, src, dst)
+        words = 0x45, 0, 20 + len(transport), self.ident, 0x4000, self.ttl, self.protocol, 0
+        head = struct.pack("!BBHHHBBH4s4s", *words, src, dst)
         total = checksum(head) ^ (1 if self.bad == "ip" else 0)
         return ethernet + b"\x08\x00" + head[:10] + struct.pack("!H", total) + head[12:] + transport
 
@@ -148,12 +149,12 @@ class Story:
         x, y = isn + 1, answer_isn + 1
 
         def go(name: str, seq: int, ack: int, flags: int, payload: bytes = b"") -> None:
-            self.send(prefix + name, there, src=ours, dst=theirs, sport=sport, dport=port, seq=seq, ack=ack, flags=flags,
-                      payload=payload)  # fmt: skip
+            ends = {"src": ours, "dst": theirs, "sport": sport, "dport": port}
+            self.send(prefix + name, there, seq=seq, ack=ack, flags=flags, payload=payload, **ends)
 
         def back(name: str, seq: int, ack: int, flags: int, payload: bytes = b"") -> None:
-            self.send(prefix + name, there[::-1], src=theirs, dst=ours, sport=port, dport=sport, seq=seq, ack=ack,
-                      flags=flags, payload=payload)  # fmt: skip
+            ends = {"src": theirs, "dst": ours, "sport": port, "dport": sport}
+            self.send(prefix + name, there[::-1], seq=seq, ack=ack, flags=flags, payload=payload, **ends)
 
         n, m = len(asked), len(answered)
         go("syn", isn, 0, SYN)
@@ -281,9 +282,12 @@ def result(name: str, **changes: Any) -> dict[str, StepResult]:
 
 
 def states(
-    listening: tuple[str, int] | None = ("0.0.0.0", PORT), protocol: str = "tcp", neighbours: tuple[dict[str, str], ...] = ()
+    listening: tuple[str, int] | None = ("0.0.0.0", PORT),
+    protocol: str = "tcp",
+    neighbours: tuple[dict[str, str], ...] = (),
 ) -> dict[str, Any]:
-    """What the kernel said: empty neighbour tables before, a listener on the server after."""
+    """What the kernel said: the client's neighbour table before, a listener on the server after."""
+
     def sockets(node: str) -> list[dict[str, Any]]:
         if node != "server" or listening is None:
             return []
@@ -293,7 +297,8 @@ def states(
 
     nodes = ("client", "other", "r1", "server")
     ranges = {"net.ipv4.ip_local_port_range": "32768 60999"}
-    before = {n: {"neighbours": list(neighbours) if n == "client" else [], "sysctls": ranges, "sockets": []} for n in nodes}
+    before: dict[str, Any] = {n: {"neighbours": [], "sysctls": ranges, "sockets": []} for n in nodes}
+    before["client"]["neighbours"] = list(neighbours)
     later = {n: {"neighbours": [], "sysctls": ranges, "sockets": sockets(n)} for n in nodes}
     return {"before": before, "after": later, "settled": later}
 
@@ -318,8 +323,5 @@ def refused() -> Story:
 
 def probe(answer: str, **changes: Any) -> Probe:
     """An answer to our own probe from client to server."""
-    made = {"check": "reached", "node": "client", "to": "10.0.2.80", "protocol": "icmp", "port": None, "sent": 1, "answer": answer}
-    return Probe(**(made | changes))
-
-
-__all__ = ["Gap", "Story", "clean", "refused"]
+    ends = {"check": "reached", "node": "client", "to": "10.0.2.80", "protocol": "icmp", "port": None}
+    return Probe(**(ends | {"sent": 1, "answer": answer} | changes))
