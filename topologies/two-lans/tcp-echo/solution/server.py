@@ -1,9 +1,12 @@
+"""Sends back what it receives, to one client after the other."""
+
 import socket
 import sys
 
-with socket.create_server(("", int(sys.argv[1]))) as listener:
+port = int(sys.argv[1])
+with socket.create_server(("", port)) as listener:
     while True:
-        connection, _ = listener.accept()
+        connection, address = listener.accept()
         with connection:
-            while data := connection.recv(4096):
+            while data := connection.recv(4096):  # empty when the client has closed its direction
                 connection.sendall(data)
