@@ -27,6 +27,8 @@ from lab.runtime.netns.syscalls import (
     MS_NODEV,
     MS_NOEXEC,
     MS_NOSUID,
+    MS_REC,
+    MS_SLAVE,
     die_with_parent,
     keep_capabilities_over_exec,
     mount,
@@ -89,6 +91,7 @@ def hold(node: PlannedNode, folder: Path, network: int, say_ready: int) -> NoRet
     set_process_name(f"lab-{node.name}")
     setns(network, CLONE_NEWNET)
     unshare(CLONE_NEWNS | CLONE_NEWUTS)
+    mount("none", "/", None, MS_REC | MS_SLAVE)
     sethostname(node.name)
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     for name in ("hosts", "hostname", "resolv.conf"):
@@ -167,13 +170,12 @@ def _prepare(request: Mapping[str, Any], namespaces: Namespaces, stdio: tuple[in
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     setns(namespaces.network, CLONE_NEWNET)
     kind = request["kind"]
-    if kind == "admin" and namespaces.holder is not None:
+    if namespaces.holder is not None:
         setns(namespaces.holder, CLONE_NEWNS | CLONE_NEWUTS)
+    if kind == "admin":
         with contextlib.suppress(OSError):  # a folder that this user cannot enter, or that is not there
             os.chdir(request.get("cwd") or "/")
     if kind == "step":
-        if namespaces.holder is not None:
-            setns(namespaces.holder, CLONE_NEWUTS)
         os.chdir("/")
         sandbox.apply(Limits(**request["limits"]))
     else:

@@ -27,6 +27,7 @@ from lab.runtime.netns.syscalls import (
     MS_NOEXEC,
     MS_NOSUID,
     MS_REC,
+    MS_SHARED,
     MS_SLAVE,
     keep_capabilities_over_setuid,
     mount,
@@ -77,7 +78,11 @@ def start(plan: Plan, listener: socket.socket | None, say: Callable[[str], None]
         os.close(told)
         os.close(let_go)
         os.waitpid(pid, 0)
-    _await_ready(ours, say)
+    try:
+        _await_ready(ours, say)
+    except BaseException:
+        ours.close()
+        raise
     return ours, int(keeper)
 
 
@@ -127,7 +132,9 @@ def _begin(
         if os.read(go, 1) != b"!":
             os._exit(1)
         unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+        # What the host unmounts goes here too; what is mounted here goes on to the nodes, never to the host.
         mount("none", "/", None, MS_REC | MS_SLAVE)
+        mount("none", "/", None, MS_REC | MS_SHARED)
         # Mounted before the change of uid: root's own folder may be closed to the lab's uid.
         options = f"size=50%,mode=711,uid={ids[0]},gid={ids[1]}"
         mount("tmpfs", str(mount_point), "tmpfs", MS_NOSUID | MS_NODEV, options)

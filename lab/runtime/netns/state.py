@@ -22,10 +22,10 @@ _LOCK_LIMIT = 60.0  # seconds to wait for another `lab` that works on the same l
 def base() -> Path:
     """This user's folder for live state, made if missing; raises LabError if somebody else's lies there.
 
-    Root's may be passed through by others, since the programs of root's labs run under another uid.
+    Root's must be one that others can pass through, since the programs of root's labs run under another uid.
     """
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and os.access(runtime, os.W_OK):
+    if runtime and os.access(runtime, os.W_OK) and (os.getuid() != 0 or _passable(Path(runtime))):
         path = Path(runtime) / "lab"
     else:
         path = Path(tempfile.gettempdir()) / f"lab-{os.getuid()}"
@@ -34,6 +34,11 @@ def base() -> Path:
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise LabError(f"{path} belongs to another user", hint="set XDG_RUNTIME_DIR to a private folder of yours")
     return path
+
+
+def _passable(path: Path) -> bool:
+    """Whether everybody can pass through a folder, as root's /run/user/0 does not let them."""
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in (path, *path.resolve().parents))
 
 
 def mount_point() -> Path:
