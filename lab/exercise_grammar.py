@@ -26,6 +26,10 @@ class MountPath(g.FilePath):
             raise g.Refused(f'"{show(text)}" is not {self.expected}')
         return "/" + "/".join(part for part in text.split("/") if part not in ("", "."))
 
+    def plain_schema(self) -> g.Schema:
+        """A string without a step upwards."""
+        return {**super().plain_schema(), "pattern": r"^(?!(.*/)?\.\.(/|$))[^\\]+$"}
+
 
 VALUES = g.NamedMap(
     "values by name",

@@ -21,43 +21,8 @@ def schema(kind: Kind) -> dict[str, Any]:
 
         body = exercise_grammar(CHECKS).schema(templates=True)
     else:
-        body = REPORT
+        from lab.report.json import report_schema
+
+        body = report_schema()
     return {"$schema": DIALECT, "title": f"lab {kind}", **body}
 
-
-_TEXT = {"type": "string"}
-_NUMBER = {"type": "number", "minimum": 0}
-
-
-def _object(properties: dict[str, Any], optional: tuple[str, ...] = ()) -> dict[str, Any]:
-    required = [name for name in properties if name not in optional]
-    return {"type": "object", "properties": properties, "required": required}
-
-
-# Readers must accept keys that they do not know: reports grow.
-REPORT: dict[str, Any] = _object(
-    {
-        "grade": _object({"points": _NUMBER, "of": _NUMBER}),
-        "checks": {
-            "type": "array",
-            "items": _object(
-                {
-                    "id": _TEXT,
-                    "check": _TEXT,
-                    "verdict": {"enum": ["passed", "failed", "not measured"]},
-                    "points": _NUMBER,
-                    "of": _NUMBER,
-                    "expected": _TEXT,
-                    "seen": _TEXT,
-                    "frames": {
-                        "type": "array",
-                        "items": _object({"point": _TEXT, "number": {"type": "integer", "minimum": 1}}),
-                    },
-                    "cause": {"type": ["string", "null"]},
-                },
-                optional=("cause",),
-            ),
-        },
-        "run": _TEXT,
-    }
-)

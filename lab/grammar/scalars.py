@@ -73,6 +73,10 @@ class FilePath(Text):
             raise Refused(f'"{show(text)}" is not a path below this folder', "write it relative, without .. and with /")
         return "/".join(part for part in parts if part not in ("", "."))
 
+    def plain_schema(self) -> Schema:
+        """A string without a beginning slash, a step upwards or a backslash."""
+        return {**super().plain_schema(), "pattern": r"^(?![/~])(?!(.*/)?\.\.(/|$))[^\\]+$"}
+
 
 class Pattern(ScalarGrammar[str]):
     """A regular expression of Python's."""

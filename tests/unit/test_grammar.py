@@ -1,6 +1,5 @@
 """The grammar: what each kind of value loads to, what it refuses, and that its JSON Schema says the same."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
@@ -11,7 +10,8 @@ import jsonschema
 import pytest
 
 from lab import grammar as g
-from lab.yamltext import ListNode, MapNode, Node, Scalar, parse_yaml
+from lab.yamltext import Node, Scalar, parse_yaml
+from tests.unit.yamldata import data_of
 
 
 def node_of(value: str) -> Node:
@@ -26,25 +26,6 @@ def load(grammar: g.Grammar[Any], value: str, **context: Any) -> tuple[Any, list
     each = g.Context(**context)
     loaded = each.take(grammar, node_of(value))
     return loaded, [str(problem) for problem in each.problems]
-
-
-def data_of(node: Node) -> Any:
-    """A node as JSON data, by YAML 1.2's core schema: what an editor validates."""
-    if isinstance(node, ListNode):
-        return [data_of(item) for item in node.items]
-    if isinstance(node, MapNode):
-        return {key.text: data_of(value) for key, value in node.items}
-    if not node.plain:
-        return node.text
-    if node.missing:
-        return None
-    if node.text in ("true", "True", "TRUE", "false", "False", "FALSE"):
-        return node.text.lower() == "true"
-    if re.fullmatch(r"[-+]?[0-9]+", node.text):
-        return int(node.text)
-    if re.fullmatch(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", node.text):
-        return float(node.text)
-    return node.text
 
 
 SCALARS: list[tuple[g.Grammar[Any], dict[str, Any], list[str]]] = [

@@ -39,7 +39,8 @@ def test_plans_of_the_ready_made_topologies_stay_as_they_are(listed: Listed) -> 
 def test_routers_come_first_and_hosts_leave_room_for_them() -> None:
     plan = plan_of(
         "n: {subnet: [10.0.2.0/24, 'fd00:2::/64']}",
-        "h1: {role: host, interfaces: {e: n}}, r1: {role: router, interfaces: {e: n}}, h2: {role: host, interfaces: {e: n}}, "
+        "h1: {role: host, interfaces: {e: n}}, r1: {role: router, interfaces: {e: n}}, "
+        "h2: {role: host, interfaces: {e: n}}, "
         "r2: {role: router, interfaces: {e: n}}",
     )
     assert addresses(plan) == {
@@ -54,7 +55,8 @@ def test_chosen_addresses_are_kept_and_stepped_around() -> None:
     plan = plan_of(
         "n: {subnet: [10.0.2.0/24, 'fd00:2::/64']}",
         "r1: {role: router, interfaces: {e: n}}, h1: {role: host, interfaces: {e: n}}, "
-        "h2: {role: host, interfaces: {e: {network: n, address: 10.0.2.1}, f: {network: n, address: [10.0.2.10, 'fd00:2::a']}}}",
+        "h2: {role: host, interfaces: {e: {network: n, address: 10.0.2.1}, "
+        "f: {network: n, address: [10.0.2.10, 'fd00:2::a']}}}",
     )
     assert addresses(plan) == {
         "r1:e": "10.0.2.2/24 fd00:2::1/64",
@@ -66,8 +68,11 @@ def test_chosen_addresses_are_kept_and_stepped_around() -> None:
 
 @pytest.mark.parametrize(
     ("subnet", "hosts"),
-    [("10.0.0.0/30", ["10.0.0.2"]), ("10.0.0.0/28", ["10.0.0.10", "10.0.0.11", "10.0.0.12", "10.0.0.13", "10.0.0.14", "10.0.0.2"])],
-)  # fmt: skip
+    [
+        ("10.0.0.0/30", ["10.0.0.2"]),
+        ("10.0.0.0/28", ["10.0.0.10", "10.0.0.11", "10.0.0.12", "10.0.0.13", "10.0.0.14", "10.0.0.2"]),
+    ],
+)
 def test_small_subnets_are_filled_from_the_lowest_free_address(subnet: str, hosts: list[str]) -> None:
     nodes = ", ".join(f"h{number}: {{role: host, interfaces: {{e: n}}}}" for number in range(len(hosts)))
     plan = plan_of(f"n: {{subnet: {subnet}}}", f"r: {{role: router, interfaces: {{e: n}}}}, {nodes}")
@@ -77,7 +82,8 @@ def test_small_subnets_are_filled_from_the_lowest_free_address(subnet: str, host
 def test_macs_name_node_and_interface_and_never_collide() -> None:
     plan = plan_of(
         "n: {subnet: 10.0.2.0/24}",
-        "a: {role: host, interfaces: {e: n, f: n}}, b: {role: host, interfaces: {e: {network: n, mac: '02:00:00:00:01:01'}, f: n}}",
+        "a: {role: host, interfaces: {e: n, f: n}}, "
+        "b: {role: host, interfaces: {e: {network: n, mac: '02:00:00:00:01:01'}, f: n}}",
     )
     assert {each.point: each.mac for each in plan.interfaces} == {
         "a:e": "02:00:00:00:01:00",
@@ -126,10 +132,14 @@ def test_a_host_between_two_segments_is_no_way_through() -> None:
 @pytest.mark.parametrize(
     ("routing", "expected"),
     [
-        ("auto", ["10.0.2.0/24 10.2.0.2 e1", "10.3.0.0/24 10.1.0.2 e2", "10.4.0.0/24 10.2.0.2 e1", "10.9.0.0/16 10.2.0.2 e1"]),
+        (
+            "auto",
+            ["10.0.2.0/24 10.2.0.2 e1", "10.3.0.0/24 10.1.0.2 e2", "10.4.0.0/24 10.2.0.2 e1"]
+            + ["10.9.0.0/16 10.2.0.2 e1"],
+        ),
         ("manual", ["10.9.0.0/16 10.2.0.2 e1", "10.0.2.0/24 10.2.0.2 e1"]),
     ],
-)  # fmt: skip
+)
 def test_chosen_routes_add_and_replace(routing: str, expected: list[str]) -> None:
     chosen = "routes: {r1: [{to: 10.9.0.0/16, via: 10.2.0.2}, {to: 10.0.2.0/24, via: 10.2.0.2}]}\n"
     plan = plan_of(RING, RING_NODES, f"{chosen}routing: {routing}")
@@ -227,7 +237,10 @@ def test_the_expected_path_goes_hop_by_hop() -> None:
 
 
 def test_a_loop_and_a_host_on_the_way_are_no_path() -> None:
-    nodes = "h: {role: host, interfaces: {e: n}}, r: {role: router, interfaces: {e: n}}, q: {role: router, interfaces: {e: n}}"
+    nodes = (
+        "h: {role: host, interfaces: {e: n}}, r: {role: router, interfaces: {e: n}}, "
+        "q: {role: router, interfaces: {e: n}}"
+    )
     target = ip_address("10.9.0.1")
     loop = plan_of(
         "n: {subnet: 10.0.0.0/24}",
@@ -237,7 +250,8 @@ def test_a_loop_and_a_host_on_the_way_are_no_path() -> None:
     assert expected_path(loop, "h", target) is None
     through_host = plan_of(
         "n: {subnet: 10.0.0.0/24}, m: {subnet: 10.9.0.0/24}",
-        "h: {role: host, interfaces: {e: n}}, x: {role: host, interfaces: {e: n, f: m}}, t: {role: host, interfaces: {e: m}}",
+        "h: {role: host, interfaces: {e: n}}, x: {role: host, interfaces: {e: n, f: m}}, "
+        "t: {role: host, interfaces: {e: m}}",
         "routes: {h: [{to: 10.9.0.0/24, via: 10.0.0.11}]}",
     )
     assert next_hop(through_host, "x", ip_address("10.9.0.11")) is not None
