@@ -147,7 +147,7 @@ def nearest(word: str, known: Collection[str], kind: str = "") -> str:
         return f"did you mean {show(meant)}?"
     if not known:
         return f"there are no {kind}" if kind else ""
-    names = [show(name) for name in known]
+    names = [show(name) for name in dict.fromkeys(known)]
     return f"known{' ' + kind if kind else ''}: {', '.join(names[:12])}{' …' if len(names) > 12 else ''}"
 
 
