@@ -79,7 +79,11 @@ class NetnsRuntime:
                 raise LabError(f"no lab {name} is up", hint="lab ps lists the labs that are up, lab up FILE brings one up")
             connected = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             connected.settimeout(_END_LIMIT)
-            _at(folder.path, lambda near: connected.connect(near))
+            try:
+                _at(folder.path, lambda near: connected.connect(near))
+            except OSError as error:
+                connected.close()
+                raise NotMeasuredError(f"the keeper of lab {name} does not answer: {error}") from None
             connected.settimeout(None)
             return NetnsLab(name, _load(folder.plan.read_text()), Channel(connected))
 
