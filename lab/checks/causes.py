@@ -154,7 +154,8 @@ def no_route(node: str, destination: str) -> Cause:
 
 def wrong_next_hop(node: str, other: str, wanted: str) -> Cause:
     """A node passed a packet to another neighbour than asked for."""
-    return Cause("wrong-route", f"{node} sent it to {other}, not to {wanted}", f"the routes of {node} (ip route)")
+    text = f"{node} sent the packet to {other}, not to {wanted}"
+    return Cause("wrong-route", text, f"the routes of {node} (ip route)")
 
 
 def not_forwarded(node: str, after: str) -> Cause:

@@ -40,6 +40,16 @@ class Seen:
         """Whether all three packets of the handshake were seen."""
         return self.conversation.opened == "complete"
 
+    def first_to_close(self) -> Side | None:
+        """Who sent a FIN that the other's FIN acknowledges, or the only one; None for no FIN, or two at once."""
+        for side, other in ((self.client, self.server), (self.server, self.client)):
+            if side.fin is None or side.fin_offset is None or side.first is None:
+                continue
+            after = (side.first + side.fin_offset + 1) % 2**32
+            if other.fin is None or (other.fin.ack - after) % 2**32 < 2**31:
+                return side
+        return None
+
 
 @dataclass(frozen=True, eq=False)
 class Connection:

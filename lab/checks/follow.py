@@ -165,14 +165,13 @@ def why_not(evidence: Evidence, packet: Packet, way: list[Leg], leg: Leg, arrivi
                 return Stop(f"{node} asked for the MAC of {neighbour[0]} and nobody answered",
                             causes.no_neighbour(node, neighbour[0]), (ref, neighbour[1]))  # fmt: skip
             return Stop(f"{node} answered that it has no route", causes.no_route(node, destination), (ref,))
-    for point in off_path:
-        interface = plan.points[point]
-        sighting = next(p for p in _at(evidence, point, packet))
-        sender = plan.macs.get(mac_text(sighting.src_mac))
-        if sender and sender.node != interface.node:
-            return Stop(f"{sender.node} sent it to {interface.node}, not to {_after(way, sender.node)}",
-                        causes.wrong_next_hop(sender.node, interface.node, _after(way, sender.node)),
-                        (FrameRef(point, sighting.number),))  # fmt: skip
+    strays = [(point, stray) for point in off_path for stray in _at(evidence, point, packet)]
+    for point, stray in sorted(strays, key=lambda one: -one[1].ttl):
+        receiver, sender = plan.points[point].node, plan.macs.get(mac_text(stray.src_mac))
+        wanted = next((each.receiver.node for each in way if sender and each.sender.node == sender.node), None)
+        if sender and wanted and sender.node != receiver:
+            cause = causes.wrong_next_hop(sender.node, receiver, wanted)
+            return Stop(cause.text, cause, (FrameRef(point, stray.number),))
     if found := altered(evidence, packet, way):
         return Stop(found[0].text, found[0], (found[1],))
     if arriving:
@@ -188,7 +187,3 @@ def why_not(evidence: Evidence, packet: Packet, way: list[Leg], leg: Leg, arrivi
 def _at(evidence: Evidence, point: str, packet: Packet) -> Iterator[Packet]:
     key = identity(packet)
     return (other for other in evidence.captures[point].packets if other.version and identity(other) == key)
-
-
-def _after(way: list[Leg], node: str) -> str:
-    return next((leg.receiver.node for leg in way if leg.sender.node == node), "any node on the way")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lab.checks import causes
@@ -40,16 +40,9 @@ def trouble(evidence: Evidence, nodes: Sequence[str], submitted: bool | None = N
         for step, result in found:
             if (step.code == "submission") == mine and (cause := _failure(result)):
                 return Blame(cause)
-        if mine and (problem := _complaint(evidence)):
-            return Blame(causes.handed_in(problem))
+        if mine and evidence.handed_in:
+            return Blame(causes.handed_in(evidence.handed_in[0]))
     return None
-
-
-def _complaint(evidence: Evidence) -> str | None:
-    """The first problem that reading the hand-in brought up."""
-    told = evidence.manifest.get("submission")
-    problems = told.get("problems") if isinstance(told, Mapping) else None
-    return str(problems[0]) if isinstance(problems, (list, tuple)) and problems else None
 
 
 def _failure(result: StepResult) -> Cause | None:

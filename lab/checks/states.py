@@ -32,8 +32,10 @@ class Neighbour:
 
 def section(evidence: Evidence, phase: str, node: str, name: str) -> Any:
     """One part of what was recorded of a node, None where it was not."""
-    of_node = evidence.states.get(phase, {}).get(node)
-    return of_node.get(name) if isinstance(of_node, Mapping) else None
+    found: Any = evidence.states
+    for key in (phase, node, name):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found
 
 
 def sysctl(evidence: Evidence, node: str, name: str) -> str | None:

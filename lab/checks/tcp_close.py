@@ -15,7 +15,6 @@ from lab.checks.states import sockets
 from lab.checks.tcp import Praise, TcpCheck
 from lab.evidence import Evidence
 from lab.grammar import Choice, param
-from lab.trace.flows import Side
 from lab.trace.packets import RST
 
 
@@ -57,7 +56,7 @@ class TcpClose(TcpCheck):
                 return Fault(seen, causes.data_after_fin(name), view.frames(side.fin, after[0].packet))
         if not all(side.fin and side.fin_ack and not side.fin_ack.flags & RST for side, _ in names):
             return self._unfinished(evidence, view)
-        first = _first(view)
+        first = view.first_to_close()
         if self.closes_first != "either":
             wanted = self.source if self.closes_first == "client" else self.to
             shown = view.frames(view.client.fin, view.server.fin)
@@ -93,7 +92,7 @@ class TcpClose(TcpCheck):
     def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:
         """Who closed first, in how many segments, and where TIME-WAIT is."""
         view = connections[0].views[0]
-        first = _first(view)
+        first = view.first_to_close()
         segments = len({id(p) for side in (view.client, view.server) for p in (side.fin, side.fin_ack)})
         if first is None:
             how = "both sides closed at the same time"
@@ -107,17 +106,6 @@ class TcpClose(TcpCheck):
             seen = f"{count(len(connections), 'connection')}, the first: {seen}"
         packets = {id(p): p for p in (view.client.fin, view.client.fin_ack, view.server.fin, view.server.fin_ack) if p}
         return seen, view.frames(*sorted(packets.values(), key=view.conversation.packets.index))
-
-
-def _first(view: Seen) -> Side | None:
-    """The side that closed first: the other's FIN acknowledges its own; None where neither does (both at once)."""
-
-    for side, other in ((view.client, view.server), (view.server, view.client)):
-        if side.fin is None or other.fin is None or side.first is None or side.fin_offset is None:
-            continue
-        if (other.fin.ack - (side.first + side.fin_offset + 1)) % 2**32 < 2**31:
-            return side
-    return None
 
 
 def _in_time_wait(evidence: Evidence, view: Seen, node: str, client: str) -> bool:

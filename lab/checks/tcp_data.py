@@ -80,7 +80,7 @@ class TcpData(TcpCheck):
         if wanted and (peer.highest_ack or 0) < len(wanted):
             seen = f"{other} acknowledged {max(peer.highest_ack or 0, 0)} of the {count(len(wanted), 'byte')} of {name}"
             blame = trouble(evidence, [self.to, self.source], submitted=True)
-            early = _ended_early(peer, other, client_speaks)
+            early = _ended_early(view, other, client_speaks)
             cause = blame.cause if blame else early or causes.not_acknowledged(name)
             return Fault(seen, cause, frames, timed=not (blame or early))
         for packet in (segment.packet for segment in side.segments):
@@ -102,7 +102,7 @@ class TcpData(TcpCheck):
             seen = f"{name} sent {quoted(got)}, {count(len(got) - len(wanted), 'byte')} too many"
             return Fault(seen, causes.too_much(name, got[len(wanted) :]), frames)
         blame = trouble(evidence, [name, other], submitted=True)
-        early = _ended_early(listener, other, client_speaks)
+        early = _ended_early(view, other, client_speaks)
         timed = not (blame or early) and (not got or overdue(evidence, [name, other]) is not None)
         if not got:
             asked = listener.stream
@@ -128,14 +128,15 @@ class TcpData(TcpCheck):
         return seen, view.frames(*packets)
 
 
-def _ended_early(listener: Side, name: str, client_speaks: bool) -> Cause | None:
+def _ended_early(view: Seen, listener: str, client_speaks: bool) -> Cause | None:
     """What the listening side did that kept the other from saying everything: it reset, or as the server closed.
 
     A client may close its own direction before the answer.
     """
-    if listener.reset is not None and listener.fin is None:
-        return causes.reset(name)
-    return causes.closed_first(name) if client_speaks and listener.fin is not None else None
+    side = view.server if client_speaks else view.client
+    if side.reset is not None and side.fin is None:
+        return causes.reset(listener)
+    return causes.closed_first(listener) if client_speaks and view.first_to_close() is side else None
 
 
 def _demanded(check: TcpData, view: Seen) -> list[tuple[str, bytes, Side]]:

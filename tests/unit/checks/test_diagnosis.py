@@ -1,0 +1,179 @@
+"""A failure is explained by its root cause: how the program ended, where it listened, then what the packets say."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from doctored import PORT, STEPS, TEXT, Story, clean, refused, result, states
+
+from lab.checks import TcpClose, TcpData, TcpHandshake
+from lab.evidence import Evidence, Mark
+from lab.exercise import Step
+from lab.grade import judge
+
+ENDS = {"source": "client", "to": "server", "port": PORT}
+CHECKS = (
+    TcpHandshake(**ENDS),
+    TcpData(**ENDS, client_sends=TEXT, server_sends=TEXT),
+    TcpClose(**ENDS, closes_first="client"),
+)
+
+TRACEBACK = b"""Traceback (most recent call last):
+  File "/lab/server.py", line 9, in <module>
+    main()
+  File "/lab/server.py", line 5, in main
+    s.accept()
+  File "/usr/lib/python3.11/socket.py", line 294, in accept
+    fd, addr = self._accept()
+OSError: [Errno 22] Invalid argument
+"""
+SYNTAX = b"""  File "/lab/server.py", line 3
+    while True
+              ^
+SyntaxError: expected ':'
+"""
+
+
+def of(story: Story, **changes: Any) -> Evidence:
+    return story.evidence(*CHECKS, **changes)
+
+
+def talk(**changes: Any) -> Story:
+    story = Story().arp("client:eth0", "r1:eth0", "arp").arp("r1:eth1", "server:eth0", "far arp")
+    return story.talk(**changes)
+
+
+def udp() -> Story:
+    story = Story()
+    way = ("client:eth0", "r1:eth0", "r1:eth1", "server:eth0")
+    ends = {"src": story.address("client"), "dst": story.address("server"), "sport": 40001, "dport": PORT}
+    return story.send("datagram", way, protocol=17, payload=TEXT, **ends)
+
+
+def client_is_students(**changes: Any) -> dict[str, Any]:
+    steps = (STEPS[0], Step("client", "client", ("python3", "client.py"), "submission"))
+    return {"exercise_steps": steps, "steps": result("client", **changes)}
+
+
+CASES: dict[str, tuple[Callable[[], Evidence], str, str]] = {
+    "crashed": (
+        lambda: of(refused(), steps=result("server", ended="exited", exit_code=1, ready=False, stderr=TRACEBACK)),
+        "crashed", "server ended with exit code 1; it said last: OSError: [Errno 22] Invalid argument"),
+    "syntax error": (
+        lambda: of(refused(), steps=result("server", ended="exited", exit_code=1, ready=False, stderr=SYNTAX)),
+        "syntax-error", "SyntaxError: expected ':'"),
+    "signal": (
+        lambda: of(refused(), steps=result("server", ended="exited", exit_code=139, signal="SIGSEGV", ready=False)),
+        "crashed", "server was ended by signal SIGSEGV"),
+    "not started": (
+        lambda: of(refused(), steps=result("server", ended="not started", message="server.py was not handed in")),
+        "not-started", "server.py was not handed in"),
+    "crashed in the middle": (
+        lambda: of(talk(answered=b""), steps=result("server", ended="exited", exit_code=1, stderr=TRACEBACK)),
+        "crashed", "Errno 22"),
+    "loopback": (
+        lambda: of(refused(), states=states(("127.0.0.1", PORT))), "wrong-address",
+        "server listened on 127.0.0.1:7000; packets arrive for 10.0.2.80"),
+    "IPv6 loopback": (lambda: of(refused(), states=states(("::1", PORT))), "wrong-address", "::1"),
+    "mapped loopback": (lambda: of(refused(), states=states(("::ffff:127.0.0.1", PORT))), "wrong-address", "127.0.0.1"),
+    "wrong port": (
+        lambda: of(refused(), states=states(("0.0.0.0", 7001))),
+        "wrong-port", "listened on port 7001; packets arrive for port 7000"),
+    "UDP server": (lambda: of(refused(), states=states(("0.0.0.0", PORT), "udp")), "udp-for-tcp", "server used UDP"),
+    "ended at once": (
+        lambda: of(refused(), states=states(None), steps=result("server", ended="exited", exit_code=0, ready=False)),
+        "ended-early", "by itself"),
+    "no listener": (
+        lambda: of(refused(), states=states(None)),
+        "not-listening", "nothing on server listened on TCP port 7000"),
+    "too late": (
+        lambda: of(refused(), steps=result("server", ready=False)),
+        "late", "did not listen on port 7000 within its time limit"),
+    "refused for no known reason": (lambda: of(refused()), "refused", "server refused the connection"),
+    "nothing recorded": (lambda: of(refused(), states={}), "refused", "server refused the connection"),
+    "silence": (lambda: of(clean().cut_after("syn")), "no-answer", "never answered the SYN"),
+    "UDP client": (lambda: of(udp()), "udp-for-tcp", "client used UDP"),
+    "other port": (lambda: of(talk(port=80)), "wrong-target", "client connected to server port 80"),
+    "other node": (lambda: of(talk(source="other")), "wrong-source", "came from other, not from client"),
+    "never tried": (lambda: of(Story()), "not-tried", "client never tried to connect"),
+    "student's client crashed": (
+        lambda: of(Story(), **client_is_students(exit_code=1, stderr=b"NameError: s")),
+        "crashed", "client ended with exit code 1"),
+    "teacher's client crashed": (
+        lambda: of(Story(), steps=result("client", exit_code=1, stderr=b"NameError: s")),
+        "crashed", "client ended with exit code 1"),
+    "client's crash follows from the refusal": (
+        lambda: of(refused(), states=states(None), steps=result("client", exit_code=1, stderr=b"Refused")),
+        "not-listening", "server"),
+    "no next hop": (
+        lambda: of(Story().arp("client:eth0", "r1:eth0", "arp").drop("arp reply")),
+        "no-neighbour", "client asked for the MAC of 10.0.1.1"),
+    "bad hand-in": (
+        lambda: of(refused(), handed_in=("server.py is too large",)),
+        "handed-in", "too large"),
+    "too little": (lambda: of(talk(answered=b"he")), "too-little", "2 of 6 bytes"),
+    "too much": (lambda: of(talk(answered=TEXT + b"!\x1b")), "too-much", '2 bytes too many: "!\\x1b"'),
+    "differs": (lambda: of(talk(answered=b"Hello\n")), "differs", 'byte 1 is "H", not "h"'),
+    "no answer": (lambda: of(talk(answered=b"")), "never-answered", 'after "hello\\n" arrived'),
+    "nothing said": (lambda: of(talk(asked=b"", answered=b"")), "nothing-sent", "client sent nothing"),
+    "two": (
+        lambda: of(clean().talk(sport=40002, isn=5, answer_isn=9, prefix="2 ")),
+        "several-connections", "2 connections"),
+    "reset early": (lambda: of(reset_early()), "reset", "server ended"),
+    "server closes before all was said": (
+        lambda: of(closed_early()),
+        "closed-first", "server closed the connection first"),
+    "never closed": (
+        lambda: of(clean(), marks=(Mark("s", clean().counts("server fin"), "server"),)),
+        "never-closed", "server never closed"),
+    "both wait": (lambda: of(clean().cut_after("answer ack")), "both-wait", "neither client nor server closed"),
+}  # fmt: skip
+
+
+def reset_early() -> Story:
+    """The server resets when the question has come."""
+    return clean().cut_after("question ack").alter("question ack", flags=0x14, ack=0xFFFFFFFB)
+
+
+def closed_early() -> Story:
+    """The server ends its direction after three bytes of the question."""
+    return talk(asked=b"hel", answered=b"", closes="server")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_root_cause(name: str) -> None:
+    make, kind, text = CASES[name]
+    grade = judge(make())
+    assert grade.causes
+    first = grade.causes[0]
+    assert first.cause.kind == kind
+    assert text in first.cause.text
+    assert first.cause.look_at
+
+
+SHARED = [name for name, (_, kind, _) in CASES.items() if kind not in {
+    "too-little", "too-much", "differs", "never-answered", "nothing-sent", "never-closed", "both-wait", "reset",
+    "closed-first", "crashed",
+}]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_one_cause_explains_all_three_checks(name: str) -> None:
+    (cause,) = judge(CASES[name][0]()).causes
+    assert len(cause.checks) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "timed"),
+    [("crashed", False), ("wrong port", False), ("too late", True), ("silence", True), ("no answer", True),
+     ("never closed", True), ("both wait", True), ("differs", False), ("no listener", False)],
+)  # fmt: skip
+def test_what_rests_on_a_time_limit(name: str, timed: bool) -> None:
+    evidence = CASES[name][0]()
+    graded = judge(evidence).results
+    assert any(r.verdict.timed for r in graded) is timed
+
+
+def test_where_to_look_is_in_the_students_own_file() -> None:
+    cause = judge(CASES["crashed"][0]()).causes[0].cause
+    assert cause.look_at == "server.py, line 5"
