@@ -6,29 +6,9 @@ import inspect
 from collections.abc import Mapping
 
 from lab import grammar as g
-from lab.yamltext import show
 
 SIGNALS = ("TERM", "INT", "HUP", "QUIT", "KILL", "USR1", "USR2", "STOP", "CONT")
 RUN_ONLY = ("node", "code", "background", "ready", "stdin", "env", "mounts")
-
-
-class MountPath(g.FilePath):
-    """A path below this folder, or an absolute one of the machine's."""
-
-    def __init__(self) -> None:
-        super().__init__("a file beside this one, or an absolute path such as /opt/java")
-
-    def parse(self, text: str, context: g.Context) -> str:
-        """The path; raises `Refused`."""
-        if not text.startswith("/"):
-            return super().parse(text, context)
-        if ".." in text.split("/") or len(text) > 255 or not text.strip("/"):
-            raise g.Refused(f'"{show(text)}" is not {self.expected}')
-        return "/" + "/".join(part for part in text.split("/") if part not in ("", "."))
-
-    def plain_schema(self) -> g.Schema:
-        """A string without a step upwards."""
-        return {**super().plain_schema(), "pattern": r"^(?!(.*/)?\.\.(/|$))[^\\]+$"}
 
 
 VALUES = g.NamedMap(
@@ -84,7 +64,11 @@ STEP = g.Struct(
         ),
         "The background step that gets a signal: `stop: server`, or `stop: {step: server, signal: INT}`",
     ),
-    g.Key("mounts", g.List(g.Placed(MountPath())), "More that it can read: files beside this one, absolute paths"),
+    g.Key(
+        "mounts",
+        g.List(g.Text("an absolute path such as /opt/java", pattern=r"(/(?!\.\.?(/|$))[^/]+)+", longest=255)),
+        "More files and folders of the machine that it can read",
+    ),
     g.Key("privilege", g.Later("a step's privilege"), "Not supported yet: net-raw or net-admin"),
     doc="Something that happens on a node: a program runs, others are waited for, or one is stopped",
     one_of=("run", "wait", "stop"),

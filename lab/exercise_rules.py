@@ -55,7 +55,7 @@ def _step(record: Record, name: str, handed_in: bool, context: Context) -> Step:
         ready=_ready(record.get("ready")),
         wait=record.get("wait"),
         stop=stop,
-        mounts=tuple(each.value for each in record.get("mounts", ())),
+        mounts=record.get("mounts", ()),
     )
 
 
@@ -67,9 +67,7 @@ def _run(record: Record, handed_in: bool, context: Context) -> None:
     if code == "submission" and not handed_in:
         what = "nothing says which files are handed in"
         context.report(record.at("code"), what, "add submission: {files: [server.py]} at the top of the exercise")
-    named = list(code) if isinstance(code, tuple) else []
-    named += [each for each in record.get("mounts", ()) if not each.value.startswith("/")]
-    for each in named:
+    for each in code if isinstance(code, tuple) else ():
         try:
             if context.read is not None:
                 context.read(each.value)

@@ -152,7 +152,7 @@ def _sysctls(node: Node, dual: bool) -> tuple[tuple[str, str], ...]:
     if dual:
         pinned.append(("net.ipv6.conf.all.forwarding", router))
     for which in ("all", "default"):
-        pinned.append((f"net.ipv4.conf.{which}.rp_filter", "0"))
+        pinned += [(f"net.ipv4.conf.{which}.{name}", "0") for name in OFF_IPV4]
         if dual:
             pinned += [(f"net.ipv6.conf.{which}.{name}", value) for name, value in QUIET_IPV6]
         else:
@@ -161,6 +161,17 @@ def _sysctls(node: Node, dual: bool) -> tuple[tuple[str, str], ...]:
     return (*pinned, *node.sysctls)
 
 
+# A new network namespace takes these from the machine's own settings, which distributions and administrators change.
+# Redirects are off because they would change a host's route in the middle of a run.
+OFF_IPV4 = (
+    "rp_filter",
+    "arp_announce",
+    "arp_filter",
+    "arp_ignore",
+    "proxy_arp",
+    "accept_redirects",
+    "send_redirects",
+)
 # No probe, solicitation or report of the kernel's own accord: a lab at rest stays silent.
 QUIET_IPV6 = (
     ("accept_dad", "0"),

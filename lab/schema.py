@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any
 
-from lab.exercise_grammar import exercise_grammar
-from lab.topology import TOPOLOGY
+from lab.errors import LabError
+from lab.grammar import nearest
+from lab.yamltext import show
 
-Kind = Literal["topology", "exercise", "report"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+KINDS = ("topology", "exercise", "report")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def schema(kind: Kind) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a topology, of an exercise with every check that there is, or of a report."""
+def schema(kind: str) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a topology, of an exercise with every check that there is, or of a report.
+
+    Raises `LabError` for any other kind.
+    """
     if kind == "topology":
+        from lab.topology import TOPOLOGY
+
         body = TOPOLOGY.schema(templates=False)
     elif kind == "exercise":
         from lab.checks import CHECKS
+        from lab.exercise_grammar import exercise_grammar
 
         body = exercise_grammar(CHECKS).schema(templates=True)
-    else:
+    elif kind == "report":
         from lab.report.json import report_schema
 
         body = report_schema()
+    else:
+        raise LabError(f"there is no schema {show(kind)}", hint=nearest(kind, KINDS, "schemas"))
     return {"$schema": DIALECT, "title": f"lab {kind}", **body}
-

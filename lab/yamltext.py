@@ -125,8 +125,10 @@ def decode(data: bytes, file: str) -> str:
 def parse_yaml(text: str, file: str) -> tuple[MapNode, list[Problem]]:
     """The mapping that a YAML text holds, and what can be complained of while still reading on.
 
-    Raises `LabError` where the text is no YAML, is empty, holds several documents, or is no mapping at its top.
+    Raises `LabError` where the text is too long, no YAML, empty, several documents, or no mapping at its top.
     """
+    if len(text) > MAX_BYTES:
+        raise LabError(f"the text has {len(text)} characters; at most {MAX_BYTES} are read", file)
     _refuse_control_characters(text, file)
     problems: list[Problem] = []
     try:

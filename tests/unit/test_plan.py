@@ -162,7 +162,8 @@ def test_settings_are_pinned_and_the_nodes_own_come_last() -> None:
     assert plan.nodes[1].sysctls[-1] == ("net.ipv4.ip_forward", "1")
     for settings in (router, host):
         assert settings["net.ipv4.ip_local_port_range"] == "32768 60999"
-        assert settings["net.ipv4.conf.all.rp_filter"] == settings["net.ipv4.conf.default.rp_filter"] == "0"
+        for name in ("rp_filter", "arp_ignore", "accept_redirects", "send_redirects"):
+            assert settings[f"net.ipv4.conf.all.{name}"] == settings[f"net.ipv4.conf.default.{name}"] == "0"
         assert settings["net.ipv6.conf.all.disable_ipv6"] == settings["net.ipv6.conf.default.disable_ipv6"] == "1"
         assert not any("forwarding" in name for name in settings)
 

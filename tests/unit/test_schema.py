@@ -10,7 +10,7 @@ import pytest
 
 from lab import catalog
 from lab.errors import LabError
-from lab.schema import KINDS, Kind, schema
+from lab.schema import KINDS, schema
 from lab.yamltext import parse_yaml, read_text
 from tests.unit.yamldata import data_of
 
@@ -19,12 +19,17 @@ READY = [*((each, "topology") for each in catalog.topologies()), *((each, "exerc
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_schemas_are_schemas(kind: Kind) -> None:
+def test_schemas_are_schemas(kind: str) -> None:
     jsonschema.Draft202012Validator.check_schema(schema(kind))
 
 
+def test_an_unknown_kind_gets_the_nearest() -> None:
+    with pytest.raises(LabError, match="there is no schema topologie\n  did you mean topology"):
+        schema("topologie")
+
+
 @pytest.mark.parametrize("kind", ["topology", "exercise"])
-def test_the_schemas_that_editors_use_are_up_to_date(kind: Kind) -> None:
+def test_the_schemas_that_editors_use_are_up_to_date(kind: str) -> None:
     path = catalog.folder() / "schema" / f"{kind}.json"
     text = json.dumps(schema(kind), indent=1) + "\n"
     if os.environ.get("UPDATE_GOLDEN"):
@@ -33,14 +38,14 @@ def test_the_schemas_that_editors_use_are_up_to_date(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize(("listed", "kind"), READY, ids=lambda each: getattr(each, "name", each))
-def test_the_ready_made_files_fit_and_name_their_schema(listed: catalog.Listed, kind: Kind) -> None:
+def test_the_ready_made_files_fit_and_name_their_schema(listed: catalog.Listed, kind: str) -> None:
     jsonschema.validate(data_of(parse_yaml(read_text(listed.path), "f")[0]), schema(kind))
     first = read_text(listed.path).partition("\n")[0]
     up = "../" if kind == "topology" else "../../"
     assert first == f"# yaml-language-server: $schema={up}schema/{kind}.json"
 
 
-def accepted_by_schema(data: Any, kind: Kind) -> bool:
+def accepted_by_schema(data: Any, kind: str) -> bool:
     return jsonschema.Draft202012Validator(schema(kind)).is_valid(data)
 
 
@@ -67,7 +72,7 @@ def test_the_schema_refuses_what_the_loader_refuses_where_it_can(path: Path) -> 
         root, _ = parse_yaml(read_text(path), "f")
     except LabError:
         return  # no data that a schema could see
-    kind: Kind = "exercise" if path.name.startswith("exercise") else "topology"
+    kind: str = "exercise" if path.name.startswith("exercise") else "topology"
     assert accepted_by_schema(data_of(root), kind) is (path.stem in BEYOND_A_SCHEMA)
 
 

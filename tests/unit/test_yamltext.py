@@ -116,6 +116,11 @@ def test_read_text_reads_up_to_its_limit(tmp_path: Path) -> None:
         read_text(Path("a\0b"))
 
 
+def test_a_text_from_elsewhere_is_bounded_too() -> None:
+    with pytest.raises(LabError, match="at most 1048576 are read"):
+        parse_yaml("#" * (MAX_BYTES + 1), "f")
+
+
 def test_show_never_lets_a_control_character_through() -> None:
     assert show("a\x1b[31mb\nc") == "a\\x1b[31mb\\nc"
     assert show("x" * 100) == "x" * 59 + "…"
