@@ -83,8 +83,8 @@ class Machine:
     apparmor_restricts: str = ""
     label: str = ""  # of this process, by AppArmor
     bwrap_has_profile: bool = False
-    container: bool = False
-    masked: tuple[str, ...] = ()  # what a container engine has hidden below /proc
+    hidden: tuple[str, ...] = ()  # what a container engine has covered below /proc
+    refused: Literal["", "user namespaces", "proc"] = ""  # by the kernel, tried where a container may forbid it
 
 
 def netns_problems() -> list[Problem]:
@@ -97,7 +97,7 @@ def look() -> Machine:
     system = platform.system()
     if system != "Linux":
         return Machine(system)
-    container = Path("/.dockerenv").exists() or Path("/run/.containerenv").exists()
+    hidden = _hidden(_read("/proc/self/mountinfo"))
     return Machine(
         system=system,
         root=os.geteuid() == 0,
@@ -108,8 +108,8 @@ def look() -> Machine:
         apparmor_restricts=_read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
         label=_read("/proc/self/attr/apparmor/current") or _read("/proc/self/attr/current"),
         bwrap_has_profile="\nbwrap " in "\n" + _read("/sys/kernel/security/apparmor/profiles"),
-        container=container,
-        masked=_masked(_read("/proc/self/mountinfo")) if container else (),
+        hidden=hidden,
+        refused=_refused() if hidden or _in_container() else "",
     )
 
 
@@ -141,8 +141,10 @@ def _problems(machine: Machine) -> Iterator[Problem]:
             "AppArmor forbids user namespaces to programs without a profile (Ubuntu 23.10 and newer)",
             hint="lab doctor --fix shows a profile for lab alone, and installs it if you agree",
         )
-    if machine.masked:
-        shown = ", ".join(machine.masked[:3]) + (", …" if len(machine.masked) > 3 else "")
+    elif machine.refused == "user namespaces" and "0" not in (machine.max_user_namespaces, machine.userns_clone):
+        yield Problem("this container forbids user namespaces", hint=_CONTAINER_HINT)
+    if machine.refused == "proc":
+        shown = ", ".join(machine.hidden[:3]) + (", …" if len(machine.hidden) > 3 else "")
         yield Problem(f"this container hides parts of /proc ({shown}), so none can be mounted", hint=_CONTAINER_HINT)
 
 
@@ -166,12 +168,37 @@ def _sysctl_hint(setting: str) -> str:
     return f"sudo sysctl -w {setting}\nfor good: echo {setting} | sudo tee /etc/sysctl.d/60-lab.conf"
 
 
-def _masked(mountinfo: str) -> tuple[str, ...]:
-    """What is hidden below /proc: the kernel then refuses any new one (mount_too_revealing in fs/namespace.c)."""
-    rows = [(line.split()[4], line.split()[3], line.partition(" - ")[2].split()[0]) for line in mountinfo.splitlines()]
-    if any(kind == "proc" and root == "/" and point != "/proc" for point, root, kind in rows):
-        return ()
-    return tuple(point for point, _, kind in rows if point.startswith("/proc/") and kind in ("tmpfs", "devtmpfs"))
+def _hidden(mountinfo: str) -> tuple[str, ...]:
+    """What is covered below /proc: the kernel may then refuse any new one (mount_too_revealing in fs/namespace.c)."""
+    points = [line.split()[4] for line in mountinfo.splitlines()]
+    # These folders exist to be mounted on.
+    return tuple(point for point in points if point.startswith("/proc/") and "/fs/" not in point)
+
+
+def _in_container() -> bool:
+    return Path("/.dockerenv").exists() or Path("/run/.containerenv").exists()
+
+
+def _refused() -> Literal["", "user namespaces", "proc"]:
+    """What of a lab's foundations the kernel refuses, tried in a child that ends at once."""
+    from lab.runtime.netns.syscalls import CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, MS_REC, MS_SLAVE, mount, unshare
+
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            unshare(CLONE_NEWUSER)
+            code = 2
+            unshare(CLONE_NEWNS | CLONE_NEWPID)
+            mount("none", "/", None, MS_REC | MS_SLAVE)
+            first = os.fork()  # only a process inside a PID namespace may mount its /proc
+            if first == 0:
+                mount("proc", "/proc", "proc", 0)
+                os._exit(0)
+            code = 2 if os.waitpid(first, 0)[1] else 0
+        finally:
+            os._exit(code)
+    return ("", "user namespaces", "proc")[os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])]
 
 
 def report() -> list[Finding]:
@@ -225,7 +252,7 @@ def _trial(machine: Machine) -> Finding:
 
 
 def _trial_hint(machine: Machine) -> str:
-    if machine.container:
+    if _in_container():
         return _CONTAINER_HINT
     if machine.apparmor_restricts == "1":
         return f"AppArmor restricts user namespaces here, and this process runs under its profile {machine.label}"
