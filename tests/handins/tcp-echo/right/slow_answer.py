@@ -1,0 +1,14 @@
+"""It takes its time for each answer, and for its close."""
+
+import socket
+import sys
+import time
+
+with socket.create_server(("", int(sys.argv[1]))) as listener:
+    while True:
+        connection, _ = listener.accept()
+        with connection:
+            while data := connection.recv(4096):
+                time.sleep(0.7)
+                connection.sendall(data)
+            time.sleep(0.7)

@@ -1,0 +1,10 @@
+"""One recv() that waits until the buffer is full or the client has closed."""
+
+import socket
+import sys
+
+with socket.create_server(("", int(sys.argv[1]))) as listener:
+    while True:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(connection.recv(1 << 16, socket.MSG_WAITALL))

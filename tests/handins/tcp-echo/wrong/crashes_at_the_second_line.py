@@ -1,0 +1,12 @@
+import socket
+import sys
+
+with socket.create_server(("", int(sys.argv[1]))) as listener:
+    while True:
+        connection, _ = listener.accept()
+        with connection:
+            count = 0
+            while data := connection.recv(4096):
+                connection.sendall(data)
+                count += len(data)
+                assert count < 12, "so much?"

@@ -1,0 +1,10 @@
+import socket
+import sys
+
+with socket.create_server(("", int(sys.argv[1]))) as listener:
+    while True:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(b"welcome\n")
+            while data := connection.recv(4096):
+                connection.sendall(data)

@@ -1,0 +1,5 @@
+import sys
+
+import sockets
+
+sockets.serve(int(sys.argv[1]))
