@@ -44,6 +44,7 @@ class Direction:
     next: int | None = None  # after the highest byte (or SYN, FIN) sent
     next_time: int = 0  # when that went out
     acknowledgeable: int | None = None  # up to where all that was sent has been seen
+    told: bool = False  # more than that was acknowledged, and nothing has been sent since
     ack: int | None = None  # the last acknowledgement, an offset of the other side
     ack_time: int = 0
     duplicates: int = 0  # acknowledgements that repeated `ack`
@@ -71,6 +72,7 @@ def classify(
     """
     expected = sender.next
     special = flags & (SYN | FIN | RST)
+    end = seq + size + (1 if flags & (SYN | FIN) else 0)
     kinds = 0
 
     if size == 1 and seq == expected and other.window == 0:
@@ -98,30 +100,29 @@ def classify(
                 kinds |= WINDOW_PROBE_ACK
     if ack != sender.ack:
         sender.duplicates = 0
-
-    if ack is not None and other.acknowledgeable is not None and ack > other.acknowledgeable:
+    if ack is not None and other.acknowledgeable is not None and ack > other.acknowledgeable and not other.told:
         kinds |= ACKED_UNSEEN
-        other.acknowledgeable = other.next
+        other.acknowledgeable, other.told = other.next, True
 
-    if (size or special & (SYN | FIN)) and expected is not None and not kinds & KEEP_ALIVE:
-        kinds |= _again(sender, other, seq, size, time, rtt)
-
-    end = seq + size + (1 if flags & (SYN | FIN) else 0)
-    if not kinds & WINDOW_PROBE:
+    if (size or special & (SYN | FIN)) and not kinds & KEEP_ALIVE:
+        kinds |= _again(sender, other, seq, size, end, time, rtt)
+    if not kinds & WINDOW_PROBE:  # its byte may be sent again
         if expected is None or end > expected:
             sender.next, sender.next_time = end, time
         if sender.acknowledgeable is None or seq == sender.acknowledgeable:
             sender.acknowledgeable = sender.next
+    sender.told = False
     sender.window, sender.ack, sender.ack_time, sender.flags, sender.kinds = window, ack, time, flags, kinds
     return kinds
 
 
 def _fills(sender: Direction, other: Direction, end: int) -> bool:
     """Whether data up to `end` reaches the edge of the window that the other side offered."""
-    if other.shift is None or other.ack is None or other.window is None:
+    if other.ack is None or other.window is None or (other.shift is None and sender.shift != -1):
         return False
-    scaled = other.shift > 0 and sender.shift != -1 and not other.flags & SYN  # RFC 7323 section 2.2
-    return end == other.ack + (other.window << (other.shift if scaled else 0))
+    # RFC 7323 section 2.2: both must offer to scale, and no window is scaled in a SYN.
+    shift = 0 if other.shift is None or -1 in (other.shift, sender.shift) or other.flags & SYN else other.shift
+    return end == other.ack + (other.window << shift)
 
 
 def _repeated(sender: Direction, other: Direction, window: int) -> int:
@@ -136,16 +137,15 @@ def _repeated(sender: Direction, other: Direction, window: int) -> int:
     return DUPLICATE_ACK
 
 
-def _again(sender: Direction, other: Direction, seq: int, size: int, time: int, rtt: int) -> int:
+def _again(sender: Direction, other: Direction, seq: int, size: int, end: int, time: int, rtt: int) -> int:
     """Whether a segment with data, SYN or FIN was sent before, or came late."""
     expected = sender.next
-    assert expected is not None
     if size and other.ack is not None and seq + size <= other.ack:
         return SPURIOUS | RETRANSMISSION
-    if seq >= expected or (size > 1 and seq == expected - 1):  # the latter: the byte before was a window probe
-        return 0
+    if expected is None or seq >= expected or (size > 1 and seq == expected - 1):
+        return 0  # in the last case the byte before may have been a window probe
     if other.duplicates >= 2 and other.ack == seq and time - other.ack_time < _FAST_WITHIN:
         return FAST | RETRANSMISSION
-    if seq + size != expected and time - sender.next_time < (rtt or _REORDERED_WITHIN):
+    if end != expected and time - sender.next_time < (rtt or _REORDERED_WITHIN):
         return OUT_OF_ORDER
     return RETRANSMISSION

@@ -118,7 +118,9 @@ class Conversation:
     closes_first: Side | None = None  # sent the first FIN
     started: int = 0  # times of its first and last packet, in ns
     ended: int = 0
-    rtt: int = 0  # of the handshake: from the last SYN to the packet that completes it, in ns
+    rtt: int = 0  # of the handshake, in ns: from the last SYN without ACK to the first packet with ACK and without SYN
+    asked: int = 0  # time of that SYN
+    completeness: int = 0  # bits as in Wireshark's `tcp.completeness`: 1 SYN, 2 SYN-ACK, 4 ACK, 8 data, 16 FIN, 32 RST
     segments: list[Segment] = field(default_factory=list, repr=False)
 
     @property
@@ -202,12 +204,10 @@ class Tracker:
             ack = _unwrap(packet.ack - peer.first, peer.direction.next or 0)
             if side.highest_ack is None or ack > side.highest_ack:
                 side.highest_ack = ack
-        size = packet.payload_length
+        size, rtt = packet.payload_length, conversation.rtt
         if flags & (SYN | FIN | RST) or conversation.handshake_ack is None or peer.fin is not None:
             _follow(conversation, side, peer, packet, start + size, ack)
-        kinds |= classify(
-            side.direction, peer.direction, flags, start, ack, size, packet.window, packet.time, conversation.rtt
-        )
+        kinds |= classify(side.direction, peer.direction, flags, start, ack, size, packet.window, packet.time, rtt)
         if flags & SYN:
             start += 1
         end = start + size
@@ -218,6 +218,8 @@ class Tracker:
         if kinds & analysis.RETRANSMISSION:
             side.retransmissions += 1
         conversation.ended = packet.time
+        seen = _COMPLETENESS[flags & (FIN | SYN | RST | ACK)]
+        conversation.completeness |= seen & ~4 | 8 if size else seen
         segment = Segment(packet, side, start, end, _names(kinds) if kinds else _NO_KINDS)
         if self._keep:
             conversation.segments.append(segment)
@@ -266,6 +268,8 @@ def _starts_anew(found: tuple[Conversation, Side, Side], seq: int) -> bool:
 def _follow(conversation: Conversation, side: Side, peer: Side, packet: Packet, end: int, ack: int | None) -> None:
     """Note what the packet does to the connection; `end` and `ack` are offsets."""
     flags = packet.flags
+    if flags & (SYN | ACK) == ACK and conversation.asked and not conversation.rtt:
+        conversation.rtt = packet.time - conversation.asked
     if flags & SYN:
         _synchronise(conversation, side, peer, packet, ack)
     elif side is conversation.client and ack == 0 and end == packet.payload_length and not flags & RST:
@@ -292,6 +296,7 @@ def _synchronise(conversation: Conversation, side: Side, peer: Side, packet: Pac
         scales = [value for kind, _, value in tcp_options(packet) if kind == WINDOW_SCALE]
         side.direction.shift = min(scales[0], 14) if scales and isinstance(scales[0], int) else -1
     if ack is None:
+        conversation.asked = packet.time
         if side is conversation.client:
             if conversation.syn is None:
                 conversation.syn, conversation.start_missing = packet, False
@@ -307,9 +312,15 @@ def _synchronise(conversation: Conversation, side: Side, peer: Side, packet: Pac
 def _confirm(conversation: Conversation, packet: Packet) -> None:
     if conversation.syn is not None and conversation.syn_ack is not None and conversation.handshake_ack is None:
         conversation.handshake_ack = packet
-        conversation.rtt = packet.time - conversation.syn.time
 
 
+def _seen(flags: int) -> int:
+    """The bits of completeness that a segment without payload adds."""
+    start = (2 if flags & ACK else 1) if flags & SYN else 4 if flags & ACK else 0
+    return start | (16 if flags & FIN else 0) | (32 if flags & RST else 0)
+
+
+_COMPLETENESS = [_seen(flags) for flags in range(32)]
 _NO_KINDS: frozenset[str] = frozenset()
 _SEEN_KINDS: dict[int, frozenset[str]] = {}
 
