@@ -255,7 +255,7 @@ def both_wait(client: str, server: str) -> Cause:
 
 def closed_first(side: str) -> Cause:
     """The wrong side closed first."""
-    return Cause("closed-first", f"{side} closed the connection first, before the other side was done",
+    return Cause("closed-first", f"{side} closed the connection before the other side was done",
                  "when close() is called, and what recv() returns at the end of the stream")  # fmt: skip
 
 

@@ -75,7 +75,9 @@ class TcpClose(TcpCheck):
         if talk.reset is not None:
             name = self.source if view.client.reset is talk.reset else self.to
             seen = f"{name} ended the connection by a reset (RST), not by FIN"
-            return Fault(seen, blame.cause if blame else causes.reset(name), (*fins, view.frame(talk.reset)))
+            first = view.client.fin is None and self.closes_first == "client" and name == self.to
+            cause = causes.closed_first(name) if first else causes.reset(name)
+            return Fault(seen, blame.cause if blame else cause, (*fins, view.frame(talk.reset)))
         open_sides = [n for side, n in ((view.client, self.source), (view.server, self.to)) if side.fin is None]
         if len(open_sides) == 2:
             seen = f"neither {self.source} nor {self.to} closed the connection"

@@ -80,7 +80,7 @@ class TcpData(TcpCheck):
         if wanted and (peer.highest_ack or 0) < len(wanted):
             seen = f"{other} acknowledged {max(peer.highest_ack or 0, 0)} of the {count(len(wanted), 'byte')} of {name}"
             blame = trouble(evidence, [self.to, self.source], submitted=True)
-            early = _ended_early(view, other, client_speaks)
+            early = self._ended_early(view, client_speaks)
             cause = blame.cause if blame else early or causes.not_acknowledged(name)
             return Fault(seen, cause, frames, timed=not (blame or early))
         for packet in (segment.packet for segment in side.segments):
@@ -102,7 +102,7 @@ class TcpData(TcpCheck):
             seen = f"{name} sent {quoted(got)}, {count(len(got) - len(wanted), 'byte')} too many"
             return Fault(seen, causes.too_much(name, got[len(wanted) :]), frames)
         blame = trouble(evidence, [name, other], submitted=True)
-        early = _ended_early(view, other, client_speaks)
+        early = self._ended_early(view, client_speaks)
         timed = not (blame or early) and (not got or overdue(evidence, [name, other]) is not None)
         if not got:
             asked = listener.stream
@@ -113,6 +113,18 @@ class TcpData(TcpCheck):
             seen = f"{name} sent only {quoted(got)}, {len(got)} of {count(len(wanted), 'byte')}"
             cause = causes.too_little(name, len(got), len(wanted))
         return Fault(seen, blame.cause if blame else early or cause, frames, timed)
+
+    def _ended_early(self, view: Seen, client_speaks: bool) -> Cause | None:
+        """What kept a side from saying everything: the server ended the connection first, or the client reset it.
+
+        A server that closes with bytes unread sends RST and not FIN, so timing decides which of both is seen. A
+        client may close its own direction before the answer.
+        """
+        if view.server.reset is not None or (view.server.fin is not None and view.first_to_close() is view.server):
+            return causes.closed_first(self.to)
+        if not client_speaks and view.client.reset is not None and view.client.fin is None:
+            return causes.reset(self.source)
+        return None
 
     def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:
         """The streams of the first connection and the segments that carried them."""
@@ -126,17 +138,6 @@ class TcpData(TcpCheck):
         if len(connections) > 1:
             seen = f"{count(len(connections), 'connection')}, each: {seen}"
         return seen, view.frames(*packets)
-
-
-def _ended_early(view: Seen, listener: str, client_speaks: bool) -> Cause | None:
-    """What the listening side did that kept the other from saying everything: it reset, or as the server closed.
-
-    A client may close its own direction before the answer.
-    """
-    side = view.server if client_speaks else view.client
-    if side.reset is not None and side.fin is None:
-        return causes.reset(listener)
-    return causes.closed_first(listener) if client_speaks and view.first_to_close() is side else None
 
 
 def _demanded(check: TcpData, view: Seen) -> list[tuple[str, bytes, Side]]:

@@ -119,10 +119,12 @@ CASES: dict[str, tuple[Callable[[], Evidence], str, str]] = {
     "two": (
         lambda: of(clean().talk(sport=40002, isn=5, answer_isn=9, prefix="2 ")),
         "several-connections", "2 connections"),
-    "reset early": (lambda: of(reset_early()), "reset", "server ended"),
+    "reset early": (lambda: of(reset_early()), "closed-first", "server closed the connection before"),
+    "reset at the end": (
+        lambda: of(clean().cut_after("server fin").alter("server fin", flags=0x14)), "reset", "server ended"),
     "server closes before all was said": (
         lambda: of(closed_early()),
-        "closed-first", "server closed the connection first"),
+        "closed-first", "server closed the connection before"),
     "never closed": (
         lambda: of(clean(), marks=(Mark("s", clean().counts("server fin"), "server"),)),
         "never-closed", "server never closed"),
