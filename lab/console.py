@@ -67,7 +67,7 @@ def quiet(_: str) -> None:
 
 def show_json(value: Any) -> None:
     """Print data."""
-    print(json.dumps(value, indent=2, default=str))
+    print(json.dumps(value, indent=2, default=str, ensure_ascii=False))
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[tuple[str, str]]:

@@ -50,3 +50,9 @@ class NotMeasuredError(LabError):
     """The machine, the capture or a limit of ours stood in the way; nobody's file is wrong."""
 
     exit_code = NOT_MEASURED
+
+
+class InterruptedRunError(LabError):
+    """A run was ended from outside, by Ctrl-C or SIGTERM."""
+
+    exit_code = 130

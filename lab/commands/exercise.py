@@ -26,8 +26,8 @@ def run(
     handed_in = _handed_in(exercise, path.parent, submission)
     signal.signal(signal.SIGTERM, _interrupt)  # so that what was gathered is kept, as after Ctrl-C
     chosen = choose(runtime, exercise.topology.runtime)
-    directory = pipeline.run(exercise, handed_in, chosen, Path(runs), console.say if verbose else console.quiet, keep=keep)
-    evidence, grade = pipeline.judge(directory)
+    say = console.say if verbose else console.quiet
+    directory, evidence, grade = pipeline.grade(exercise, handed_in, chosen, Path(runs), say, keep=keep)
     _report(evidence, grade, directory, as_json)
     return grade.exit_code
 
@@ -81,7 +81,9 @@ def _report(evidence: Evidence, grade: Grade, directory: Path, as_json: bool) ->
         return
     from lab.report.text import report_lines
 
-    console.show(report_lines(evidence, grade, str(directory)))
+    console.show(report_lines(evidence, grade, str(directory), width=console.width()))
+    if first := evidence.manifest.get("confirms"):
+        console.show([("note", f"this second run, alone, decides about a time limit; the first: {first}")])
 
 
 def demo(runs: str, runtime: str | None, verbose: bool) -> int:
@@ -97,7 +99,7 @@ def demo(runs: str, runtime: str | None, verbose: bool) -> int:
     except NotMeasuredError as error:
         for problem in error.problems:
             print(f"this machine cannot run a lab: {problem.what}\n  {problem.hint}", file=sys.stderr)
-        directory = Path(__file__).parent.parent / "_recorded" / "tcp-echo"
+        directory = find_exercise("two-lans/tcp-echo").parent / "recorded"
         print("here is the judge at work on a RECORDED run instead\n")
     evidence, grade = pipeline.judge(directory)
     console.show(network_lines(evidence))
