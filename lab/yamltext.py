@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -282,12 +282,3 @@ def show(text: str, limit: int = 60) -> str:
 def printable(text: str) -> str:
     """Text with escapes for whatever a terminal would obey or not show."""
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
-def walk(node: Node) -> Iterator[Scalar]:
-    """Every scalar value below a node, keys left out."""
-    if isinstance(node, Scalar):
-        yield node
-        return
-    for child in node.items if isinstance(node, ListNode) else (value for _, value in node.items):
-        yield from walk(child)

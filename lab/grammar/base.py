@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from lab.errors import Place, Problem
-from lab.yamltext import ListNode, MapNode, Node, Scalar, printable, show
+from lab.yamltext import ListNode, Node, Scalar, printable, show
 
 T = TypeVar("T")
 Schema = dict[str, Any]
@@ -182,5 +182,3 @@ def parameters(check: type) -> Iterator[Parameter]:
                 None if required else each.default,
             )
 
-
-__all__ = ["Context", "Grammar", "ListNode", "MapNode", "Node", "Parameter", "Refused", "Scalar", "ScalarGrammar"]

@@ -4,14 +4,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import jsonschema
 import pytest
 
 from lab.catalog import exercises, find_topology
 from lab.errors import LabError
 from lab.exercise import Exercise, Ready, Step, Stop, Submission, load_exercise, parse_exercise
+from lab.exercise_grammar import exercise_grammar
 from lab.grammar import Choice, List, NodeName, Payload, Port, StepName, param
 from lab.topology import Topology, load_topology
+from lab.yamltext import parse_yaml
 from tests.unit.test_topology import mutations
+from tests.unit.yamldata import data_of
 
 
 @dataclass(frozen=True)
@@ -222,10 +226,12 @@ def test_two_thousand_mutations_raise_nothing_but_lab_errors() -> None:
 
     survivors = 0
     said = []
+    editor = jsonschema.Draft202012Validator(exercise_grammar(CHECKS).schema(templates=True))
     for text in mutations(TEXT, 2000, seed=7):
         try:
             parse_exercise(text, "f", find, checks=CHECKS)
             survivors += 1
+            assert editor.is_valid(data_of(parse_yaml(text, "f")[0])), text
         except LabError as error:
             said.append(str(error).replace("\n", ""))
     assert all(said)

@@ -5,12 +5,16 @@ import re
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from lab.catalog import topologies
 from lab.errors import LabError
 from lab.plan import Plan, make_plan
+from lab.schema import schema
 from lab.topology import Interface, Network, Node, NodeFile, Route, Topology, load_topology, parse_topology
+from lab.yamltext import parse_yaml
+from tests.unit.yamldata import data_of
 
 TEXT = """\
 name: full
@@ -188,6 +192,7 @@ def test_two_thousand_mutations_raise_nothing_but_lab_errors() -> None:
     sources = [TEXT, *(each.path.read_text() for each in topologies())]
     survivors = 0
     said = []
+    editor = jsonschema.Draft202012Validator(schema("topology"))
     for seed, source in enumerate(sources):
         for text in mutations(source, 2000 // len(sources), seed):
             try:
@@ -196,6 +201,7 @@ def test_two_thousand_mutations_raise_nothing_but_lab_errors() -> None:
                 said.append(str(error))
             else:
                 assert Plan.from_json(plan.to_json()) == plan
+                assert editor.is_valid(data_of(parse_yaml(text, "f")[0])), text
                 survivors += 1
     assert all(said)
     assert all(letter.isprintable() or letter == "\n" for letter in "".join(said))
