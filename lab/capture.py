@@ -123,11 +123,14 @@ class Captures:
         while waiting and time.monotonic() < deadline:
             for point in waiting:
                 point.ask()
-            self._lab.wait(lambda: all(point.answered or point.dead for point in waiting), deadline - time.monotonic())
+            self._await_answers(waiting, deadline - time.monotonic())
             waiting = [point for point in waiting if not point.dead and not point.counts.drained]
         gaps = [Gap(f"{_left(point)} when the run ended", point.point, "lab") for point in waiting]
         gaps += [Gap(f"tcpdump ended early: {point.said}", point.point, "lab") for point in self._points if point.dead]
         return {point.point: point.counts.captured for point in self._points}, tuple(gaps)
+
+    def _await_answers(self, points: list[CapturePoint], timeout: float) -> None:
+        self._lab.wait(lambda: all(point.answered or point.dead for point in points), timeout)
 
     def counts(self) -> Mapping[str, Counts]:
         """Each point's counters as last asked."""

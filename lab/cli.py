@@ -12,7 +12,6 @@ from typer.core import TyperGroup
 from lab.errors import NOT_MEASURED, USER_ERROR, LabError
 
 
-
 class GroupedHelp(TyperGroup):
     """Help that lists the commands by what they are about, without importing a renderer."""
 
@@ -73,11 +72,14 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell each thing 
 RuntimeName = Annotated[str | None, typer.Option("--runtime", help="netns; also by LAB_RUNTIME or in the file.")]
 Runs = Annotated[str, typer.Option("--runs", help="Where evidence is kept.", metavar="DIR")]
 TopologyFile = Annotated[
-    str, typer.Argument(metavar="FILE", help="A file, a folder or a ready-made name.", autocompletion=_complete_topology)
+    str,
+    typer.Argument(metavar="FILE", help="A file, a folder or a ready-made name.", autocompletion=_complete_topology),
 ]
 ExerciseName = Annotated[
     str | None,
-    typer.Argument(metavar="EXERCISE", help="A file, a folder or a ready-made name.", autocompletion=_complete_exercise),
+    typer.Argument(
+        metavar="EXERCISE", help="A file, a folder or a ready-made name.", autocompletion=_complete_exercise
+    ),
 ]
 
 
@@ -196,7 +198,9 @@ def exercises(json: Json = False) -> None:
 @app.command(rich_help_panel=EXERCISE)
 def run(
     exercise: ExerciseName = None,
-    submission: Annotated[str | None, typer.Option("--submission", "-s", metavar="DIR", help="What was handed in.")] = None,
+    submission: Annotated[
+        str | None, typer.Option("--submission", "-s", metavar="DIR", help="What was handed in.")
+    ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the lab up afterwards.")] = False,
     runs: Runs = "runs",
     runtime: RuntimeName = None,

@@ -1,4 +1,4 @@
-"""What was gathered in a run, read back from its directory: the ground that every verdict stands on. Pure once loaded."""
+"""What was gathered in a run, read back from its directory: the ground that every verdict stands on."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Capture:
 
 @dataclass(frozen=True)
 class Evidence:
-    """One run, whole. `states` is phase → node → what the kernel said (addresses, routes, neighbours, sockets, sysctls).
+    """One run, whole. `states` is phase → node → the kernel's addresses, routes, neighbours, sockets and sysctls.
 
     The phases are "before" and "after" the steps, and "settled".
     """
@@ -112,4 +112,4 @@ class Evidence:
     gaps: tuple[Gap, ...] = ()
     states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     manifest: Mapping[str, Any] = field(default_factory=dict)
-    handed_in: tuple[str, ...] = ()  # what is wrong with the submission itself: a file that is missing, a route refused
+    handed_in: tuple[str, ...] = ()  # what is wrong with the submission itself

@@ -135,7 +135,9 @@ class Gathering:
             self._captures.stop()
 
     def _state(self, lab: LiveLab, phase: str) -> None:
-        self._say(f"reading the kernel's state {phase} the steps" if phase != "settled" else "reading the settled state")
+        self._say(
+            f"reading the kernel's state {phase} the steps" if phase != "settled" else "reading the settled state"
+        )
         self._directory.write_json(f"state/{phase}.json", lab.state(self._nodes))
         self._states.append(phase)
 
@@ -190,7 +192,8 @@ class Gathering:
             python=platform.python_version(),
             tools={"tcpdump": capture.version()},
             captures=[
-                {"point": point, "file": f"{point.replace(':', '.')}.pcap", **asdict(count)} for point, count in counts.items()
+                {"point": point, "file": f"{point.replace(':', '.')}.pcap", **asdict(count)}
+                for point, count in counts.items()
             ],
             marks=[asdict(mark) for mark in self._marks],
             probes=[asdict(probe) for probe in self._probes],

@@ -38,7 +38,9 @@ class RunDirectory:
             (path / "steps").mkdir(parents=True)
             (path / "state").mkdir()
         except OSError as error:
-            raise LabError(f"cannot keep evidence in {path}: {error.strerror}", hint="--runs DIR keeps it elsewhere") from None
+            raise LabError(
+                f"cannot keep evidence in {path}: {error.strerror}", hint="--runs DIR keeps it elsewhere"
+            ) from None
         return cls(path)
 
     def write(self, name: str, content: bytes | str) -> None:
@@ -145,6 +147,8 @@ def _read_json(path: Path, name: str) -> Any:
     try:
         return json.loads((path / name).read_text())
     except FileNotFoundError:
-        raise LabError(f"{path} is not a run directory: it has no {name}", hint="lab run prints where it keeps its evidence") from None
+        raise LabError(
+            f"{path} is not a run directory: it has no {name}", hint="lab run prints where it keeps its evidence"
+        ) from None
     except (ValueError, OSError) as error:
         raise LabError(f"{name} cannot be read: {error}", where=str(path)) from None

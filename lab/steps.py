@@ -91,7 +91,11 @@ class Steps:
         name = "submission" if step.code == "submission" else "files " + " ".join(step.code)
         assert step.node is not None
         if (step.node, name) not in self._laid:
-            code = self._handed_in if step.code == "submission" else {file: self._exercise.files[file] for file in step.code}
+            code = (
+                self._handed_in
+                if step.code == "submission"
+                else {file: self._exercise.files[file] for file in step.code}
+            )
             self._lab.put(step.node, name, code)
             self._laid.add((step.node, name))
         return name
@@ -149,6 +153,7 @@ class Steps:
             running.ended = "killed"
         everyone = self._running.values()
         self._lab.wait(lambda: not any(running.process.running for running in everyone), _KILL_LIMIT)
+
     def results(self) -> dict[str, StepResult]:
         """How every program went, in the order of the steps."""
         found = self._never | {name: _result(running) for name, running in self._running.items()}

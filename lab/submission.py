@@ -1,4 +1,4 @@
-"""What a student handed in, read with suspicion: only the files that the exercise names, as bytes, never through a link."""
+"""What a student handed in, read with suspicion: only files that the exercise names, never through a link."""
 
 from __future__ import annotations
 

@@ -18,7 +18,14 @@ from lab.submission import HandedIn, read_submission
 
 
 def run(
-    name: str | None, submission: str | None, *, keep: bool, runs: str, runtime: str | None, as_json: bool, verbose: bool
+    name: str | None,
+    submission: str | None,
+    *,
+    keep: bool,
+    runs: str,
+    runtime: str | None,
+    as_json: bool,
+    verbose: bool,
 ) -> int:
     """One run of an exercise; its exit code."""
     path = find_exercise(name) if name else _exercise_here()

@@ -91,7 +91,10 @@ def _show_node(state: dict[str, Any], macs: dict[str, str]) -> None:
         addresses = [entry["address"] for entry in state["addresses"] if entry["interface"] == name]
         print(f"  {name:<8} {mac}  {'  '.join(addresses)}")
     for route in state["routes"]:
-        print(f"  route    {route['to']}" + (f" via {route['via']}" if "via" in route else f" on {route.get('interface')}"))
+        print(
+            f"  route    {route['to']}"
+            + (f" via {route['via']}" if "via" in route else f" on {route.get('interface')}")
+        )
     for neighbour in state["neighbours"]:
         print(f"  neighbour {neighbour['address']} is {neighbour.get('mac', 'unknown')} ({neighbour['state']})")
     for socket in state["sockets"]:

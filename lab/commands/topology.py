@@ -44,7 +44,8 @@ def _validate(given: str) -> str:
         path = find_exercise(given) if given in known else find_topology(given)
     if _is_exercise(path):
         exercise = load_exercise(path)
-        return f"exercise {exercise.name}: {len(exercise.steps)} steps, {len(exercise.checks)} checks, {_points(exercise)} points"
+        points = f"{sum(graded.points for graded in exercise.checks):g}"
+        return f"exercise {exercise.name}: {len(exercise.steps)} steps, {len(exercise.checks)} checks, {points} points"
     topology = load_topology(path)
     make_plan(topology)
     return f"topology {topology.name}: {len(topology.nodes)} nodes, {len(topology.networks)} networks"
@@ -56,11 +57,6 @@ def _is_exercise(path: Path) -> bool:
         return path.name == EXERCISE_FILE
     lines = path.read_bytes().splitlines()
     return any(line.startswith((b"checks:", b"steps:", b"submission:")) for line in lines)
-
-
-def _points(exercise: object) -> str:
-    checks = getattr(exercise, "checks", ())
-    return f"{sum(graded.points for graded in checks):g}"
 
 
 def plan(given: str, as_json: bool) -> None:
@@ -77,7 +73,14 @@ def plan_lines(resolved: Plan) -> list[tuple[str, str]]:
     networks = [(network.name, ", ".join(map(str, network.subnets)), network.mtu) for network in resolved.networks]
     lines = console.table(("NETWORK", "SUBNET", "MTU"), networks)
     rows = [
-        (node.name, node.role, interface.name, interface.network, ", ".join(map(str, interface.addresses)), interface.mac)
+        (
+            node.name,
+            node.role,
+            interface.name,
+            interface.network,
+            ", ".join(map(str, interface.addresses)),
+            interface.mac,
+        )
         for node in resolved.nodes
         for interface in node.interfaces
     ]
@@ -100,7 +103,10 @@ def list_ready_made(as_json: bool) -> None:
     if as_json:
         told = {"topologies": topologies(), "exercises": exercises()}
         console.show_json(
-            {kind: [{"name": e.name, "title": e.title, "path": str(e.path)} for e in each] for kind, each in told.items()}
+            {
+                kind: [{"name": e.name, "title": e.title, "path": str(e.path)} for e in each]
+                for kind, each in told.items()
+            }
         )
         return
     console.show(console.table(("EXERCISE", "WHAT IT IS"), [(each.name, each.title) for each in exercises()]))

@@ -1,4 +1,4 @@
-"""What a runtime has to offer. Everything above it knows these names only; `tests/contract` holds each runtime to them."""
+"""What a runtime has to offer: all that the rest knows of it. `tests/contract` holds each runtime to this."""
 
 from __future__ import annotations
 
@@ -149,5 +149,3 @@ class Runtime(Protocol):
     def down(self, name: str) -> bool:
         """End a lasting lab and wait until nothing of it is left; whether there was one."""
         ...
-
-

@@ -31,7 +31,7 @@ def process(*words: str) -> float:
 
 
 def star(hosts: int) -> str:
-    lines = [f"name: star\nnetworks: {{lan: {{subnet: 10.0.0.0/16}}}}\nnodes:"]
+    lines = ["name: star\nnetworks: {lan: {subnet: 10.0.0.0/16}}\nnodes:"]
     lines += [f"  h{n}: {{role: host, interfaces: {{eth0: lan}}}}" for n in range(1, hosts + 1)]
     return "\n".join(lines) + "\n"
 
@@ -51,7 +51,9 @@ def engine(hosts: int) -> Callable[[], float]:
 
 
 def reference(hosts: int) -> float:
-    done = subprocess.run([sys.executable, HERE / "reference.py", str(hosts)], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, HERE / "reference.py", str(hosts)], check=True, capture_output=True, text=True
+    )
     return float(done.stdout)
 
 

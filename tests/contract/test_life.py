@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from lab.runtime.base import LiveLab, Runtime
+from lab.runtime.base import LiveLab, Program, Runtime
 from tests.contract.conftest import READY_MADE, python
 
 pytestmark = pytest.mark.kernel
@@ -34,7 +34,9 @@ class Place:
 
     def start(self, *words: str, **given: Any) -> subprocess.Popen[str]:
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL, **given}
-        return subprocess.Popen([sys.executable, "-m", "lab", *words], env=self.env, text=True, cwd=self.folder, **streams)
+        return subprocess.Popen(
+            [sys.executable, "-m", "lab", *words], env=self.env, text=True, cwd=self.folder, **streams
+        )
 
     def lab(self, *words: str, code: int = 0) -> str:
         process = self.start(*words)
@@ -131,7 +133,10 @@ def test_exec_passes_everything_through(place: Place) -> None:
     place.lab("exec", "client", "--", "sh", "-c", "exit 42", code=42)
     process = place.start("exec", "two-lans", "client", "--", "cat", stdin=subprocess.PIPE)
     assert process.communicate("through\n" * 100_000, timeout=60)[0] == "through\n" * 100_000
-    trap = "import signal, sys\nsignal.signal(signal.SIGINT, lambda *_: sys.exit(9))\nprint('on', flush=True)\nsignal.pause()"
+    trap = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, lambda *_: sys.exit(9))\nprint('on', flush=True)\nsignal.pause()"
+    )
     process = place.start("exec", "client", "--", "python3", "-c", trap)
     assert process.stdout is not None
     assert process.stdout.readline() == "on\n"
@@ -161,7 +166,12 @@ def test_shell_is_a_terminal(place: Place) -> None:
     process = place.start("shell", "client", stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     said = b""
-    for typed, awaited in ((b"", b"client$ "), (b"tty; test -t 0 && echo yes-$((40+2))\n", b"yes-42"), (b"hostname\n", b"client\r\n"), (b"exit 6\n", b"")):
+    for typed, awaited in (
+        (b"", b"client$ "),
+        (b"tty; test -t 0 && echo yes-$((40+2))\n", b"yes-42"),
+        (b"hostname\n", b"client\r\n"),
+        (b"exit 6\n", b""),
+    ):
         os.write(ours, typed)
         while awaited and awaited not in said:
             said += os.read(ours, 4096)
@@ -251,9 +261,10 @@ def test_killed_at_any_moment_nothing_is_left(place: Place, words: tuple[str, ..
 
 def test_twenty_labs_of_equal_subnets_at_once(up: Callable[[str], LiveLab]) -> None:
     labs = [up("two-lans") for _ in range(20)]
-    serve = "import socket, sys; s = socket.create_server(('', 7000)); print('on', flush=True); c, _ = s.accept(); c.sendall(sys.argv[1].encode())"
-    from lab.runtime.base import Program
-
+    serve = (
+        "import socket, sys; s = socket.create_server(('', 7000)); print('on', flush=True)\n"
+        "c, _ = s.accept(); c.sendall(sys.argv[1].encode())"
+    )
     servers = [lab.start(Program("server", ["python3", "-c", serve, str(number)])) for number, lab in enumerate(labs)]
     for number, (lab, server) in enumerate(zip(labs, servers, strict=True)):
         assert lab.wait(lambda: b"on" in server.stdout.data, 20)  # noqa: B023

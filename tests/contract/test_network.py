@@ -57,7 +57,9 @@ def test_interfaces_are_as_planned(up: Up, topology: str) -> None:
             assert found["address"] == interface.mac
             assert found["mtu"] == interface.mtu
             assert found["operstate"] == "UP"
-            chosen = {ip_interface(f"{a['local']}/{a['prefixlen']}") for a in found["addr_info"] if a["scope"] == "global"}
+            chosen = {
+                ip_interface(f"{a['local']}/{a['prefixlen']}") for a in found["addr_info"] if a["scope"] == "global"
+            }
             assert chosen == set(interface.addresses)
 
 
@@ -66,7 +68,9 @@ def test_the_kernel_state_is_the_plan(up: Up, topology: str) -> None:
     lab = up(topology)
     state = lab.state([node.name for node in lab.plan.nodes])
     for node in lab.plan.nodes:
-        told = {(route["to"], route["via"], route["interface"]) for route in state[node.name]["routes"] if "via" in route}
+        told = {
+            (route["to"], route["via"], route["interface"]) for route in state[node.name]["routes"] if "via" in route
+        }
         assert told == {(str(route.to), str(route.via), route.interface) for route in node.routes}
         assert state[node.name]["sysctls"]["net.ipv4.ip_forward"] == ("1" if node.forwards else "0")
         assert state[node.name]["neighbours"] == []
@@ -105,8 +109,10 @@ def test_a_host_does_not_forward(up: Up) -> None:
     lab = up(
         "name: t\nnetworks: {a: {subnet: 10.0.1.0/24}, b: {subnet: 10.0.2.0/24}}\nrouting: manual\n"
         "routes: {one: [{to: 10.0.2.0/24, via: 10.0.1.9}], two: [{to: 10.0.1.0/24, via: 10.0.2.9}]}\n"
-        "nodes:\n  one: {role: host, interfaces: {eth0: a}}\n  two: {role: host, interfaces: {eth0: {network: b, address: 10.0.2.2}}}\n"
-        "  mid: {role: host, interfaces: {eth0: {network: a, address: 10.0.1.9}, eth1: {network: b, address: 10.0.2.9}}}\n"
+        "nodes:\n  one: {role: host, interfaces: {eth0: a}}\n"
+        "  two: {role: host, interfaces: {eth0: {network: b, address: 10.0.2.2}}}\n"
+        "  mid:\n    role: host\n"
+        "    interfaces: {eth0: {network: a, address: 10.0.1.9}, eth1: {network: b, address: 10.0.2.9}}\n"
     )
     assert run(lab, "one", "ping", "-c1", "-W1", "10.0.2.2", kind="admin").exit_code == 1
 
@@ -146,7 +152,8 @@ def test_a_lab_at_rest_is_silent(up: Up, tmp_path: Path, topology: str) -> None:
 
 SERVE = """
 import socket, sys
-with socket.create_server((sys.argv[1], 9000), family=socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET) as listener:
+family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+with socket.create_server((sys.argv[1], 9000), family=family) as listener:
     connection, _ = listener.accept()
     total = 0
     while data := connection.recv(65536):
@@ -201,7 +208,10 @@ def read(path: Path) -> list[Packet]:
 def test_a_burst_just_before_the_end_is_all_there(up: Up, tmp_path: Path) -> None:
     lab = up("two-lans")
     captures = Captures(lab, lab.plan.points, tmp_path)
-    burst = "import socket; s = socket.socket(type=socket.SOCK_DGRAM)\nfor n in range(300): s.sendto(b'%d' % n, ('server', 9))"
+    burst = (
+        "import socket; s = socket.socket(type=socket.SOCK_DGRAM)\n"
+        "for n in range(300): s.sendto(b'%d' % n, ('server', 9))"
+    )
     python(lab, "client", burst)
     counts, gaps = captures.count()
     captures.stop()

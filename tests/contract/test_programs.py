@@ -63,7 +63,10 @@ def test_a_missing_program_is_named(up: Up, kind: str) -> None:
 
 def test_a_signal_reaches_the_program_or_its_tree(up: Up) -> None:
     lab = up(PAIR)
-    waiting = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\nprint('on', flush=True)\nsignal.pause()"
+    waiting = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(5))\nprint('on', flush=True)\nsignal.pause()"
+    )
     for tree in (False, True):
         process = lab.start(Program("a", ["python3", "-c", waiting], kind="admin" if not tree else "step"))
         assert lab.wait(lambda: b"on" in process.stdout.data, 10)  # noqa: B023
@@ -97,7 +100,7 @@ def test_killing_the_tree_ends_its_daemons(up: Up) -> None:
 
 def test_a_daemon_ends_with_its_step(up: Up) -> None:
     lab = up(PAIR)
-    out(lab, "a", "python3", "-c", DAEMON.replace("time.sleep(600)\n\"\"\"", "").rpartition("time.sleep")[0])
+    out(lab, "a", "python3", "-c", DAEMON.replace('time.sleep(600)\n"""', "").rpartition("time.sleep")[0])
     assert "sleep(600)" not in out(lab, "a", "ps", "axww", kind="admin")
 
 
@@ -111,7 +114,9 @@ def test_a_step_has_no_capability_and_no_way_to_one(up: Up) -> None:
             assert line.split()[1] == "1"
     for try_it in ("unshare -Ur true", "mount -t tmpfs none /tmp", "ip link set eth0 down", "hostname other"):
         assert run(lab, "a", "sh", "-c", try_it).exit_code != 0
-    raw = "import socket\ntry: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)\nexcept PermissionError: print('refused')"
+    raw = (
+        "import socket\ntry: socket.socket(socket.AF_PACKET, socket.SOCK_RAW)\nexcept PermissionError: print('refused')"
+    )
     assert python(lab, "a", raw) == "refused\n"
 
 
@@ -126,8 +131,18 @@ def test_a_step_sees_its_own_world_only(up: Up, tmp_path: object) -> None:
     processes = [line for line in out(lab, "a", "ps", "axww").splitlines()[1:] if "bwrap" not in line]
     assert len(processes) == 1
     env = dict(line.split("=", 1) for line in out(lab, "a", "env").splitlines())
-    assert set(env) == {"PATH", "HOME", "LANG", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "TMPDIR", "USER", "LOGNAME", "PWD"}
-    assert not [entry for entry in out(lab, "a", "sh", "-c", "ls /home /root /var /sys 2>/dev/null; true").split()]
+    assert set(env) == {
+        "PATH",
+        "HOME",
+        "LANG",
+        "PYTHONUNBUFFERED",
+        "PYTHONDONTWRITEBYTECODE",
+        "TMPDIR",
+        "USER",
+        "LOGNAME",
+        "PWD",
+    }
+    assert out(lab, "a", "sh", "-c", "ls /home /root /var /sys 2>/dev/null; true") == ""
 
 
 def test_the_system_cannot_be_written_to(up: Up) -> None:
@@ -189,7 +204,7 @@ def test_listening_sockets_are_seen_without_touching_them(up: Up) -> None:
     lab = up("two-lans")
     serve = (
         "import socket, time; t = socket.create_server(('', 7000)); "
-        "u = socket.socket(type=socket.SOCK_DGRAM); u.bind(('127.0.0.1', 53)) if False else u.bind(('', 5353)); time.sleep(60)"
+        "u = socket.socket(type=socket.SOCK_DGRAM); u.bind(('', 5353)); time.sleep(60)"
     )
     process = lab.start(Program("server", ["python3", "-c", serve]))
 

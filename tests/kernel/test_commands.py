@@ -159,7 +159,14 @@ def test_thirty_runs_give_equal_verdicts(lab: Lab) -> None:
 
 def test_demo_shows_the_main_job(lab: Lab) -> None:
     out = lab("demo").stdout
-    for text in ("client 10.0.1.10", "ARP who has 10.0.1.1?", "SYN, ACK seq=0 ack=1", "FIN, ACK", "✓ echoed", "10 of 10 points"):
+    for text in (
+        "client 10.0.1.10",
+        "ARP who has 10.0.1.1?",
+        "SYN, ACK seq=0 ack=1",
+        "FIN, ACK",
+        "✓ echoed",
+        "10 of 10 points",
+    ):
         assert text in out
 
 

@@ -1,0 +1,1 @@
+"""The embedded runtime: Linux namespaces, kept by one process."""

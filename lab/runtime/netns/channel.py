@@ -51,7 +51,7 @@ class Channel:
                 os.close(fd)
 
     def receive(self) -> tuple[Message, list[int]] | None:
-        """The next message and its descriptors (none of them inherited by programs); None when the other end is gone."""
+        """The next message and its descriptors, which no program inherits; None when the other end is gone."""
         try:
             data, fds = self._receive()
         except ConnectionResetError:

@@ -118,7 +118,9 @@ class NetnsLab:
                 os.close(fd)
         process = Process(self, answer["process"], program.keep)
         self._processes[process.number] = process
-        outputs = [out for out, given in ((process.stdout, program.stdout), (process.stderr, program.stderr)) if given is None]
+        outputs = [
+            out for out, given in ((process.stdout, program.stdout), (process.stderr, program.stderr)) if given is None
+        ]
         for fd, output in zip(reads, outputs, strict=True):
             os.set_blocking(fd, False)
             self._outputs[fd] = (process, output)
@@ -168,7 +170,9 @@ class NetnsLab:
             if not self._lost:
                 self._lost = True
                 self._poll.unregister(self._channel)
-            raise NotMeasuredError(f"lab {self.name} ended while it was in use", hint="its keeper was killed, or lab down ran")
+            raise NotMeasuredError(
+                f"lab {self.name} ended while it was in use", hint="its keeper was killed, or lab down ran"
+            )
         message, _ = received
         if "ended" in message:
             process = self._processes.pop(message["ended"], None)

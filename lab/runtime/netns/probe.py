@@ -54,7 +54,9 @@ def _datagram(family: int, to: str, protocol: str, port: int, timeout: float) ->
     tries = 3
     with tried:
         # Else an ICMP error about our request would stay with the kernel.
-        level, option = (socket.IPPROTO_IP, _IP_RECVERR) if family == socket.AF_INET else (socket.IPPROTO_IPV6, _IPV6_RECVERR)
+        level, option = (
+            (socket.IPPROTO_IP, _IP_RECVERR) if family == socket.AF_INET else (socket.IPPROTO_IPV6, _IPV6_RECVERR)
+        )
         tried.setsockopt(level, option, 1)
         tried.connect((to, port))
         for sequence in range(1, tries + 1):

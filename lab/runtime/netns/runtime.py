@@ -39,7 +39,9 @@ class NetnsRuntime:
         with state.folder(name) as folder:
             record = folder.record()
             if record and _alive(record):
-                raise LabError(f"lab {name} is up already", hint=f"lab down {name} ends it; --name gives another one its own name")
+                raise LabError(
+                    f"lab {name} is up already", hint=f"lab down {name} ends it; --name gives another one its own name"
+                )
             with contextlib.suppress(FileNotFoundError):
                 folder.socket.unlink()
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
@@ -76,7 +78,9 @@ class NetnsRuntime:
             record = folder.record()
             if record is None or not _alive(record):
                 folder.clear()
-                raise LabError(f"no lab {name} is up", hint="lab ps lists the labs that are up, lab up FILE brings one up")
+                raise LabError(
+                    f"no lab {name} is up", hint="lab ps lists the labs that are up, lab up FILE brings one up"
+                )
             connected = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             connected.settimeout(_END_LIMIT)
             try:
@@ -96,7 +100,10 @@ class NetnsRuntime:
                 try:
                     signal.pidfd_send_signal(keeper, signal.SIGKILL)
                     if not select.select([keeper], [], [], _END_LIMIT)[0]:
-                        raise NotMeasuredError(f"lab {name} did not end within {_END_LIMIT:.0f} s", hint=f"its keeper is process {record.pid if record else '?'}")
+                        raise NotMeasuredError(
+                            f"lab {name} did not end within {_END_LIMIT:.0f} s",
+                            hint=f"its keeper is process {record.pid if record else '?'}",
+                        )
                 finally:
                     os.close(keeper)
             folder.clear()

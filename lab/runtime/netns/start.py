@@ -108,7 +108,9 @@ def _await_ready(channel: Channel, say: Callable[[str], None]) -> None:
         if "say" in message:
             say(message["say"])
         elif "failed" in message:
-            raise NotMeasuredError(f"the kernel refused: {message['failed']}", hint="lab doctor says what is missing here")
+            raise NotMeasuredError(
+                f"the kernel refused: {message['failed']}", hint="lab doctor says what is missing here"
+            )
         else:
             channel.socket.settimeout(None)
             return

@@ -143,7 +143,9 @@ def folder(name: str, *, wait: bool = True) -> Iterator[Folder]:
                 break
             os.close(lock)
         if time.monotonic() >= deadline:
-            raise NotMeasuredError(f"another lab command is still working on lab {name}", hint="try again when it is done")
+            raise NotMeasuredError(
+                f"another lab command is still working on lab {name}", hint="try again when it is done"
+            )
         time.sleep(0.01)
     locked = Folder(path, lock)
     try:
