@@ -9,12 +9,33 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from lab.trace import numbers as n
+from lab.trace.numbers import (
+    ARP,
+    AUTHENTICATION,
+    DESTINATION,
+    FRAGMENT,
+    HOP_BY_HOP,
+    ICMP,
+    ICMPV6,
+    IPV4,
+    IPV6,
+    LINK_ETHERNET,
+    LINK_IPV4,
+    LINK_IPV6,
+    LINK_RAW,
+    ROUTING,
+    TCP,
+    UDP,
+    VLAN,
+    VLAN_OLD,
+    VLAN_SERVICE,
+)
 
 if TYPE_CHECKING:
     from lab.trace.packets import Packet
 
-_ETHERNET = Struct("!6s6sH").unpack_from
+_ETHERNET_HEADER = Struct("!6s6sH").unpack_from
+_TAGS = (VLAN, VLAN_SERVICE, VLAN_OLD)
 _TAG = Struct("!HH").unpack_from
 _ARP = Struct("!HHBBH6s4s6s4s").unpack_from
 _IPV4 = Struct("!BxHHHBBxx4s4s").unpack_from
@@ -22,17 +43,18 @@ _IPV6 = Struct("!B3xHBB16s16s").unpack_from
 _FRAGMENT = Struct("!BxHI").unpack_from
 _TCP = Struct("!HHIIBBH").unpack_from
 _UDP = Struct("!HHHH").unpack_from
+_LOWER_HALF = (1 << 6000) - 1
 
 
 def link(packet: Packet, data: bytes, link_type: int) -> str | None:
     """Decode from the link layer on; `link_type` as in a capture file."""
-    end = max(packet.length, len(data))
-    if link_type == n.LINK_ETHERNET:
+    end = packet.length if packet.length > len(data) else len(data)
+    if link_type == LINK_ETHERNET:
         return _ethernet(packet, data, end)
-    if link_type in (n.LINK_RAW, n.LINK_IPV4, n.LINK_IPV6):
+    if link_type in (LINK_RAW, LINK_IPV4, LINK_IPV6):
         if not data:
             return "the frame is empty"
-        packet.ethertype = n.IPV6 if data[0] >> 4 == 6 else n.IPV4
+        packet.ethertype = IPV6 if data[0] >> 4 == 6 else IPV4
         return _network(packet, data, 0, end)
     return f"frames of link type {link_type} are not decoded"
 
@@ -40,9 +62,12 @@ def link(packet: Packet, data: bytes, link_type: int) -> str | None:
 def _ethernet(packet: Packet, data: bytes, end: int) -> str | None:
     if len(data) < 14:
         return _short("Ethernet header", 14, len(data), end)
-    packet.dst_mac, packet.src_mac, kind = _ETHERNET(data)
+    packet.dst_mac, packet.src_mac, kind = _ETHERNET_HEADER(data)
     at = 14
-    while kind in (n.VLAN, n.VLAN_SERVICE, n.VLAN_OLD):  # IEEE 802.1Q section 9
+    if kind == IPV4:  # the common case first: speed counts here
+        packet.ethertype = kind
+        return _ipv4(packet, data, at, end)
+    while kind in _TAGS:  # IEEE 802.1Q section 9
         if len(data) < at + 4:
             return _short("VLAN tag", 4, len(data) - at, end - at)
         tag, kind = _TAG(data, at)
@@ -54,11 +79,11 @@ def _ethernet(packet: Packet, data: bytes, end: int) -> str | None:
 
 def _network(packet: Packet, data: bytes, at: int, end: int) -> str | None:
     kind = packet.ethertype
-    if kind == n.IPV4:
+    if kind == IPV4:
         return _ipv4(packet, data, at, end)
-    if kind == n.IPV6:
+    if kind == IPV6:
         return _ipv6(packet, data, at, end)
-    if kind == n.ARP:
+    if kind == ARP:
         return _arp(packet, data, at, end)
     packet.payload_start, packet.payload_length = at, end - at
     return None
@@ -69,7 +94,7 @@ def _arp(packet: Packet, data: bytes, at: int, end: int) -> str | None:
     if len(data) < at + 28:
         return _short("ARP packet", 28, len(data) - at, end - at)
     hardware, protocol, hardware_size, protocol_size, operation, *addresses = _ARP(data, at)
-    if (hardware, protocol, hardware_size, protocol_size) != (1, n.IPV4, 6, 4):
+    if (hardware, protocol, hardware_size, protocol_size) != (1, IPV4, 6, 4):
         return f"ARP for hardware type {hardware} and protocol 0x{protocol:04x} is not decoded"
     packet.arp_operation = operation
     packet.arp_sender_mac, packet.arp_sender, packet.arp_target_mac, packet.arp_target = addresses
@@ -120,7 +145,7 @@ def _ipv6(packet: Packet, data: bytes, at: int, end: int) -> str | None:
     packet.ip_start = at
     summed = at + 8
     at += 40
-    if length == 0 and following == n.HOP_BY_HOP:  # a jumbogram (RFC 2675), or left to the network card
+    if length == 0 and following == HOP_BY_HOP:  # a jumbogram (RFC 2675), or left to the network card
         length = end - at
     if at + length > end:
         return f"the IPv6 payload length of {length} is more than the {end - at} bytes that the frame carries"
@@ -129,8 +154,8 @@ def _ipv6(packet: Packet, data: bytes, at: int, end: int) -> str | None:
         summed = 0
         if min(held, end) < at + 8:
             return _short(f"IPv6 {_EXTENSIONS[following]} header", 8, min(held, end) - at, end - at)
-        size = data[at + 1] * 4 + 8 if following == n.AUTHENTICATION else data[at + 1] * 8 + 8
-        if following == n.FRAGMENT:
+        size = data[at + 1] * 4 + 8 if following == AUTHENTICATION else data[at + 1] * 8 + 8
+        if following == FRAGMENT:
             size = 8
             _, offset, packet.identification = _FRAGMENT(data, at)
             packet.fragment_offset, packet.more_fragments = offset & 0xFFF8, offset & 1 != 0
@@ -138,7 +163,7 @@ def _ipv6(packet: Packet, data: bytes, at: int, end: int) -> str | None:
             return f"an IPv6 {_EXTENSIONS[following]} header of {size} bytes is longer than the packet"
         if at + size > held:
             return _short(f"IPv6 {_EXTENSIONS[following]} header", size, held - at, end - at)
-        if following == n.ROUTING and data[at + 3]:
+        if following == ROUTING and data[at + 3]:
             dst = _final_destination(data, at, size)
         following = data[at]
         at += size
@@ -150,11 +175,11 @@ def _ipv6(packet: Packet, data: bytes, at: int, end: int) -> str | None:
 
 
 _EXTENSIONS = {
-    n.HOP_BY_HOP: "hop-by-hop options",
-    n.ROUTING: "routing",
-    n.FRAGMENT: "fragment",
-    n.AUTHENTICATION: "authentication",
-    n.DESTINATION: "destination options",
+    HOP_BY_HOP: "hop-by-hop options",
+    ROUTING: "routing",
+    FRAGMENT: "fragment",
+    AUTHENTICATION: "authentication",
+    DESTINATION: "destination options",
 }
 
 
@@ -186,7 +211,7 @@ def _transport(packet: Packet, data: bytes, at: int, end: int, summed: int, dst:
         extra += int.from_bytes(packet.src, "big") + int.from_bytes(dst or packet.dst, "big")
     held = min(held, end)
 
-    if protocol == n.TCP:  # RFC 9293 section 3.1
+    if protocol == TCP:  # RFC 9293 section 3.1
         if held < at + 20:
             return _short("TCP header", 20, held - at, end - at)
         packet.sport, packet.dport, packet.seq, packet.ack, offset, packet.flags, packet.window = _TCP(data, at)
@@ -198,7 +223,7 @@ def _transport(packet: Packet, data: bytes, at: int, end: int, summed: int, dst:
         if header > 20:
             packet.options = data[at + 20 : at + header]
         packet.payload_start, packet.payload_length = at + header, end - at - header
-    elif protocol == n.UDP:  # RFC 768
+    elif protocol == UDP:  # RFC 768
         if held < at + 8:
             return _short("UDP header", 8, held - at, end - at)
         packet.sport, packet.dport, size, checksum = _UDP(data, at)
@@ -210,19 +235,22 @@ def _transport(packet: Packet, data: bytes, at: int, end: int, summed: int, dst:
         packet.payload_start, packet.payload_length = at + 8, end - at - 8
         if not checksum and packet.version == 4:
             return None
-    elif protocol in (n.ICMP, n.ICMPV6):  # RFC 792, RFC 4443 section 2.1
+    elif protocol in (ICMP, ICMPV6):  # RFC 792, RFC 4443 section 2.1
         if held < at + 8:
             return _short("ICMP message", 8, held - at, end - at)
         packet.icmp_type, packet.icmp_code = data[at], data[at + 1]
         packet.payload_start, packet.payload_length = at + 8, end - at - 8
-        if protocol == n.ICMP:
+        if protocol == ICMP:
             summed, extra = at, 0
     else:
         return None
 
     if verifiable:
         value = int.from_bytes(data[summed:end], "big")
-        # 65536 is 1 modulo 65535, so the remainder is the folded sum of the 16-bit words (RFC 1071).
+        # 65536 is 1 modulo 65535, so the remainder is the folded sum of the 16-bit words (RFC 1071). Division is slow
+        # for long numbers: the upper half is added to the lower one first.
+        if end - summed > 800:
+            value = (value >> 6000) + (value & _LOWER_HALF)
         rest = value % 0xFFFF << 8 if (end - at) & 1 else value % 0xFFFF
         packet.checksum_ok = (rest + extra) % 0xFFFF == 0 and value != 0
     return None
