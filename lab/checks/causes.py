@@ -82,6 +82,12 @@ def wrong_address(server: str, listening: str, port: int, address: str) -> Cause
                  "the address in bind()")  # fmt: skip
 
 
+def ipv6_only(server: str, port: int) -> Cause:
+    """A listener that takes IPv6 alone."""
+    return Cause("wrong-address", f"{server} listened on port {port} for IPv6 alone; packets arrive by IPv4",
+                 "the family given to socket(), and IPV6_V6ONLY")  # fmt: skip
+
+
 def wrong_port(server: str, ports: Sequence[int], port: int) -> Cause:
     """It listened on another port."""
     there = listed([str(each) for each in ports])

@@ -90,5 +90,15 @@ def listening(evidence: Evidence, node: str, port: int) -> Blame | None:
     return Blame(causes.not_listening(node, port), timed=late is not None) if known else None
 
 
+def ipv6_only(evidence: Evidence, node: str, port: int) -> Blame | None:
+    """Why a node refused a connection by IPv4 although somebody listened on the unspecified IPv6 address in time."""
+    if unready(evidence, [node]) or not any(len(address) == 4 for address in addresses_of(evidence.plan, node)):
+        return None
+    for socket in sockets(evidence, "after", node) or ():
+        if socket.state == "LISTEN" and socket.port == port and socket.address.version == 6:
+            return Blame(causes.ipv6_only(node, port))
+    return None
+
+
 def _reachable(evidence: Evidence, node: str, socket: Socket) -> bool:
     return socket.address.is_unspecified or socket.address.packed in addresses_of(evidence.plan, node)

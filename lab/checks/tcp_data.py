@@ -80,9 +80,10 @@ class TcpData(TcpCheck):
         if wanted and (peer.highest_ack or 0) < len(wanted):
             seen = f"{other} acknowledged {max(peer.highest_ack or 0, 0)} of the {count(len(wanted), 'byte')} of {name}"
             blame = trouble(evidence, [self.to, self.source], submitted=True)
+            late = causes.answered_late(name) if not client_speaks and overdue(evidence, [other]) else None
             early = self._ended_early(view, client_speaks)
-            cause = blame.cause if blame else early or causes.not_acknowledged(name)
-            return Fault(seen, cause, frames, timed=not (blame or early))
+            cause = blame.cause if blame else late or early or causes.not_acknowledged(name)
+            return Fault(seen, cause, frames, timed=late is not None or not (blame or early))
         for packet in (segment.packet for segment in side.segments):
             if packet.checksum_ok is False or packet.ip_checksum_ok is False:
                 text = f"frame {view.frame(packet)} has a wrong checksum"

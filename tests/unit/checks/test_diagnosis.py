@@ -76,6 +76,11 @@ CASES: dict[str, tuple[Callable[[], Evidence], str, str]] = {
         "server listened on 127.0.0.1:7000; packets arrive for 10.0.2.80"),
     "IPv6 loopback": (lambda: of(refused(), states=states(("::1", PORT))), "wrong-address", "::1"),
     "mapped loopback": (lambda: of(refused(), states=states(("::ffff:127.0.0.1", PORT))), "wrong-address", "127.0.0.1"),
+    "IPv6 alone": (lambda: of(refused(), states=states(("::", PORT))), "wrong-address", "for IPv6 alone"),
+    "answered late": (
+        lambda: of(answered_late(), marks=(Mark("limit", answered_late().counts("answer"), "client"),),
+                   steps=result("client", ended="timed out")),
+        "answered-late", "server answered only after"),
     "wrong port": (
         lambda: of(refused(), states=states(("0.0.0.0", 7001))),
         "wrong-port", "listened on port 7001; packets arrive for port 7000"),
@@ -135,6 +140,14 @@ CASES: dict[str, tuple[Callable[[], Evidence], str, str]] = {
 def reset_early() -> Story:
     """The server resets when the question has come."""
     return clean().cut_after("question ack").alter("question ack", flags=0x14, ack=0xFFFFFFFB)
+
+
+def answered_late() -> Story:
+    """The answer comes to a client that is no longer there."""
+    story = clean().cut_after("answer")
+    way = ("client:eth0", "r1:eth0", "r1:eth1", "server:eth0")
+    ends = {"src": story.address("client"), "dst": story.address("server"), "sport": 40001, "dport": PORT}
+    return story.send("gone", way, seq=1, flags=4, **ends)
 
 
 def closed_early() -> Story:
