@@ -39,7 +39,7 @@ class Side:
     fin: Packet | None = None
     fin_offset: int | None = None
     fin_ack: Packet | None = None  # the peer's first packet that acknowledges the FIN
-    reset: Packet | None = None  # its first RST
+    reset: Packet | None = None  # its first RST that counts
     packets: int = 0
     payload_bytes: int = 0  # all that went over the wire, so repeated bytes too
     retransmissions: int = 0
@@ -280,14 +280,18 @@ def _follow(conversation: Conversation, side: Side, peer: Side, packet: Packet, 
             conversation.first_fin, conversation.closes_first = packet, side
     if ack is not None and peer.fin_offset is not None and peer.fin_ack is None and ack > peer.fin_offset:
         peer.fin_ack = packet
-    if flags & RST:
-        if side.reset is None:
-            side.reset = packet
+    if flags & RST and _acceptable(peer, end - packet.payload_length):
+        side.reset = side.reset or packet
         if conversation.reset is None:
             conversation.reset = packet
             unanswered = conversation.syn is not None and conversation.syn_ack is None
             if unanswered and ack is not None and side is conversation.server:
                 conversation.refused = packet
+
+
+def _acceptable(receiver: Side, start: int) -> bool:
+    """Whether a RST at that offset counts: one before what was acknowledged is ignored (RFC 9293 section 3.5.3)."""
+    return receiver.highest_ack is None or start >= receiver.highest_ack
 
 
 def _synchronise(conversation: Conversation, side: Side, peer: Side, packet: Packet, ack: int | None) -> None:

@@ -104,6 +104,12 @@ def test_a_reset_in_the_middle():
     assert found.server.reset is found.reset
 
 
+def test_a_reset_out_of_sequence_is_none():
+    talk = Talk().open().send("s", DATA, b"hello").send("c", ACK).send("s", RST | ACK, seq=5003).send("s", DATA, b"!")
+    found = only(talk)
+    assert (found.closed, found.reset, found.server.reset, found.server.stream) == ("open", None, None, b"hello!")
+
+
 def test_an_unanswered_connection():
     found = only(Talk().send("c", SYN).send("c", SYN, seq=1000, after=10**9).send("c", SYN, seq=1000, after=2 * 10**9))
     assert (found.opened, found.closed) == ("unanswered", "open")

@@ -1,13 +1,20 @@
 """Whatever the bytes are, decoding gives a packet and never an exception."""
 
+import io
 import random
 
 import pytest
 from trace_forge import MSS_AND_SCALE, SYN, Talk, arp, ethernet, icmp, ipv4, ipv6, tcp, udp
+from trace_lab import planned
 
-from lab.trace.flows import Tracker
+from lab.trace.explain import explain
+from lab.trace.flows import Tracker, tcp_conversations
 from lab.trace.fragments import Reassembly
-from lab.trace.packets import decode, tcp_options
+from lab.trace.ladder import ladder
+from lab.trace.packets import decode, quoted, tcp_options
+from lab.trace.pcap import TraceError, read, write
+from lab.trace.table import table
+from lab.trace.words import summary
 
 V6 = {"src": "fd00:1::10", "dst": "fd00:2::80"}
 SEEDS = [
@@ -36,7 +43,7 @@ def mutated(frame: bytes, chance: random.Random) -> bytes:
 @pytest.mark.parametrize("part", range(4))
 def test_no_mutation_of_a_frame_raises(part):
     chance = random.Random(part)
-    tracker, reassembly = Tracker(), Reassembly()
+    tracker, reassembly, plan = Tracker(), Reassembly(), planned()
     refused = whole = 0
     for number in range(25_000):
         data = mutated(chance.choice(SEEDS), chance)
@@ -48,6 +55,10 @@ def test_no_mutation_of_a_frame_raises(part):
         assert len(packet.payload) <= max(packet.payload_length, 0)
         tcp_options(packet)
         tracker.feed(packet)
+        if number % 20 == 0:
+            assert explain(packet, plan)[0].name == "Frame"
+            assert summary(packet)
+            assert quoted(packet) is None or packet.icmp_type >= 0
         if packet.fragment_offset or packet.more_fragments:
             reassembly.add(packet)
     for conversation in tracker.conversations:
@@ -55,6 +66,37 @@ def test_no_mutation_of_a_frame_raises(part):
         assert conversation.server.missing is not None
     assert refused > 2000
     assert whole > 2000
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_no_mutation_stops_a_ladder(seed):
+    chance = random.Random(seed)
+    frames = [mutated(chance.choice(SEEDS), chance) for _ in range(30)]
+    packets = [decode(number, number, len(data), data) for number, data in enumerate(frames, 1)]
+    captures = {"client:eth0": packets, "r1:eth0": packets[::2], "server:eth0": packets[::3]}
+    for plan in (planned(), None):
+        for conversation in (None, *tcp_conversations(packets)[:3]):
+            assert ladder(captures, plan, conversation)
+    assert len(table(tcp_conversations(packets), planned())) == len(tcp_conversations(packets))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_no_damage_to_a_capture_file_raises_anything_but_the_refusal(order):
+    chance, stream = random.Random(order), io.BytesIO()
+    write(stream, [(number, data) for number, data in enumerate(SEEDS)])
+    opened = 0
+    for _ in range(2000):
+        damaged = bytearray(stream.getvalue())
+        for _ in range(chance.randrange(1, 6)):
+            damaged[chance.randrange(4 if chance.random() < 0.9 else 0, len(damaged))] = chance.randrange(256)
+        try:
+            trace = read(io.BytesIO(bytes(damaged[: chance.randrange(len(damaged))])))
+        except TraceError:
+            continue
+        for frame in trace:
+            decode(*frame)
+        opened += 1
+    assert opened > 1000
 
 
 def test_random_bytes_do_not_raise():
