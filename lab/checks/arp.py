@@ -70,9 +70,8 @@ class Arp(Check):
         expected = f"{self.node} asks for the MAC of {self.next_hop} by broadcast, is answered, and then sends to it"
         hop = self._hop(evidence.plan)
         if hop is None:
-            seen = f"{self.next_hop} has no IPv4 address on a network of {self.node}"
-            cause = causes.no_neighbour(self.node, str(self.next_hop))
-            return Verdict(Outcome.FAILED, self.rule, expected, seen, (), cause)
+            cause = causes.no_common_network(self.node, str(self.next_hop))
+            return Verdict(Outcome.FAILED, self.rule, expected, cause.text, (), cause)
         point = hop.own.point
         if verdict := unusable(gaps(evidence, [point], [self.node]), self.rule, expected):
             return verdict

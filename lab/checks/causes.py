@@ -181,6 +181,12 @@ def lost(before: str, after: str) -> Cause:
     return Cause("lost", f"it was lost between {before} and {after}", f"the link between {before} and {after}")
 
 
+def no_common_network(node: str, neighbour: str) -> Cause:
+    """Two nodes that no ARP can bring together."""
+    return Cause("no-common-network", f"{neighbour} has no IPv4 address on a network of {node}",
+                 f"the networks of {node} and {neighbour}")  # fmt: skip
+
+
 def no_neighbour(node: str, address: str) -> Cause:
     """ARP without an answer."""
     return Cause("no-neighbour", f"{node} asked for the MAC of {address} and nobody answered",

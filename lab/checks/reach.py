@@ -25,8 +25,8 @@ Protocol = Literal["icmp", "tcp", "udp"]
 class Reach(Check):
     """A try of our own, after the steps, reaches the other node, or must not.
 
-    `icmp` wants an echo reply, `tcp` an open port, `udp` an answer or the datagram's arrival. Where nothing was
-    really tried there is no verdict, neither way.
+    `icmp` wants an echo reply, `tcp` an open port, `udp` an answer, or the datagram's arrival without a refusal. A
+    refused port is not reached. Where nothing was really tried there is no verdict, neither way.
     """
 
     kind: ClassVar[str] = "reach"
@@ -74,7 +74,8 @@ class Reach(Check):
         if verdict := unusable(gaps(evidence, [], [self.source]), self.rule, expected):
             return verdict
         arrived = self._arrival(evidence, target)
-        reached = probe.answer == "reply" or (self.protocol == "udp" and arrived is not None)
+        taken = self.protocol == "udp" and probe.answer == "silence" and arrived is not None
+        reached = probe.answer == "reply" or taken
         seen = _answer(probe)
         frames = () if arrived is None else (arrived,)
         if arrived is not None and probe.answer != "reply":

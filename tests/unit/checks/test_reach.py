@@ -65,6 +65,14 @@ def test_a_datagram_that_arrived_was_reached_though_nobody_answered() -> None:
     assert Reach(source="client", to="server", reachable=False, **DATAGRAM).judge(evidence).outcome is F
 
 
+def test_a_refused_datagram_arrived_and_yet_reached_nobody() -> None:
+    story = Story()
+    ends = {"src": story.address("client"), "dst": story.address("server")}
+    story.send("probe", WAY, protocol=UDP, sport=40000, dport=PORT, **ends)
+    evidence = story.evidence(end=dict.fromkeys(story.plan.points, 0), probes=(probe("refused", **DATAGRAM),))
+    assert Reach(source="client", to="server", **DATAGRAM).judge(evidence).outcome is F
+
+
 def test_a_programs_own_datagram_before_the_end_is_not_ours() -> None:
     story = Story()
     ends = {"src": story.address("client"), "dst": story.address("server")}
