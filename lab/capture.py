@@ -8,10 +8,11 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 from lab.errors import NotMeasuredError
 from lab.evidence import Gap
@@ -21,7 +22,12 @@ _START_LIMIT = 20.0  # seconds for tcpdump to listen
 _DRAIN_LIMIT = 10.0  # seconds for it to have written all that it received
 _BUFFER_KIB = 4096
 _HEADROOM = 64  # bytes of a frame beyond the MTU: Ethernet header, tags, and some to see that nothing was cut
-_COUNTS = re.compile(rb"(\d+) packets? captured, (\d+) packets? received by filter, (\d+) packets? dropped by kernel")
+_MOST_FRAMES = 100_000  # of one capture point: beyond that nobody reads it, and a flood would fill the disk
+_MOST_BYTES = 128 << 20
+_FLOOD = 20_000  # frames: a capture that lost some of so many was flooded, one that lost some of a few is our fault
+_COUNTS = re.compile(
+    rb"(\d+) packets? captured(?:, |\n)(\d+) packets? received by filter(?:, |\n)(\d+) packets? dropped by kernel"
+)
 
 
 @cache
@@ -60,11 +66,18 @@ class CapturePoint:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             self.process: Process = lab.start(
-                Program(interface.node, _command(interface.name, interface.mtu), kind="tool", stdout=fd, keep=1 << 16)
+                Program(
+                    interface.node,
+                    _command(interface.name, interface.mtu),
+                    kind="tool",
+                    stdout=fd,
+                    file_size=_MOST_BYTES,
+                )
             )
         finally:
             os.close(fd)
         self._asked = 0
+        self.died = False  # before it was told to end
 
     @property
     def listening(self) -> bool:
@@ -102,7 +115,7 @@ def _command(interface: str, mtu: int) -> tuple[str, ...]:
     # Default buffering loses what is in it when tcpdump ends early, and still reports no drop; a default snapshot
     # length leaves a ring with few slots, which overflows.
     precise = ("--immediate-mode", "-s", str(mtu + _HEADROOM), "-B", str(_BUFFER_KIB), "--time-stamp-precision=nano")
-    return ("tcpdump", "-i", interface, "-n", "-U", *precise, "-w", "-")
+    return ("tcpdump", "-i", interface, "-n", "-U", "-c", str(_MOST_FRAMES), *precise, "-w", "-")
 
 
 class Captures:
@@ -126,8 +139,22 @@ class Captures:
             self._await_answers(waiting, deadline - time.monotonic())
             waiting = [point for point in waiting if not point.dead and not point.counts.drained]
         gaps = [Gap(f"{_left(point)} when the run ended", point.point, "lab") for point in waiting]
-        gaps += [Gap(f"tcpdump ended early: {point.said}", point.point, "lab") for point in self._points if point.dead]
         return {point.point: point.counts.captured for point in self._points}, tuple(gaps)
+
+    def losses(self, *, by_submission: bool) -> Iterator[Gap]:
+        """What each capture lost; a flood is the doing of the student's program, where one runs."""
+        for point in self._points:
+            counts = point.counts
+            flooded = counts.captured >= _MOST_FRAMES or b"File too large" in point.process.stderr.data
+            owner: Literal["lab", "submission"] = "lab"
+            if by_submission and (flooded or counts.received >= _FLOOD):
+                owner = "submission"
+            if flooded:
+                yield Gap(f"the capture was full after {counts.captured} frames", point.point, owner)
+            elif point.died:
+                yield Gap(f"tcpdump ended early: {point.said}", point.point, "lab")
+            if counts.dropped:
+                yield Gap(f"tcpdump lost {counts.dropped} of {counts.received} frames", point.point, owner)
 
     def _await_answers(self, points: list[CapturePoint], timeout: float) -> None:
         self._lab.wait(lambda: all(point.answered or point.dead for point in points), timeout)
@@ -139,6 +166,7 @@ class Captures:
     def stop(self) -> None:
         """End every tcpdump and wait until its file is whole."""
         for point in self._points:
+            point.died = point.dead
             with contextlib.suppress(NotMeasuredError):
                 point.process.signal(signal.SIGTERM)
         self._lab.wait(lambda: all(point.dead for point in self._points), _DRAIN_LIMIT)

@@ -99,6 +99,11 @@ class Exercise:
     source: str = ""  # the file's text
     folder: str = ""  # where it was read from, for messages
 
+    @property
+    def runs_submission(self) -> bool:
+        """Whether a student's program runs, which may do anything."""
+        return any(step.code == "submission" for step in self.steps)
+
 
 def load_exercise(
     path: Path,

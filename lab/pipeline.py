@@ -170,9 +170,10 @@ class Gathering:
     def write(self, started: float, runtime: str, gaps: tuple[Gap, ...], confirms: Path | None) -> None:
         """Keep everything that was gathered, whole or not."""
         counts = self._captures.counts() if self._captures else {}
-        for point, count in counts.items():
-            if count.dropped:
-                self._gaps.append(Gap(f"tcpdump lost {count.dropped} of {count.received} frames", point, "lab"))
+        if self._captures:
+            self._gaps.extend(self._captures.losses(by_submission=self._exercise.runs_submission))
+        if self._steps:
+            self._gaps.extend(self._steps.gaps())
         self._directory.write_steps(self._steps.results() if self._steps else {})
         self._directory.write_manifest(
             exercise={"name": self._exercise.name, "sha256": exercise_digest(self._exercise)},

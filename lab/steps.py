@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from lab.evidence import Ended, StepResult
+from lab.evidence import Ended, Gap, StepResult
 from lab.exercise import Exercise, Ready, Step
 from lab.runtime.base import LiveLab, Process, Program
 
 _GRACE = 1.0  # seconds between TERM and KILL
 _KILL_LIMIT = 10.0  # seconds that the kernel gets to end what was killed
 _POLL = 0.003  # seconds between two looks at the kernel's sockets
-_NO_PROGRAM = re.compile(rb"bwrap: execvp ([^\n]*?): (No such file or directory|Permission denied)\n?\Z")
+_NO_PROGRAM = re.compile(rb"prlimit: failed to execute ([^\n]*?): (No such file or directory|Permission denied)\n?\Z")
 
 
 @dataclass
@@ -154,6 +154,13 @@ class Steps:
         everyone = self._running.values()
         self._lab.wait(lambda: not any(running.process.running for running in everyone), _KILL_LIMIT)
 
+    def gaps(self) -> Iterator[Gap]:
+        """What our own sandbox could not do: nobody's program is to blame for that."""
+        for name, running in self._running.items():
+            if not running.process.began:
+                said = running.process.stderr.data.decode(errors="replace").strip()
+                yield Gap(f"the sandbox of step {name} could not be made: {said}", "", "lab")
+
     def results(self) -> dict[str, StepResult]:
         """How every program went, in the order of the steps."""
         found = self._never | {name: _result(running) for name, running in self._running.items()}
@@ -182,7 +189,7 @@ def _result(running: _Running) -> StepResult:
         stderr_lost=process.stderr.lost,
     )
     code = process.exit_code
-    absent = _NO_PROGRAM.search(result.stderr) if code == 1 else None
+    absent = _NO_PROGRAM.search(result.stderr) if code in (1, 126, 127) else None
     if absent:
         name = absent[1].decode(errors="replace")
         return replace(result, ended="not started", stderr=b"", message=f"there is no program {name} to run")

@@ -43,6 +43,7 @@ class Program:
     mounts: Sequence[str] = ()
     limits: Limits = Limits()
     cwd: str | None = None
+    file_size: int = 0  # bytes that a tool may write to a file; 0 for no bound
     terminal: bool = False  # `stdin` becomes the controlling terminal of a new session
 
 
@@ -58,6 +59,7 @@ class Process(Protocol):
 
     exit_code: int | None
     ended_at: int
+    began: bool  # false where its sandbox could not be made: an ended program that never ran
 
     @property
     def stdout(self) -> Output:

@@ -33,8 +33,20 @@ class _Started:
 
     pid: int
     owner: Channel
-    kind: str
-    lasting: bool = False
+    status: int | None  # where its sandbox tells whether the program was really started
+
+
+def _was_started(status: int | None) -> bool:
+    """Whether bubblewrap came so far as to start the program: else it tells no exit code of it."""
+    if status is None:
+        return True
+    os.set_blocking(status, False)
+    try:
+        return b"exit-code" in os.read(status, 4096)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(status)
 
 
 @dataclass
@@ -122,7 +134,7 @@ class Keeper:
         self._selector.unregister(channel)
         channel.close()
         for started in self._started.values():
-            if started.owner is channel and not started.lasting:
+            if started.owner is channel:
                 processes.end_tree(started.pid, signal.SIGKILL)
 
     def _reap(self, reader: int) -> None:
@@ -137,8 +149,9 @@ class Keeper:
                 return
             started = self._started.pop(pid, None)
             if started is not None:
+                began = _was_started(started.status) or os.WIFSIGNALED(status)
                 with contextlib.suppress(OSError):
-                    started.owner.send({"ended": pid, "status": status})
+                    started.owner.send({"ended": pid, "status": status, "began": began})
 
     # Requests: each takes the connection, the message and its descriptors, and returns the answer.
 
@@ -168,22 +181,26 @@ class Keeper:
             self._hold(message["node"])
         namespaces = launch.Namespaces(node.wired.namespace, node.holder if kind != "tool" else None)
         stdio = (fds[0], fds[1], fds[2])
-        etc, files = node.folder / "etc", node.folder / "files"
+        status, tell_status = os.pipe2(os.O_CLOEXEC) if kind == "step" else (None, -1)
         told, failed = os.pipe2(os.O_CLOEXEC)
         if kind != "tool":
             setns(node.pid_namespace, CLONE_NEWPID)
         try:
-            pid = launch.fork(lambda: launch.become(request, namespaces, stdio, etc, files, failed))
+            pid = launch.fork(lambda: launch.become(request, namespaces, stdio, node.folder, tell_status, failed))
         finally:
             if kind != "tool":
                 setns(self._home[1], CLONE_NEWPID)
             os.close(failed)
+            if status is not None:
+                os.close(tell_status)
         with open(told, "rb") as pipe:
             trouble = pipe.read()  # ends at exec, which closes the other end
         if trouble:
             os.waitpid(pid, 0)
+            if status is not None:
+                os.close(status)
             return dict(json.loads(trouble))
-        self._started[pid] = _Started(pid, channel, kind, message.get("lasting", False))
+        self._started[pid] = _Started(pid, channel, status)
         return {"process": pid}
 
     def _do_signal(self, _: Channel, message: Message, __: list[int]) -> Message:

@@ -39,6 +39,7 @@ _SYSCTLS = (
     "net/ipv6/conf/all/forwarding",
     "net/ipv6/conf/all/disable_ipv6",
 )
+_SKV6ONLY = 11  # INET_DIAG_SKV6ONLY: does not take IPv4
 _DIAG_REQUEST = struct.Struct("=BBBBI48x")
 _DIAG_ANSWER = struct.Struct("=BBBB2s2s16s16sI2I5I")
 
@@ -113,6 +114,7 @@ def sockets(diag: nl.Netlink) -> Iterator[dict[str, Any]]:
 def _socket(protocol: str, body: bytes) -> dict[str, Any]:
     family, state, _, _, local_port, peer_port, local, peer, *_ = _DIAG_ANSWER.unpack_from(body)
     size = 4 if family == socket.AF_INET else 16
+    v6only = nl.attributes(body[_DIAG_ANSWER.size :]).get(_SKV6ONLY) == b"\x01"
     return {
         "protocol": protocol,
         "family": 4 if family == socket.AF_INET else 6,
@@ -121,6 +123,7 @@ def _socket(protocol: str, body: bytes) -> dict[str, Any]:
         "port": int.from_bytes(local_port, "big"),
         "peer": str(ip_address(peer[:size])),
         "peer_port": int.from_bytes(peer_port, "big"),
+        **({"v6only": True} if v6only else {}),
     }
 
 

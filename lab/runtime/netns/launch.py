@@ -143,12 +143,20 @@ def make_folder(path: Path, uid: int, gid: int) -> None:
 
 
 def become(
-    request: Mapping[str, Any], namespaces: Namespaces, stdio: tuple[int, int, int], etc: Path, files: Path, failed: int
+    request: Mapping[str, Any],
+    namespaces: Namespaces,
+    stdio: tuple[int, int, int],
+    folder: Path,
+    status: int,
+    failed: int,
 ) -> NoReturn:
-    """Turn this forked child into the requested program; what goes wrong before is written to `failed` as JSON."""
+    """Turn this forked child into the requested program; what goes wrong before is written to `failed` as JSON.
+
+    `folder` holds the node's files; `status` is where a sandbox tells of its program.
+    """
     try:
         _prepare(request, namespaces, stdio)
-        argv, env = _command(request, etc, files)
+        argv, env = _command(request, folder, status)
         program = argv[0] if "/" in argv[0] else shutil.which(argv[0], path=env["PATH"])
         if program is None:
             raise FileNotFoundError(2, f"there is no program {argv[0]}")
@@ -183,9 +191,12 @@ def _prepare(request: Mapping[str, Any], namespaces: Namespaces, stdio: tuple[in
     if kind == "tool":
         die_with_parent()
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if request.get("file_size"):
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that the tool sees the error and says so
+            resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_size"],) * 2)
 
 
-def _command(request: Mapping[str, Any], etc: Path, files: Path) -> tuple[list[str], dict[str, str]]:
+def _command(request: Mapping[str, Any], folder: Path, status: int) -> tuple[list[str], dict[str, str]]:
     argv: list[str] = request["argv"]
     env: dict[str, str] = request["env"]
     if request["kind"] != "step":
@@ -195,5 +206,8 @@ def _command(request: Mapping[str, Any], etc: Path, files: Path) -> tuple[list[s
     if bwrap is None:
         raise FileNotFoundError(2, "bubblewrap (bwrap) is missing")
     shown = {path: path for path in request["mounts"]}
-    shown |= {path: str(files / path.lstrip("/")) for path in request["files"]}
-    return sandbox.command(bwrap, str(etc), request["folder"], env, shown, argv), {"PATH": sandbox.PATH}
+    shown |= {path: str(folder / "files" / path.lstrip("/")) for path in request["files"]}
+    os.set_inheritable(status, True)
+    processes = request["limits"]["processes"]
+    box = sandbox.Box(bwrap, str(folder / "etc"), request["folder"], env, shown, processes, status)
+    return sandbox.command(box, argv), {"PATH": sandbox.PATH}

@@ -44,6 +44,7 @@ class Process:
         self.stderr = Output(keep)
         self.exit_code: int | None = None
         self.ended_at = 0
+        self.began = True
         self.open_outputs = 0
 
     @property
@@ -107,6 +108,7 @@ class NetnsLab:
                 "limits": asdict(program.limits),
                 "cwd": program.cwd,
                 "terminal": program.terminal,
+                "file_size": program.file_size,
             }
             answer = self.ask(message, stdio)
         except BaseException:
@@ -180,6 +182,7 @@ class NetnsLab:
                 code = os.waitstatus_to_exitcode(message["status"])
                 process.exit_code = code if code >= 0 else 128 - code
                 process.ended_at = time.time_ns()
+                process.began = message["began"]
         elif "probed" in message:
             self._probes[message["probed"]] = message
         else:

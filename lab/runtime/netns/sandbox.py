@@ -6,6 +6,7 @@ import resource
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.runtime.base import Limits
@@ -16,17 +17,38 @@ UID = 1000
 
 _ROOT_LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "protocols", "services")
+_LAB_PROCESSES = 8192  # of all steps of a lab together
 _TEMPORARY = 64 << 20  # bytes of /tmp, and of /dev/shm
 
 
-def command(
-    bwrap: str, etc: str, folder: str | None, env: Mapping[str, str], shown: Mapping[str, str], argv: Sequence[str]
-) -> list[str]:
-    """The argument list that runs `argv` sandboxed.
+@dataclass(frozen=True)
+class Box:
+    """What a step's sandbox is made of.
 
     `etc` is the node's own and `folder` the writable one; `shown` is path inside → path here, readable only.
+    `status` is a descriptor to which bubblewrap tells that the program was really started, and how it ended.
     """
-    words = [bwrap, "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-cgroup-try"]
+
+    bwrap: str
+    etc: str
+    folder: str | None
+    env: Mapping[str, str]
+    shown: Mapping[str, str]
+    processes: int
+    status: int
+
+
+def command(box: Box, argv: Sequence[str]) -> list[str]:
+    """The argument list that runs `argv` in a sandbox."""
+    words = [
+        box.bwrap,
+        "--json-status-fd",
+        str(box.status),
+        "--unshare-user",
+        "--unshare-pid",
+        "--unshare-ipc",
+        "--unshare-cgroup-try",
+    ]
     words += ["--uid", str(UID), "--gid", str(UID), "--disable-userns"]
     words += ["--die-with-parent", "--new-session", "--clearenv"]
     words += ["--ro-bind", "/usr", "/usr"]
@@ -39,19 +61,21 @@ def command(
     words += ["--dev", "/dev", "--size", str(_TEMPORARY), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
     words += ["--proc", "/proc", "--size", str(_TEMPORARY), "--perms", "1777", "--tmpfs", "/tmp"]
     words += ["--perms", "0755", "--dir", "/etc"]
-    for name in sorted(entry.name for entry in Path(etc).iterdir()):
-        words += ["--ro-bind", f"{etc}/{name}", f"/etc/{name}"]
+    for name in sorted(entry.name for entry in Path(box.etc).iterdir()):
+        words += ["--ro-bind", f"{box.etc}/{name}", f"/etc/{name}"]
     for name in _ETC:
         words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    for inside, here in ({path: path for path in _interpreter()} | dict(shown)).items():
+    for inside, here in ({path: path for path in _interpreter()} | dict(box.shown)).items():
         words += ["--ro-bind", here, inside]
-    if folder is not None:
-        words += ["--bind", folder, HOME]
+    if box.folder is not None:
+        words += ["--bind", box.folder, HOME]
     else:
         words += ["--dir", HOME]
-    for name, value in environment(env).items():
+    for name, value in environment(box.env).items():
         words += ["--setenv", name, value]
-    return [*words, "--remount-ro", "/", "--chdir", HOME, "--", *argv]
+    # The number of processes is bounded in here: out there every step of the lab would count against it.
+    bound = ["prlimit", f"--nproc={box.processes}:{box.processes}", "--"]
+    return [*words, "--remount-ro", "/", "--chdir", HOME, "--", *bound, *argv]
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
@@ -67,9 +91,9 @@ def _interpreter() -> Iterator[str]:
 
 
 def apply(limits: Limits) -> None:
-    """Bound the calling process and all it will start."""
+    """Bound the calling process and all it will start; the number of processes follows inside the sandbox."""
     for what, value in (
-        (resource.RLIMIT_NPROC, limits.processes),
+        (resource.RLIMIT_NPROC, _LAB_PROCESSES),
         (resource.RLIMIT_NOFILE, limits.descriptors),
         (resource.RLIMIT_DATA, limits.memory),
         (resource.RLIMIT_FSIZE, limits.file_size),
