@@ -157,6 +157,8 @@ def _sysctls(node: Node, dual: bool) -> tuple[tuple[str, str], ...]:
             pinned += [(f"net.ipv6.conf.{which}.{name}", value) for name, value in QUIET_IPV6]
         else:
             pinned.append((f"net.ipv6.conf.{which}.disable_ipv6", "1"))
+    if not dual:
+        pinned.append(("net.ipv6.conf.lo.disable_ipv6", "0"))  # a program may still talk to itself over ::1
     pinned.append(("net.ipv4.ip_local_port_range", "32768 60999"))
     return (*pinned, *node.sysctls)
 
