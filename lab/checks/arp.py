@@ -9,7 +9,7 @@ from lab.checks import causes
 from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.names import address_of, interfaces_of, mac_bytes, who, whose_mac
-from lab.checks.programs import trouble
+from lab.checks.programs import idle
 from lab.checks.states import neighbours
 from lab.evidence import Evidence
 from lab.grammar import Address, Either, InterfaceName, NodeName, param
@@ -43,6 +43,7 @@ class Finding:
     shown: tuple[Packet, ...] = ()
     cause: Cause | None = None
     outcome: Outcome = Outcome.FAILED
+    timed: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Arp(Check):
         found = strange_arp(evidence.plan, hop, packets) or misaddressed(evidence.plan, hop, packets)
         finding = found or self._exchange(evidence, hop, packets)
         frames = tuple(FrameRef(point, packet.number) for packet in finding.shown)
-        return Verdict(finding.outcome, self.rule, expected, finding.seen, frames, finding.cause)
+        return Verdict(finding.outcome, self.rule, expected, finding.seen, frames, finding.cause, finding.timed)
 
     def _hop(self, plan: Plan) -> Hop | None:
         """Whom the check is about; None where node and next hop share no network with IPv4."""
@@ -112,9 +113,10 @@ class Arp(Check):
             shown = (request,) if reply is None else (request, reply)
             return Finding(f"{self.node} asked for {name} and no unicast reply came", shown, cause)
         if sent is None:
-            blame = trouble(evidence, [self.node])
+            blame = idle(evidence, [self.node])
             cause = blame.cause if blame else causes.nothing_to_judge(self.node, name)
-            return Finding(f"{self.node} asked and was answered, but sent no packet", (request, reply), cause)
+            seen = f"{self.node} asked and was answered, but sent no packet"
+            return Finding(seen, (request, reply), cause, timed=bool(blame and blame.timed))
         if packets.index(sent) < packets.index(reply) and not _learned(hop, packets, sent):
             text = f"{self.node} sent a packet to {name} before it was told the MAC"
             return Finding(text, (sent, request, reply), causes.wrong_mac(text))
@@ -125,10 +127,10 @@ class Arp(Check):
         """No broadcast request: there was nothing to send, the MAC was learned, or it was known before."""
         name = who(evidence.plan, hop.address)
         if sent is None:
-            blame = trouble(evidence, [self.node])
+            blame = idle(evidence, [self.node])
             cause = blame.cause if blame else causes.nothing_to_judge(self.node, name)
             seen = f"{self.node} neither asked for {name} nor sent it a packet, so there is nothing to judge"
-            return Finding(seen, (), cause)
+            return Finding(seen, (), cause, timed=bool(blame and blame.timed))
         if learned := _learned(hop, packets, sent):
             seen = f"{name} asked for {self.node} first and so made its MAC known; then {self.node} sent to it"
             return Finding(seen, (learned, sent), outcome=Outcome.PASSED)

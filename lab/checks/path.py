@@ -11,7 +11,7 @@ from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
 from lab.checks.follow import Leg, Sightings, Stop, legs, unanswered_arp, why_not
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.names import addresses_of, count, interfaces_of, listed, mac_bytes, whose_mac
-from lab.checks.programs import trouble
+from lab.checks.programs import idle, trouble
 from lab.evidence import Evidence
 from lab.grammar import Choice, List, NodeName, Port, param
 from lab.trace.packets import ICMP, ICMPV6, TCP, UDP, Packet
@@ -122,7 +122,7 @@ class Path(Check):
     def _nothing(self, evidence: Evidence, expected: str, source: str, to: str) -> Verdict:
         kind = " ".join(filter(None, [self.protocol, f"port {self.port}" if self.port else ""]))
         seen = f"{source} sent no packet to {to}{f' ({kind})' if kind else ''}, so there is nothing to judge"
-        blame = trouble(evidence, [source, to])
+        blame = idle(evidence, [source, to])
         if blame:
             return Verdict(Outcome.FAILED, self.rule, expected, seen, (), blame.cause, blame.timed)
         if neighbour := unanswered_arp(evidence, source):

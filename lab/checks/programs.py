@@ -61,6 +61,11 @@ def overdue(evidence: Evidence, nodes: Sequence[str]) -> Blame | None:
     return None
 
 
+def idle(evidence: Evidence, nodes: Sequence[str]) -> Blame | None:
+    """Why nothing came from these nodes, as far as their programs tell: trouble first, then a time limit."""
+    return trouble(evidence, nodes) or overdue(evidence, nodes)
+
+
 def unready(evidence: Evidence, nodes: Sequence[str]) -> bool:
     """Whether a program on these nodes did not become ready in time."""
     return any(result.ready is False for _, result in steps_on(evidence, nodes))
