@@ -1,3 +1,3 @@
 hoard = []
 while True:
-    hoard.append(bytearray(64 << 20))
+    hoard.append(bytes(64 << 20))
