@@ -49,6 +49,7 @@ class Direction:
     ack_time: int = 0
     duplicates: int = 0  # acknowledgements that repeated `ack`
     window: int | None = None  # the last one, as written
+    edge: int | None = None  # how far the other side may send by it; None: its scale is unknown
     shift: int | None = None  # window scale offered in the SYN, -1 if it offered none; None: the SYN was not seen
     flags: int = 0  # of the last segment
     kinds: int = 0  # of the last segment
@@ -87,7 +88,7 @@ def classify(
                 kinds |= KEEP_ALIVE
         if not special:
             if size:
-                if other.window is not None and _fills(sender, other, seq + size):
+                if seq + size == other.edge:
                     kinds |= WINDOW_FULL
             elif seq == expected and ack == sender.ack:
                 kinds |= _repeated(sender, other, window)
@@ -104,7 +105,7 @@ def classify(
         kinds |= ACKED_UNSEEN
         other.acknowledgeable, other.told = other.next, True
 
-    if (size or special & (SYN | FIN)) and not kinds & KEEP_ALIVE:
+    if end > seq and not kinds & KEEP_ALIVE and (seq != expected or (other.ack is not None and end <= other.ack)):
         kinds |= _again(sender, other, seq, size, end, time, rtt)
     if not kinds & WINDOW_PROBE:  # its byte may be sent again
         if expected is None or end > expected:
@@ -112,17 +113,20 @@ def classify(
         if sender.acknowledgeable is None or seq == sender.acknowledgeable:
             sender.acknowledgeable = sender.next
     sender.told = False
-    sender.window, sender.ack, sender.ack_time, sender.flags, sender.kinds = window, ack, time, flags, kinds
+    sender.ack_time, sender.kinds = time, kinds
+    if window != sender.window or ack != sender.ack or flags != sender.flags:
+        sender.window, sender.ack, sender.flags = window, ack, flags
+        sender.edge = _edge(sender, other)
     return kinds
 
 
-def _fills(sender: Direction, other: Direction, end: int) -> bool:
-    """Whether data up to `end` reaches the edge of the window that the other side offered."""
-    if other.ack is None or other.window is None or (other.shift is None and sender.shift != -1):
-        return False
+def _edge(sender: Direction, other: Direction) -> int | None:
+    """How far the other side may send by the sender's last window."""
+    if sender.ack is None or sender.window is None or (sender.shift is None and other.shift != -1):
+        return None
     # RFC 7323 section 2.2: both must offer to scale, and no window is scaled in a SYN.
-    shift = 0 if other.shift is None or -1 in (other.shift, sender.shift) or other.flags & SYN else other.shift
-    return end == other.ack + (other.window << shift)
+    unscaled = sender.shift is None or -1 in (sender.shift, other.shift) or sender.flags & SYN
+    return sender.ack + (sender.window if unscaled else sender.window << (sender.shift or 0))
 
 
 def _repeated(sender: Direction, other: Direction, window: int) -> int:

@@ -64,9 +64,6 @@ def _ethernet(packet: Packet, data: bytes, end: int) -> str | None:
         return _short("Ethernet header", 14, len(data), end)
     packet.dst_mac, packet.src_mac, kind = _ETHERNET_HEADER(data)
     at = 14
-    if kind == IPV4:  # the common case first: speed counts here
-        packet.ethertype = kind
-        return _ipv4(packet, data, at, end)
     while kind in _TAGS:  # IEEE 802.1Q section 9
         if len(data) < at + 4:
             return _short("VLAN tag", 4, len(data) - at, end - at)
@@ -246,14 +243,20 @@ def _transport(packet: Packet, data: bytes, at: int, end: int, summed: int, dst:
         return None
 
     if verifiable:
-        value = int.from_bytes(data[summed:end], "big")
-        # 65536 is 1 modulo 65535, so the remainder is the folded sum of the 16-bit words (RFC 1071). Division is slow
-        # for long numbers: the upper half is added to the lower one first.
-        if end - summed > 800:
-            value = (value >> 6000) + (value & _LOWER_HALF)
-        rest = value % 0xFFFF << 8 if (end - at) & 1 else value % 0xFFFF
-        packet.checksum_ok = (rest + extra) % 0xFFFF == 0 and value != 0
+        packet.checksum_ok = sums_up(data, summed, end, extra)
     return None
+
+
+def sums_up(data: bytes, start: int, end: int, extra: int) -> bool:
+    """Whether the 16-bit words from `start` to `end`, and `extra`, have the Internet checksum 0 (RFC 1071).
+
+    65536 is 1 modulo 65535, so one remainder is the folded sum of all words.
+    """
+    value = int.from_bytes(data[start:end], "big")
+    if end - start > 800:  # division is slow for long numbers: first the upper half is added to the lower one
+        value = (value >> 6000) + (value & _LOWER_HALF)
+    rest = value % 0xFFFF << 8 if (end - start) & 1 else value % 0xFFFF
+    return (rest + extra) % 0xFFFF == 0 and (value != 0 or extra != 0)
 
 
 def _short(what: str, needed: int, held: int, sent: int) -> str:

@@ -11,7 +11,8 @@ from lab.trace.explain import explain
 from lab.trace.flows import Tracker, tcp_conversations
 from lab.trace.fragments import Reassembly
 from lab.trace.ladder import ladder
-from lab.trace.packets import decode, quoted, tcp_options
+from lab.trace.layers import link
+from lab.trace.packets import Packet, _usual, decode, quoted, tcp_options
 from lab.trace.pcap import TraceError, read, write
 from lab.trace.table import table
 from lab.trace.words import summary
@@ -97,6 +98,17 @@ def test_no_damage_to_a_capture_file_raises_anything_but_the_refusal(order):
             decode(*frame)
         opened += 1
     assert opened > 1000
+
+
+def test_the_short_way_through_the_usual_frame_gives_what_the_layers_give():
+    chance, short = random.Random(3), 0
+    for number in range(20_000):
+        data = mutated(chance.choice(SEEDS[:9]), chance)
+        layered = Packet(number, 5, len(data), data)
+        layered.refusal = link(layered, data, 1)
+        assert decode(number, 5, len(data), data) == layered
+        short += len(data) >= 54 and _usual(number, 5, len(data), data) is not None
+    assert short > 5000
 
 
 def test_random_bytes_do_not_raise():
