@@ -1,6 +1,6 @@
 """What works on this machine, and how to mend what does not.
 
-`netns_problems` is asked before each lab comes up and reads a few files of the kernel only; `report` tries everything.
+`netns_problems` is asked before each lab comes up and takes some milliseconds; `report` tries everything.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ _CONTAINER_HINT = (
     "outside the container it works; inside one it needs docker run with\n"
     "--security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined"
 )
+_CHROOT_HINT = "inside a chroot nothing else can be expected; elsewhere, sudo dmesg | tail may say why"
 _TRIAL = """\
 name: doctor
 networks: {lan: {subnet: 10.0.0.0/24}}
@@ -58,6 +59,7 @@ nodes:
 _OWN_FOLDER = "set XDG_RUNTIME_DIR to a private folder of yours"
 
 State = Literal["works", "fails", "absent"]
+Refusal = Literal["", "user namespaces", "proc"]
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,9 @@ class Machine:
     apparmor_restricts: str = ""
     label: str = ""  # of this process, by AppArmor
     bwrap_has_profile: bool = False
+    container: bool = False
     hidden: tuple[str, ...] = ()  # what a container engine has covered below /proc
-    refused: Literal["", "user namespaces", "proc"] = ""  # by the kernel, tried where a container may forbid it
+    refused: Refusal = ""
 
 
 def netns_problems() -> list[Problem]:
@@ -97,7 +100,6 @@ def look() -> Machine:
     system = platform.system()
     if system != "Linux":
         return Machine(system)
-    hidden = _hidden(_read("/proc/self/mountinfo"))
     return Machine(
         system=system,
         root=os.geteuid() == 0,
@@ -108,8 +110,9 @@ def look() -> Machine:
         apparmor_restricts=_read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
         label=_read("/proc/self/attr/apparmor/current") or _read("/proc/self/attr/current"),
         bwrap_has_profile="\nbwrap " in "\n" + _read("/sys/kernel/security/apparmor/profiles"),
-        hidden=hidden,
-        refused=_refused() if hidden or _in_container() else "",
+        container=Path("/.dockerenv").exists() or Path("/run/.containerenv").exists(),
+        hidden=_hidden(_read("/proc/self/mountinfo")),
+        refused=_refused(),
     )
 
 
@@ -130,22 +133,23 @@ def _problems(machine: Machine) -> Iterator[Problem]:
             "user namespaces are switched off (user.max_user_namespaces = 0)",
             hint=_sysctl_hint("user.max_user_namespaces=15000"),
         )
-    if machine.userns_clone == "0":
+    elif machine.userns_clone == "0":
         # Root too: what it runs in the sandbox has no privilege left.
         yield Problem(
             "user namespaces are for root alone (kernel.unprivileged_userns_clone = 0)",
             hint=_sysctl_hint("kernel.unprivileged_userns_clone=1"),
         )
-    if apparmor_forbids(machine):
+    elif apparmor_forbids(machine):
         yield Problem(
             "AppArmor forbids user namespaces to programs without a profile (Ubuntu 23.10 and newer)",
             hint="lab doctor --fix shows a profile for lab alone, and installs it if you agree",
         )
-    elif machine.refused == "user namespaces" and "0" not in (machine.max_user_namespaces, machine.userns_clone):
-        yield Problem("this container forbids user namespaces", hint=_CONTAINER_HINT)
-    if machine.refused == "proc":
+    elif machine.refused == "user namespaces":
+        where, hint = ("this container", _CONTAINER_HINT) if machine.container else ("the kernel", _CHROOT_HINT)
+        yield Problem(f"{where} forbids user namespaces", hint=hint)
+    elif machine.refused == "proc":
         shown = ", ".join(machine.hidden[:3]) + (", …" if len(machine.hidden) > 3 else "")
-        yield Problem(f"this container hides parts of /proc ({shown}), so none can be mounted", hint=_CONTAINER_HINT)
+        yield Problem(f"no /proc can be mounted, since parts of this one are hidden ({shown})", hint=_CONTAINER_HINT)
 
 
 def apparmor_forbids(machine: Machine) -> bool:
@@ -153,8 +157,8 @@ def apparmor_forbids(machine: Machine) -> bool:
 
     Root may make user namespaces, but its sandbox is made without privilege: that takes a profile of bwrap's own.
     """
-    allowed = machine.label != "unconfined" or (machine.root and machine.bwrap_has_profile)
-    return machine.apparmor_restricts == "1" and not allowed
+    forbids_sandbox = machine.root and machine.label == "unconfined" and not machine.bwrap_has_profile
+    return machine.apparmor_restricts == "1" and (machine.refused == "user namespaces" or forbids_sandbox)
 
 
 def install_hint(tools: tuple[str, ...], manager: str) -> str:
@@ -175,11 +179,7 @@ def _hidden(mountinfo: str) -> tuple[str, ...]:
     return tuple(point for point in points if point.startswith("/proc/") and "/fs/" not in point)
 
 
-def _in_container() -> bool:
-    return Path("/.dockerenv").exists() or Path("/run/.containerenv").exists()
-
-
-def _refused() -> Literal["", "user namespaces", "proc"]:
+def _refused() -> Refusal:
     """What of a lab's foundations the kernel refuses, tried in a child that ends at once."""
     from lab.runtime.netns.syscalls import CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, MS_REC, MS_SLAVE, mount, unshare
 
@@ -188,9 +188,9 @@ def _refused() -> Literal["", "user namespaces", "proc"]:
         code = 1
         try:
             unshare(CLONE_NEWUSER)
-            code = 2
-            unshare(CLONE_NEWNS | CLONE_NEWPID)
+            unshare(CLONE_NEWNS | CLONE_NEWPID)  # apart: AppArmor grants the first, and no capability in it
             mount("none", "/", None, MS_REC | MS_SLAVE)
+            code = 2
             first = os.fork()  # only a process inside a PID namespace may mount its /proc
             if first == 0:
                 mount("proc", "/proc", "proc", 0)
@@ -252,11 +252,9 @@ def _trial(machine: Machine) -> Finding:
 
 
 def _trial_hint(machine: Machine) -> str:
-    if _in_container():
-        return _CONTAINER_HINT
     if machine.apparmor_restricts == "1":
         return f"AppArmor restricts user namespaces here, and this process runs under its profile {machine.label}"
-    return "sudo dmesg | tail may say what the kernel refused"
+    return _CONTAINER_HINT if machine.container else "sudo dmesg | tail may say what the kernel refused"
 
 
 def _state_folder() -> Finding:

@@ -11,7 +11,7 @@ from lab.commands import machine as commands
 from lab.doctor import Finding, Machine, problems
 from lab.errors import LabError, NotMeasuredError
 
-UBUNTU = Machine(manager="apt-get", max_user_namespaces="127000", apparmor_restricts="1", label="unconfined")
+UBUNTU = Machine(apparmor_restricts="1", label="unconfined", refused="user namespaces")
 PLAIN_MOUNTS = """\
 22 27 0:21 / /proc rw,relatime - proc proc rw
 30 22 0:30 / /proc/sys/fs/binfmt_misc rw,relatime shared:15 - autofs systemd-1 rw
@@ -29,8 +29,8 @@ DOCKER_MOUNTS = """\
     [
         Machine(),
         Machine(max_user_namespaces="96365", userns_clone="1", apparmor_restricts="0", label="unconfined"),
-        replace(UBUNTU, label="packetlab-0123abcd (unconfined)"),
-        replace(UBUNTU, root=True, bwrap_has_profile=True),
+        replace(UBUNTU, label="packetlab-0123abcd (unconfined)", refused=""),
+        replace(UBUNTU, root=True, bwrap_has_profile=True, refused=""),
         Machine(hidden=("/proc/acpi",)),
     ],
 )
@@ -46,10 +46,12 @@ def test_nothing_stands_in_the_way(machine):
         (Machine(userns_clone="0"), "root alone", "kernel.unprivileged_userns_clone=1"),
         (Machine(userns_clone="0", root=True), "root alone", "60-lab.conf"),
         (UBUNTU, "AppArmor", "lab doctor --fix"),
-        (replace(UBUNTU, root=True), "AppArmor", "lab doctor --fix"),
+        (replace(UBUNTU, root=True, refused=""), "AppArmor", "lab doctor --fix"),
         (replace(UBUNTU, bwrap_has_profile=True), "AppArmor", "lab doctor --fix"),
-        (Machine(refused="user namespaces"), "this container forbids", "seccomp=unconfined"),
+        (Machine(refused="user namespaces", container=True), "this container forbids", "seccomp=unconfined"),
+        (Machine(refused="user namespaces"), "the kernel forbids", "chroot"),
         (Machine(refused="user namespaces", userns_clone="0"), "root alone", "sysctl"),
+        (Machine(refused="user namespaces", max_user_namespaces="0"), "switched off", "sysctl"),
         (Machine(refused="proc", hidden=("/proc/a", "/proc/b")), "(/proc/a, /proc/b)", "systempaths=unconfined"),
         (Machine(manager="apt-get", missing=("bwrap",)), "bwrap (the sandbox", "sudo apt-get install bubblewrap"),
         (Machine(missing=("tcpdump", "bwrap")), "are missing", "install tcpdump bubblewrap"),
@@ -61,8 +63,8 @@ def test_one_reason_with_its_remedy(machine, what, hint):
     assert hint in problem.hint
 
 
-def test_every_reason_is_told_at_once():
-    assert len(problems(replace(UBUNTU, missing=("tcpdump",), max_user_namespaces="0", userns_clone="0"))) == 4
+def test_missing_tools_and_a_refusal_are_told_at_once():
+    assert len(problems(replace(UBUNTU, missing=("tcpdump",)))) == 2
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_what_a_container_hides_of_proc(mounts, hidden):
     ("before", "problem"),
     [
         ("true", ""),
-        ("mount -t tmpfs none /proc/driver", "hides parts of /proc (/proc/driver)"),
+        ("mount -t tmpfs none /proc/driver", "are hidden (/proc/driver)"),
         ("echo 0 >/proc/sys/user/max_user_namespaces", "switched off"),
     ],
 )
