@@ -129,6 +129,7 @@ def test_the_report_brings_a_lab_up():
 def test_the_report_names_a_missing_tool_once_and_tries_no_lab(monkeypatch):
     monkeypatch.setattr(doctor, "_which", lambda name: None)
     monkeypatch.setattr(doctor, "_docker", lambda: Finding("docker", "absent", ""))
+    monkeypatch.setattr(doctor, "_refused", lambda: "")
     found = doctor.report()
     assert [each.name for each in found if each.state == "fails"] == ["tcpdump", "bwrap"]
     assert [each.name for each in found if each.name == "a small lab"] == []
