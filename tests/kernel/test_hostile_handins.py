@@ -38,6 +38,7 @@ def nothing_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def watched(*arguments: Any) -> Any:
         channel, keeper = begin(*arguments)
         namespaces.add(_namespace(keeper, "pid"))
+        assert "" not in namespaces, "the keeper's namespace is hidden from this user"
         return channel, keeper
 
     monkeypatch.setattr(start, "start", watched)

@@ -1,13 +1,11 @@
-"""Forks twice and leaves its parent, as daemons do, and would echo from there."""
+"""Forks twice and leaves its parent, as daemons do, and would serve from there."""
 
 import os
 import socket
 import sys
-import time
 
 for _ in range(2):
     if os.fork():
-        time.sleep(0.05)
         os._exit(0)
     os.setsid()
 listener = socket.create_server(("", int(sys.argv[1])))
