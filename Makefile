@@ -1,10 +1,11 @@
 # One command each; every one sets up what it needs first (see .ci/setup).
-.PHONY: help demo test check clean
+.PHONY: help demo test check bench clean
 
 help:
 	@echo "make demo    runs the TCP echo exercise on two LANs and shows its packets and its grade"
 	@echo "make test    runs all tests; ARGS='tests/unit -k arp' chooses"
 	@echo "make check   ruff and mypy"
+	@echo "make bench   measures start, stop and building against references"
 	@echo "make clean   removes what the others made"
 
 demo:
@@ -19,6 +20,10 @@ check:
 	@.ci/setup check
 	@.venv/bin/ruff check .
 	@.venv/bin/mypy
+
+bench:
+	@.ci/setup test
+	@.venv/bin/python tests/bench/bench.py $(ARGS)
 
 clean:
 	rm -rf .venv .venv-old-* .cache dist runs .pytest_cache .mypy_cache .ruff_cache
