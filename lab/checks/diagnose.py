@@ -11,7 +11,7 @@ from lab.checks.follow import errors_about, ttl_ran_out, unanswered_arp
 from lab.checks.names import addresses_of, who
 from lab.checks.programs import Blame, ipv6_only, listening, overdue, trouble, unready
 from lab.evidence import Evidence
-from lab.trace.packets import RST, SYN, UDP, Packet
+from lab.trace.packets import RST, SYN, UDP, Packet, flags_text
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,9 @@ def wrong_numbers(view: Seen, source: str, to: str) -> Fault | None:
     syn, answer = view.client.syn, view.server.syn
     if syn is None or talk.handshake_ack is not None:
         return None
+    if talk.syn is None:
+        text = f"the connection of {source} starts with the flags {flags_text(syn.flags)}, not SYN"
+        return Fault(text, causes.bad_handshake(text), view.frames(syn))
     if answer is not None and talk.syn_ack is None:
         wanted = (syn.seq + 1) % 2**32
         if talk.packets.index(answer) < talk.packets.index(syn):

@@ -157,3 +157,55 @@ def test_captures_left_out_by_choice_are_said(plan: Plan) -> None:
     verdict = check.judge(story.evidence(check, capture=chosen, without=("client:eth0", "r2:eth0")))
     assert verdict.outcome is Outcome.PASSED
     assert "not captured: client:eth0 and r2:eth0" in verdict.seen
+
+
+def test_a_fragment_of_a_changed_packet_is_found_only_by_its_identification(plan: Plan) -> None:
+    """Packets without an identification look alike; nothing is said about what became of them."""
+    story = datagram(plan, DIRECT, ident=0).alter("packet", at=WAN, sport=5001)
+    verdict = judge(story, "r1", "r2")
+    assert verdict.cause is not None
+    assert verdict.cause.kind == "not-forwarded"
+    verdict = judge(datagram(plan, DIRECT).alter("packet", at=WAN, sport=5001), "r1", "r2")
+    assert verdict.cause is not None
+    assert verdict.cause.text == "the source port of packets from client was changed on the way to 5001"
+
+
+@pytest.mark.parametrize(
+    ("fields", "text"),
+    [
+        ({"src": "10.0.12.1"}, "source address of packets from client was changed on the way to r1's"),
+        ({"dst": "10.0.2.2"}, "destination address of packets from client was changed on the way to 10.0.2.2's"),
+        ({"src": "10.0.12.1", "sport": 9}, "source address"),
+        ({"dport": 9}, "destination port"),
+        ({"payload": b"ho"}, "payload of packets from client was changed on the way"),
+        ({"ident": 9}, "identification"),
+    ],
+)
+def test_what_was_changed_is_said(plan: Plan, fields: dict[str, object], text: str) -> None:
+    verdict = judge(datagram(plan, DIRECT).alter("packet", at=(*SHORT, *WAN), **fields), "r1", "r2")
+    assert verdict.cause is not None
+    assert text in verdict.cause.text
+
+
+def test_two_changes_at_once_are_another_packet(plan: Plan) -> None:
+    story = datagram(plan, DIRECT).alter("packet", at=(*SHORT, *WAN), payload=b"ho", dport=9)
+    verdict = judge(story, "r1", "r2")
+    assert verdict.cause is not None
+    assert verdict.cause.kind == "not-forwarded"
+
+
+def test_a_retransmission_is_not_taken_for_a_changed_packet(plan: Plan) -> None:
+    story = datagram(plan, DIRECT, story=datagram(plan, LAN))
+    verdict = judge(story, "r1", "r2")
+    assert verdict.cause is not None
+    assert verdict.cause.kind == "not-forwarded"
+
+
+def test_one_router_on_one_leg_may_be_passed_twice_by_the_same_interface() -> None:
+    """From client over r1 back to the same segment: r1's interface is on both links."""
+    story = Story()
+    ends = {"src": story.address("client"), "dst": story.address("other"), "protocol": UDP, "sport": 1, "dport": 2}
+    story.send("hairpin", ("client:eth0", "r1:eth0", "r1:eth0", "other:eth0"), **ends)
+    check = Path(source="client", to="other", via=("r1",))
+    assert check.judge(story.evidence(check)).outcome is Outcome.PASSED
+    assert Path(source="client", to="other", via=()).judge(story.evidence(check)).outcome is Outcome.FAILED

@@ -1,0 +1,245 @@
+"""Which connection is meant, whose frames count, and when both ends must agree."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from doctored import CLIENT_ISN, PORT, SERVER_ISN, STEPS, TEXT, Story, clean, states
+
+from lab.checks import TcpClose, TcpData, TcpHandshake
+from lab.checks.base import Outcome, Verdict
+from lab.checks.connections import counted, find
+from lab.evidence import Mark, StepResult
+from lab.exercise import Ready, Step
+from lab.trace.packets import ACK, FIN, RST, SYN
+
+P, F = Outcome.PASSED, Outcome.FAILED
+ENDS: dict[str, Any] = {"source": "client", "to": "server", "port": PORT}
+THERE = ("client:eth0", "r1:eth0", "r1:eth1", "server:eth0")
+
+
+def opened(story: Story, **changes: Any) -> Verdict:
+    return TcpHandshake(**(ENDS | changes)).judge(story.evidence())
+
+
+def second(story: Story, isn: int = 5, answer_isn: int = 9, **changes: Any) -> Story:
+    return story.talk(sport=40002, isn=isn, answer_isn=answer_isn, prefix="2 ", **changes)
+
+
+@pytest.mark.parametrize(("which", "outcome"), [("only", F), ("first", P), ("every", P)])
+def test_two_good_connections(which: str, outcome: Outcome) -> None:
+    assert opened(second(clean()), connection=which).outcome is outcome
+
+
+@pytest.mark.parametrize(("which", "outcome"), [("first", P), ("every", F)])
+def test_a_bad_second_connection(which: str, outcome: Outcome) -> None:
+    check = TcpData(**ENDS, client_sends=TEXT, server_sends=TEXT, connection=which)
+    assert check.judge(second(clean(), answered=b"no").evidence()).outcome is outcome
+
+
+@pytest.mark.parametrize(("isn", "answer_isn"), [(CLIENT_ISN, 9), (5, SERVER_ISN)])
+def test_two_connections_with_one_isn(isn: int, answer_isn: int) -> None:
+    verdict = opened(second(clean(), isn, answer_isn), connection="every")
+    assert verdict.outcome is F
+    assert "began with the same sequence number" in verdict.seen
+    assert len(verdict.frames) == 2
+
+
+def test_a_refused_try_before_the_connection_is_no_connection() -> None:
+    story = Story().arp("client:eth0", "r1:eth0", "arp").arp("r1:eth1", "server:eth0", "far arp")
+    ends = {"src": story.address("client"), "dst": story.address("server")}
+    story.send("try", THERE, sport=50000, dport=PORT, seq=1, flags=SYN, **ends)
+    ends = {"src": ends["dst"], "dst": ends["src"]}
+    story.send("no", THERE[::-1], sport=PORT, dport=50000, ack=2, flags=RST | ACK, **ends)
+    assert opened(story.talk()).outcome is P
+
+
+def test_the_same_ports_again_are_another_connection() -> None:
+    story = clean().talk(isn=5, answer_isn=9, prefix="2 ")
+    assert opened(story).outcome is F
+    found = find(story.evidence(), "client", "server", PORT)
+    assert [c.at_client is not None and c.at_server is not None for c in found.connections] == [True, True]
+
+
+def test_on_one_segment_the_peers_own_mac_is_right_and_a_strangers_is_not() -> None:
+    story = Story()
+    ends = {"src": story.address("client"), "dst": story.address("other")}
+    way = ("client:eth0", "other:eth0")
+    story.send("syn", way, sport=40001, dport=PORT, seq=1, flags=SYN, **ends)
+    story.send("syn-ack", way[::-1], sport=PORT, dport=40001, seq=1, ack=2, flags=SYN | ACK,
+               src=ends["dst"], dst=ends["src"])  # fmt: skip
+    story.send("ack", way, sport=40001, dport=PORT, seq=2, ack=2, flags=ACK, **ends)
+    assert opened(story, to="other").outcome is P
+    verdict = opened(story.alter("syn-ack", at=("client:eth0",), src_mac="02:00:00:00:04:00"), to="other")
+    assert verdict.outcome is F
+    assert "neither other nor a router" in verdict.seen
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "text"),
+    [
+        ("syn-ack", {"ack": CLIENT_ISN + 2}, f"acknowledges {(CLIENT_ISN + 2) % 2**32}"),
+        ("ack", {"ack": SERVER_ISN + 5}, f"third packet acknowledges {SERVER_ISN + 5}"),
+        ("syn", {"flags": SYN | ACK}, "starts with the flags SYN, ACK, not SYN"),
+        ("syn", {"flags": SYN | FIN}, "has the flags FIN, SYN, not SYN"),
+        ("syn", {"at": ("client:eth0",), "bad": "tcp"}, "client:eth0#3 has a wrong checksum"),
+        ("syn", {"at": ("client:eth0",), "src_mac": "02:00:00:00:02:00"}, "comes from other (02:00:00:00:02:00)"),
+        ("syn-ack", {"at": ("client:eth0",), "dst_mac": "02:00:00:00:02:00"}, "is addressed to other"),
+    ],
+)
+def test_what_is_wrong_with_a_handshake_is_said(name: str, fields: dict[str, Any], text: str) -> None:
+    assert text in opened(clean().alter(name, **fields)).seen
+
+
+@pytest.mark.parametrize(
+    ("ack", "seq", "text"),
+    [(SERVER_ISN, CLIENT_ISN + 1, f"ACK {SERVER_ISN}"), (SERVER_ISN + 1, CLIENT_ISN + 9, "SEQ 3 and ACK")],
+)
+def test_a_third_packet_that_fits_nothing(ack: int, seq: int, text: str) -> None:
+    story = clean().cut_after("ack").alter("ack", ack=ack, seq=seq)
+    assert text in opened(story).seen
+
+
+def test_a_connection_seen_at_one_end_alone_proves_nothing() -> None:
+    story = clean()
+    story.frames = [f for f in story.frames if f.point != "server:eth0" or f.operation]
+    assert "never reached server" in opened(story).seen
+    story = clean()
+    story.frames = [f for f in story.frames if f.point != "client:eth0" or f.operation]
+    assert "client never opened" in opened(story).seen
+
+
+def test_two_translated_connections_are_told_apart() -> None:
+    story = second(clean().nat())
+    story.frames = [f for f in story.frames if not (f.name.startswith("2 ") and f.point == "server:eth0")]
+    assert "source address" in opened(story, connection="first").seen
+
+
+def test_a_conversation_without_its_start_is_taken_the_right_way_round() -> None:
+    found = find(clean().drop("syn", "syn-ack", "ack", "question").evidence(), "client", "server", PORT)
+    view = found.connections[0].at_client
+    assert view is not None
+    assert view.client.address == bytes([10, 0, 1, 10])
+    assert not view.established
+
+
+# -- marks ------------------------------------------------------------------------------------------------------------
+
+
+def numbers(mark: Mark, point: str, **changes: Any) -> list[int]:
+    return [packet.number for packet in counted(clean().evidence(marks=(mark,), **changes), point)]
+
+
+def test_after_the_mark_the_ended_nodes_frames_do_not_count_and_its_peers_do() -> None:
+    mark = Mark("stop", clean().counts("question ack"), "server")
+    assert numbers(mark, "client:eth0") == [3, 4, 5, 6, 9, 10, 12]
+    assert numbers(mark, "server:eth0") == [3, 4, 5, 6, 9, 10, 12]
+
+
+def test_marks_that_were_not_set_everywhere_at_once() -> None:
+    """The server's FIN left before its own point was read, and reached the client's after that was read."""
+    mark = Mark("stop", clean().counts("last ack") | {"client:eth0": 10}, "server")
+    assert 11 in numbers(mark, "client:eth0")
+    assert TcpClose(**ENDS).judge(clean().evidence(marks=(mark,))).outcome is P
+    without = {"without": ("server:eth0",)}
+    assert 11 not in numbers(mark, "client:eth0", **without)
+
+
+def test_a_mark_without_a_step_or_for_another_point_takes_nothing_away() -> None:
+    assert len(numbers(Mark("end", clean().counts("syn")), "client:eth0")) == 10
+    assert len(numbers(Mark("stop", {"r1:eth0": 3}, "server"), "client:eth0")) == 10
+
+
+def test_a_connection_that_began_after_the_mark_counts() -> None:
+    mark = Mark("stop", clean().counts("syn"), "client")
+    assert len(numbers(mark, "client:eth0")) == 10
+
+
+def test_another_programs_port_on_the_node_goes_on() -> None:
+    steps = (*STEPS, Step("second", "server", ("x",), ready=Ready(1.0, tcp=8000)))
+    mark = Mark("limit", clean().counts("question ack"), "second")
+    ended = {"second": StepResult("second", "server", "timed out")}
+    assert len(numbers(mark, "client:eth0", exercise_steps=steps, steps=ended)) == 10
+
+
+def test_an_unknown_result_is_found_in_the_exercise() -> None:
+    assert len(numbers(Mark("stop", clean().counts("question ack"), "server"), "client:eth0", steps={})) == 7
+
+
+# -- closing ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("closes", "wanted", "outcome"),
+    [(who, wanted, P if wanted in (who, "either") else F)
+     for who in ("client", "server", "both") for wanted in ("client", "server", "either")],
+)  # fmt: skip
+def test_who_closes_first(closes: str, wanted: str, outcome: Outcome) -> None:
+    verdict = TcpClose(**ENDS, closes_first=wanted).judge(Story().talk(closes=closes).evidence())
+    assert verdict.outcome is outcome
+
+
+def test_segments_and_time_wait_are_told() -> None:
+    evidence = clean().evidence()
+    assert "in 3 segments" in TcpClose(**ENDS).judge(evidence).seen
+    waiting = {"protocol": "tcp", "state": "TIME-WAIT", "local": "10.0.1.10", "port": 40001}
+    for port, said in ((40001, True), (40002, False)):
+        settled = states()
+        settled["settled"] = {"client": {"sockets": [waiting | {"port": port}]}}
+        verdict = TcpClose(**ENDS).judge(clean().evidence(states=settled))
+        assert ("TIME-WAIT at client" in verdict.seen) is said
+
+
+def test_a_reset_that_acknowledges_the_fin_is_no_close() -> None:
+    story = clean().alter("last ack", flags=RST | ACK)
+    verdict = TcpClose(**ENDS).judge(story.evidence())
+    assert verdict.outcome is F
+    assert "client ended the connection by a reset" in verdict.seen
+
+
+def test_expectations_name_the_nodes_in_order() -> None:
+    told = [TcpClose(**ENDS, closes_first=who).expectation() for who in ("client", "server", "either")]
+    assert told == [
+        "client closes first, then server: a FIN from each, each acknowledged",
+        "server closes first, then client: a FIN from each, each acknowledged",
+        "both sides close: a FIN from each, each acknowledged",
+    ]
+
+
+# -- data -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sends", "outcome"),
+    [({"client_sends": TEXT}, P), ({"server_sends": TEXT}, P), ({"client_sends": b""}, F), ({"server_sends": b"x"}, F)],
+)
+def test_one_direction_may_be_left_open(sends: dict[str, bytes], outcome: Outcome) -> None:
+    assert TcpData(**ENDS, **sends).judge(clean().evidence()).outcome is outcome
+
+
+def test_silence_can_be_demanded() -> None:
+    story = Story().talk(answered=b"")
+    assert TcpData(**ENDS, server_sends=b"").judge(story.evidence()).outcome is P
+
+
+def test_unacknowledged_bytes_are_counted() -> None:
+    story = clean().cut_after("question")
+    verdict = TcpData(**ENDS, client_sends=TEXT).judge(story.evidence())
+    assert verdict.seen == "server acknowledged 0 of the 6 bytes of client"
+    assert verdict.timed
+
+
+def test_bytes_in_another_order_are_the_same_stream() -> None:
+    story = clean()
+    whole = [f for f in story.frames if f.name == "question"]
+    first = [replace(f, payload=TEXT[:2]) for f in whole]
+    rest = [replace(f, payload=TEXT[2:], seq=f.seq + 2, ident=777) for f in whole]
+    at = story.frames.index(whole[0])
+    story.frames = [f for f in story.frames if f.name != "question"]
+    story.frames[at:at] = rest + first
+    assert TcpData(**ENDS, client_sends=TEXT, server_sends=TEXT).judge(story.evidence()).outcome is P
+
+
+def test_a_demand_for_nothing_is_refused() -> None:
+    assert [problem[0] for problem in TcpData(**ENDS).problems()] == ["check"]
+    assert not list(TcpData(**ENDS, client_sends=b"").problems())
