@@ -252,6 +252,34 @@ def frame(
     traces.frame(run, name, runs, json)
 
 
+@app.command("try", rich_help_panel=EXERCISE)
+def try_exercise(
+    exercise: Annotated[
+        str,
+        typer.Argument(
+            metavar="EXERCISE", help="A file, a folder or a ready-made name.", autocompletion=_complete_exercise
+        ),
+    ],
+    repeat: Annotated[int, typer.Option("--repeat", min=1, metavar="N", help="Run each hand-in so often.")] = 1,
+    side_by_side: Annotated[
+        int | None, typer.Option("-j", min=1, metavar="N", help="Runs side by side; one a core by default.")
+    ] = None,
+    runs: Annotated[
+        str | None, typer.Option("--runs", metavar="DIR", help="Keep all evidence there; else of deviations only.")
+    ] = None,
+    runtime: RuntimeName = None,
+    json: Json = False,
+) -> None:
+    """Prove an exercise by its own solution, an empty hand-in, the skeleton and every wrong one."""
+    from lab.commands import teacher
+
+    sys.exit(
+        teacher.try_exercise(
+            exercise, repeat=repeat, side_by_side=side_by_side, runs=runs, runtime=runtime, as_json=json
+        )
+    )
+
+
 @app.command(rich_help_panel=EXERCISE)
 def demo(runs: Runs = "runs", runtime: RuntimeName = None, verbose: Verbose = False) -> None:
     """Show a TCP conversation through a router, captured, drawn and judged."""

@@ -31,19 +31,31 @@ _PROBE_LIMIT = 2.0  # seconds for an answer to one of our own probes
 
 
 def grade(
-    exercise: Exercise, handed_in: HandedIn, runtime: Runtime, runs: Path, say: Say, *, keep: bool = False
+    exercise: Exercise,
+    handed_in: HandedIn,
+    runtime: Runtime,
+    runs: Path,
+    say: Say,
+    *,
+    keep: bool = False,
+    standing: str | None = None,
 ) -> tuple[Path, Evidence, Grade]:
     """Run an exercise and judge it; a failure that rests on a time limit is confirmed by a second run, which decides.
 
     Nothing may run beside that second run, or a busy machine would cost a student points. Both are kept.
     """
-    path = run(exercise, handed_in, runtime, runs, say, keep=keep)
+    path = run(exercise, handed_in, runtime, runs, say, keep=keep, standing=standing)
     evidence, result = judge(path)
-    if keep or not any(each.verdict.timed and each.verdict.outcome is Outcome.FAILED for each in result.results):
+    if keep or not rests_on_time(result):
         return path, evidence, result
     say("a failure rests on a time limit: running once more")
-    path = run(exercise, handed_in, runtime, runs, say, confirms=path)
+    path = run(exercise, handed_in, runtime, runs, say, standing=standing, confirms=path)
     return path, *judge(path)
+
+
+def rests_on_time(result: Grade) -> bool:
+    """Whether a failure rests on a time limit, so that a second run with nothing beside it has to confirm it."""
+    return any(each.verdict.timed and each.verdict.outcome is Outcome.FAILED for each in result.results)
 
 
 def run(
@@ -54,11 +66,13 @@ def run(
     say: Say,
     *,
     keep: bool = False,
+    standing: str | None = None,
     confirms: Path | None = None,
 ) -> Path:
     """Do one run of an exercise and return the directory with its evidence, kept whatever happens.
 
-    With `keep` the lab lives on under the exercise's name. `confirms` is the earlier run that this one repeats.
+    With `keep` the lab lives on under the exercise's name. `standing` names a lasting lab that is used as it stands
+    (and stays up) instead of a fresh one. `confirms` is the earlier run that this one repeats.
     """
     started = time.time()
     directory = RunDirectory.create(runs, exercise, started)
@@ -67,7 +81,10 @@ def run(
     gathering = Gathering(exercise, plan, handed_in, directory, say)
     gaps: tuple[Gap, ...] = ()
     try:
-        lab = runtime.up(plan, name=exercise.name if keep else None, source=exercise.folder, say=say)
+        if standing is not None:
+            lab = runtime.open(standing)
+        else:
+            lab = runtime.up(plan, name=exercise.name if keep else None, source=exercise.folder, say=say)
         try:
             gathering.gather(lab)
         finally:
@@ -78,7 +95,7 @@ def run(
         gaps = (Gap("the run was interrupted", "", "lab"),)
         raise InterruptedRunError("interrupted", hint=f"what was gathered so far: {directory.path}") from None
     finally:
-        gathering.write(started, runtime.name, gaps, confirms)
+        gathering.write(started, runtime.name, gaps, confirms, standing)
     return directory.path
 
 
@@ -167,7 +184,9 @@ class Gathering:
                 self._say(f"probe {probe.node} → {probe.to} {probe.protocol}: {probe.answer}")
                 self._probes.append(probe)
 
-    def write(self, started: float, runtime: str, gaps: tuple[Gap, ...], confirms: Path | None) -> None:
+    def write(
+        self, started: float, runtime: str, gaps: tuple[Gap, ...], confirms: Path | None, standing: str | None
+    ) -> None:
         """Keep everything that was gathered, whole or not."""
         counts = self._captures.counts() if self._captures else {}
         if self._captures:
@@ -186,6 +205,7 @@ class Gathering:
                 "notes": list(self._handed_in.notes),
             },
             confirms=str(confirms) if confirms else None,
+            standing=standing,
             started=started,
             seconds=round(time.time() - started, 3),
             runtime=runtime,

@@ -1,0 +1,126 @@
+"""What a teacher does with an exercise: new, try, handout."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab import console
+from lab.catalog import find_exercise
+from lab.errors import InterruptedRunError
+from lab.exercise import load_exercise
+from lab.runtime import choose
+from lab.trial import Ran, Trial, assess, read_hand_ins
+from lab.trialpool import Job, Progress, try_all
+
+
+def try_exercise(
+    name: str, *, repeat: int, side_by_side: int | None, runs: str | None, runtime: str | None, as_json: bool
+) -> int:
+    """Prove an exercise by its own hand-ins; the exit code."""
+    path = find_exercise(name)
+    exercise = load_exercise(path)
+    hand_ins = read_hand_ins(exercise, path.parent)
+    chosen = choose(runtime, exercise.topology.runtime)
+    width = side_by_side or _cores()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends everything, as Ctrl-C does
+    with _evidence(runs) as folder:
+        jobs = [Job(exercise, hand_in, chosen, folder) for _ in range(repeat) for hand_in in hand_ins]
+        live = _Live(len(jobs))
+        try:
+            results = try_all(jobs, width, Progress(live.begun, live.done))
+        finally:
+            live.end()
+        trial = assess(exercise, hand_ins, results)
+        if runs is None:
+            _forget(trial, folder)
+    _report(trial, as_json)
+    return trial.exit_code
+
+
+def _report(trial: Trial, as_json: bool) -> None:
+    from lab.report.trial import trial_dict, trial_lines
+
+    if as_json:
+        console.show_json(trial_dict(trial))
+    else:
+        console.show(trial_lines(trial))
+
+
+@contextmanager
+def _evidence(runs: str | None) -> Iterator[Path]:
+    """Where the runs are kept: a folder of the teacher's, else a temporary one that goes with an interruption."""
+    folder = Path(runs) if runs is not None else Path(tempfile.mkdtemp(prefix="lab-try-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield folder
+    except BaseException as error:
+        if runs is None:
+            shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, KeyboardInterrupt):
+            raise InterruptedRunError("interrupted", hint="every run of this try was ended") from None
+        raise
+
+
+def _forget(trial: Trial, folder: Path) -> None:
+    """Remove the runs that showed nothing unexpected."""
+    kept = {run for finding in (*trial.deviations, *trial.unmeasured, *trial.notes) for run in finding.runs}
+    for each in trial.runs:
+        for directory in each.directories:
+            if directory not in kept:
+                shutil.rmtree(directory, ignore_errors=True)
+    for empty in (*folder.glob("*"), folder):
+        if empty.is_dir() and not any(empty.iterdir()):
+            empty.rmdir()
+
+
+def _cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Live:
+    """Progress on standard error: one line that changes on a terminal, a line for each end elsewhere."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._done = 0
+        self._running: list[str] = []
+        self._terminal = sys.stderr.isatty()
+
+    def begun(self, job: Job) -> None:
+        """A run begins."""
+        self._running.append(_told(job))
+        self._show()
+
+    def done(self, job: Job, ran: Ran) -> None:
+        """A run is done."""
+        self._done += 1
+        self._running.remove(_told(job))
+        again = ran.timed and job.confirms is None
+        self._total += again
+        if not self._terminal:
+            came = "could not be measured" if ran.problem else f"{ran.points} of {ran.of} points"
+            more = "; rests on a time limit, so it is run once more" if again else ""
+            print(f"{self._done}/{self._total} {_told(job)}: {came}{more}", file=sys.stderr, flush=True)
+        self._show()
+
+    def _show(self) -> None:
+        if self._terminal:
+            text = f"{self._done}/{self._total}  {', '.join(self._running)}"[: console.width() - 1]
+            print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """Leave nothing of the changing line."""
+        if self._terminal:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _told(job: Job) -> str:
+    return f"{job.hand_in.name}, once more, alone" if job.confirms else job.hand_in.name
