@@ -23,7 +23,7 @@ _DRAIN_LIMIT = 10.0  # seconds for it to have written all that it received
 _BUFFER_KIB = 4096
 _HEADROOM = 64  # bytes of a frame beyond the MTU: Ethernet header, tags, and some to see that nothing was cut
 _MOST_FRAMES = 100_000  # of one capture point: beyond that nobody reads it, and a flood would fill the disk
-_MOST_BYTES = 128 << 20
+_MOST_BYTES = 32 << 20
 _FLOOD = 20_000  # frames: a capture that lost some of so many was flooded, one that lost some of a few is our fault
 _COUNTS = re.compile(
     rb"(\d+) packets? captured(?:, |\n)(\d+) packets? received by filter(?:, |\n)(\d+) packets? dropped by kernel"

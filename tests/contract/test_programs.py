@@ -120,6 +120,45 @@ def test_a_step_has_no_capability_and_no_way_to_one(up: Up) -> None:
     assert python(lab, "a", raw) == "refused\n"
 
 
+CALLS = """
+import ctypes, errno, os, platform, socket
+libc = ctypes.CDLL(None, use_errno=True)
+column = ("x86_64", "aarch64").index(platform.machine())
+for name, numbers, *words in (
+    ("ptrace", (101, 117), 0), ("keyctl", (250, 219), 0), ("io_uring_setup", (425, 425), 1), ("unshare", (272, 97), 0),
+    ("clone untraced", (56, 220), 0x800000 | 17), ("clone3", (435, 435), 0), ("bpf", (321, 280), 0),
+    ("ioctl TIOCSTI", (16, 29), 0, 0x5412),
+):
+    ctypes.set_errno(0)
+    result = libc.syscall(numbers[column], *(ctypes.c_long(word) for word in words), 0, 0, 0)
+    print(name, result, errno.errorcode.get(ctypes.get_errno()))
+for family in (socket.AF_VSOCK, socket.AF_ALG):
+    try:
+        socket.socket(family, socket.SOCK_STREAM if family == socket.AF_VSOCK else socket.SOCK_SEQPACKET)
+    except OSError as error:
+        print(family.name, errno.errorcode[error.errno])
+"""
+
+
+def test_ways_around_the_walls_are_refused(up: Up) -> None:
+    told = python(up(PAIR), "a", CALLS).splitlines()
+    assert told == [
+        *("ptrace -1 EPERM", "keyctl -1 EPERM", "io_uring_setup -1 EPERM", "unshare -1 EPERM"),
+        *("clone untraced -1 EPERM", "clone3 -1 ENOSYS", "bpf -1 EPERM", "ioctl TIOCSTI -1 EPERM"),
+        *("AF_VSOCK EAFNOSUPPORT", "AF_ALG EAFNOSUPPORT"),
+    ]
+
+
+def test_threads_and_processes_work_in_the_sandbox(up: Up) -> None:
+    code = (
+        "import threading, subprocess, multiprocessing as m\n"
+        "t = threading.Thread(target=print, args=('thread',)); t.start(); t.join()\n"
+        "p = m.get_context('fork').Process(target=print, args=('process',)); p.start(); p.join()\n"
+        "print(subprocess.check_output(['echo', 'child'], text=True).strip())"
+    )
+    assert python(up(PAIR), "a", code).split() == ["thread", "process", "child"]
+
+
 def test_a_step_sees_its_own_world_only(up: Up, tmp_path: object) -> None:
     lab = up(PAIR)
     lab.put("a", "mine", {"inside.txt": b"x"})

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from lab.plan import PlannedNode
 from lab.runtime.base import Limits
-from lab.runtime.netns import sandbox
+from lab.runtime.netns import sandbox, seccomp
 from lab.runtime.netns.syscalls import (
     CLONE_NEWNET,
     CLONE_NEWNS,
@@ -196,6 +196,17 @@ def _prepare(request: Mapping[str, Any], namespaces: Namespaces, stdio: tuple[in
             resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_size"],) * 2)
 
 
+def _filter() -> int | None:
+    """A descriptor that bubblewrap inherits, from which it reads the filter of system calls."""
+    program = seccomp.program()
+    if program is None:
+        return None
+    fd = os.memfd_create("filter", 0)
+    os.write(fd, program)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
 def _command(request: Mapping[str, Any], folder: Path, status: int) -> tuple[list[str], dict[str, str]]:
     argv: list[str] = request["argv"]
     env: dict[str, str] = request["env"]
@@ -209,5 +220,5 @@ def _command(request: Mapping[str, Any], folder: Path, status: int) -> tuple[lis
     shown |= {path: str(folder / "files" / path.lstrip("/")) for path in request["files"]}
     os.set_inheritable(status, True)
     processes = request["limits"]["processes"]
-    box = sandbox.Box(bwrap, str(folder / "etc"), request["folder"], env, shown, processes, status)
+    box = sandbox.Box(bwrap, str(folder / "etc"), request["folder"], env, shown, processes, status, _filter())
     return sandbox.command(box, argv), {"PATH": sandbox.PATH}

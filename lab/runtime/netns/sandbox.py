@@ -36,6 +36,7 @@ class Box:
     shown: Mapping[str, str]
     processes: int
     status: int
+    filter: int | None  # a descriptor with the program of `seccomp`
 
 
 def command(box: Box, argv: Sequence[str]) -> list[str]:
@@ -71,6 +72,8 @@ def command(box: Box, argv: Sequence[str]) -> list[str]:
         words += ["--bind", box.folder, HOME]
     else:
         words += ["--dir", HOME]
+    if box.filter is not None:
+        words += ["--seccomp", str(box.filter)]
     for name, value in environment(box.env).items():
         words += ["--setenv", name, value]
     # The number of processes is bounded in here: out there every step of the lab would count against it.
