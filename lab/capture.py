@@ -145,12 +145,13 @@ class Captures:
         """What each capture lost; a flood is the doing of the student's program, where one runs."""
         for point in self._points:
             counts = point.counts
-            flooded = counts.captured >= _MOST_FRAMES or b"File too large" in point.process.stderr.data
+            # tcpdump goes on, and goes on counting, when it can write no more.
+            flooded = counts.captured >= _MOST_FRAMES or point.path.stat().st_size >= _MOST_BYTES
             owner: Literal["lab", "submission"] = "lab"
             if by_submission and (flooded or counts.received >= _FLOOD):
                 owner = "submission"
             if flooded:
-                yield Gap(f"the capture was full after {counts.captured} frames", point.point, owner)
+                yield Gap("the capture was full: far more packets than the exercise needs", point.point, owner)
             elif point.died:
                 yield Gap(f"tcpdump ended early: {point.said}", point.point, "lab")
             if counts.dropped:
