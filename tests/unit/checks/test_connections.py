@@ -181,7 +181,9 @@ def test_who_closes_first(closes: str, wanted: str, outcome: Outcome) -> None:
 
 def test_segments_and_time_wait_are_told() -> None:
     evidence = clean().evidence()
-    assert "in 3 segments" in TcpClose(**ENDS).judge(evidence).seen
+    assert "client closed first, in 3 segments" in TcpClose(**ENDS).judge(evidence).seen
+    assert "server closed first" in TcpClose(**ENDS).judge(Story().talk(closes="server").evidence()).seen
+    assert "at the same time" in TcpClose(**ENDS).judge(Story().talk(closes="both").evidence()).seen
     waiting = {"protocol": "tcp", "state": "TIME-WAIT", "local": "10.0.1.10", "port": 40001}
     for port, said in ((40001, True), (40002, False)):
         settled = states()

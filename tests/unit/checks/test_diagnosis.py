@@ -85,6 +85,11 @@ CASES: dict[str, tuple[Callable[[], Evidence], str, str]] = {
         lambda: of(refused(), states=states(("0.0.0.0", 7001))),
         "wrong-port", "listened on port 7001; packets arrive for port 7000"),
     "UDP server": (lambda: of(refused(), states=states(("0.0.0.0", PORT), "udp")), "udp-for-tcp", "server used UDP"),
+    "UDP on another port is nobody's fault": (
+        lambda: of(refused(), states=states(("0.0.0.0", 53), "udp")), "not-listening", "nothing on server"),
+    "no route back": (lambda: of(no_route("r1", "syn-ack")), "no-route", "r1 has no route to client"),
+    "no route there": (lambda: of(no_route("r1", "syn")), "no-route", "r1 has no route to server"),
+    "round in a circle": (lambda: of(no_route("r1", "syn", 11)), "loop", "the TTL ran out at r1"),
     "ended at once": (
         lambda: of(refused(), states=states(None), steps=result("server", ended="exited", exit_code=0, ready=False)),
         "ended-early", "by itself"),
@@ -140,6 +145,18 @@ CASES: dict[str, tuple[Callable[[], Evidence], str, str]] = {
 def reset_early() -> Story:
     """The server resets when the question has come."""
     return clean().cut_after("question ack").alter("question ack", flags=0x14, ack=0xFFFFFFFB)
+
+
+def no_route(node: str, name: str, kind: int = 3) -> Story:
+    """A router answers a packet of the handshake with an ICMP error, and nobody hears more."""
+    story = clean().cut_after(name)
+    lost = next(f for f in story.frames if f.name == name)
+    story.frames = [f for f in story.frames if f.name != name or f.point in ("server:eth0", "client:eth0")]
+    if name == "syn-ack":
+        story.drop(name, at=("client:eth0",))
+    point = "client:eth0" if name == "syn" else "server:eth0"
+    fields = {"src": "10.0.1.1", "dst": lost.src, "protocol": 1, "sport": kind, "dport": 0}
+    return story.send("error", (f"{node}:eth0", point), payload=lost.raw()[14:42], **fields)
 
 
 def answered_late() -> Story:
