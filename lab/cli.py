@@ -281,6 +281,22 @@ def try_exercise(
 
 
 @app.command(rich_help_panel=EXERCISE)
+def handout(
+    exercise: Annotated[
+        str,
+        typer.Argument(
+            metavar="EXERCISE", help="A file, a folder or a ready-made name.", autocompletion=_complete_exercise
+        ),
+    ],
+    output: Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="A new or empty folder.")],
+) -> None:
+    """Write what students get: no hidden check, no solution, no wrong hand-in."""
+    from lab.commands import teacher
+
+    teacher.handout(exercise, output)
+
+
+@app.command(rich_help_panel=EXERCISE)
 def demo(runs: Runs = "runs", runtime: RuntimeName = None, verbose: Verbose = False) -> None:
     """Show a TCP conversation through a router, captured, drawn and judged."""
     from lab.commands import exercise as commands

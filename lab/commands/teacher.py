@@ -44,6 +44,20 @@ def try_exercise(
     return trial.exit_code
 
 
+def handout(name: str, output: str) -> None:
+    """Write what students get of an exercise."""
+    from lab.handout import make_handout, write_handout
+
+    made = make_handout(find_exercise(name))
+    write_handout(made, Path(output))
+    for note in made.notes:
+        print(console.paint("not-measured", str(note), sys.stderr), file=sys.stderr)
+    hidden = f", {len(made.hidden)} hidden" if made.hidden else ""
+    print(f"{output}: {', '.join(sorted(made.files))}")
+    print(f"{len(made.visible)} checks to be seen{hidden}")
+    print(f"try: cd {output} && lab run")
+
+
 def _report(trial: Trial, as_json: bool) -> None:
     from lab.report.trial import trial_dict, trial_lines
 
