@@ -252,6 +252,22 @@ def frame(
     traces.frame(run, name, runs, json)
 
 
+@app.command(rich_help_panel=EXERCISE)
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The folder to write; its last part is the name.")],
+    topology: Annotated[
+        str,
+        typer.Option(
+            "--topology", "-t", help="A ready-made name, a file or a folder.", autocompletion=_complete_topology
+        ),
+    ] = "two-lans",
+) -> None:
+    """Write a new exercise that works as it is, to be changed."""
+    from lab.commands import teacher
+
+    teacher.new(name, topology)
+
+
 @app.command("try", rich_help_panel=EXERCISE)
 def try_exercise(
     exercise: Annotated[

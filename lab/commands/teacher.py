@@ -44,6 +44,17 @@ def try_exercise(
     return trial.exit_code
 
 
+def new(name: str, topology: str) -> None:
+    """Write a new exercise that works as it is."""
+    from lab.commands.topology import topology_file
+    from lab.scaffold import write_exercise
+
+    files = write_exercise(Path(name), topology_file(topology))
+    print(f"{name}/ holds an exercise that works as it is, in {len(files)} files; {name}/exercise.yaml is its heart")
+    print(f"prove it:    lab try {name}        (again after each change)")
+    print(f"hand it out: lab handout {name} -o FOLDER")
+
+
 def handout(name: str, output: str) -> None:
     """Write what students get of an exercise."""
     from lab.handout import make_handout, write_handout
