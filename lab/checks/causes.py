@@ -176,6 +176,18 @@ def loop(node: str) -> Cause:
                  f"the routes of {node} and of the routers before it")  # fmt: skip
 
 
+def circle(destination: str, nodes: Sequence[str]) -> Cause:
+    """Routes that lead back to where they came from."""
+    return Cause("loop", f"packets for {destination} go round in a circle: {' → '.join(nodes)}",
+                 f"the routes of {listed(sorted(set(nodes)))} for {destination}")  # fmt: skip
+
+
+def no_router(node: str, hop: str, destination: str) -> Cause:
+    """A next hop that passes nothing on."""
+    return Cause("wrong-route", f"{node} sends packets for {destination} to {hop}, which is no router",
+                 f"the routes of {node} (ip route)")  # fmt: skip
+
+
 def lost(before: str, after: str) -> Cause:
     """A packet left one point and never came to the next."""
     return Cause("lost", f"it was lost between {before} and {after}", f"the link between {before} and {after}")

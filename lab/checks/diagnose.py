@@ -10,6 +10,7 @@ from lab.checks.connections import Connection, Found, Seen, points_of
 from lab.checks.follow import errors_about, ttl_ran_out, unanswered_arp
 from lab.checks.names import addresses_of, who
 from lab.checks.programs import Blame, ipv6_only, listening, overdue, trouble, unready
+from lab.checks.routing import misrouted
 from lab.evidence import Evidence
 from lab.trace.packets import RST, SYN, UDP, Packet, flags_text
 
@@ -27,6 +28,8 @@ class Fault:
 def no_connection(evidence: Evidence, found: Found, source: str, to: str, port: int) -> Fault:
     """Why no connection was established."""
     blame = trouble(evidence, [to, source], submitted=True)
+    if blame is None and (cause := misrouted(evidence, source, to)):
+        blame = Blame(cause)
     tries = [view for connection in found.connections for view in connection.views]
     refusal = next((view for view in tries if view.conversation.refused), None)
     if refusal is not None:

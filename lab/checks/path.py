@@ -12,6 +12,7 @@ from lab.checks.follow import Leg, Sightings, Stop, legs, unanswered_arp, why_no
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.names import addresses_of, count, interfaces_of, listed, mac_bytes, whose_mac
 from lab.checks.programs import idle, trouble
+from lab.checks.routing import misrouted, one_way
 from lab.evidence import Evidence
 from lab.grammar import Choice, List, NodeName, Port, param
 from lab.trace.packets import ICMP, ICMPV6, TCP, UDP, Packet
@@ -94,7 +95,7 @@ class Path(Check):
                 frame = FrameRef(point, packet.number)
                 seen = f"packet {frame}, {source} → {to}: {stop.seen}"
                 complaint = trouble(evidence, [], submitted=True)
-                cause = complaint.cause if complaint else stop.cause
+                cause = complaint.cause if complaint else one_way(evidence.plan, source, to) or stop.cause
                 return failed(seen, cause, tuple(dict.fromkeys((frame, *stop.frames))))
         first = packets[0][1]
         ttls = f"TTL {first.ttl}" + (f" to {first.ttl - len(via)}" if via else "")
@@ -122,8 +123,10 @@ class Path(Check):
     def _nothing(self, evidence: Evidence, expected: str, source: str, to: str) -> Verdict:
         kind = " ".join(filter(None, [self.protocol, f"port {self.port}" if self.port else ""]))
         seen = f"{source} sent no packet to {to}{f' ({kind})' if kind else ''}, so there is nothing to judge"
-        blame = idle(evidence, [source, to])
-        if blame:
+        blame = trouble(evidence, [source, to], submitted=True)
+        if blame is None and (cause := misrouted(evidence, source, to)):
+            return Verdict(Outcome.FAILED, self.rule, expected, seen, (), cause)
+        if blame := blame or idle(evidence, [source, to]):
             return Verdict(Outcome.FAILED, self.rule, expected, seen, (), blame.cause, blame.timed)
         if neighbour := unanswered_arp(evidence, source):
             cause = causes.no_neighbour(source, neighbour[0])

@@ -12,6 +12,7 @@ from lab.checks.follow import no_route
 from lab.checks.gaps import gaps, unusable
 from lab.checks.names import addresses_of, interfaces_of, who
 from lab.checks.programs import listening, trouble
+from lab.checks.routing import misrouted
 from lab.evidence import Evidence, Probe
 from lab.grammar import Address, Bool, Choice, Either, NodeName, Port, param
 from lab.plan import Plan
@@ -110,11 +111,15 @@ class Reach(Check):
 
     def _why(self, evidence: Evidence, probe: Probe, target: str | None) -> tuple[Cause, tuple[FrameRef, ...]]:
         """Why it was not reached: who had no route, or that nobody listened."""
+        if complaint := trouble(evidence, [], submitted=True):
+            return complaint.cause, ()
         if probe.answer == "refused" and isinstance(self.to, str):
             blame = trouble(evidence, [self.to], submitted=True)
             if blame is None and self.protocol == "tcp" and self.port:
                 blame = listening(evidence, self.to, self.port)
             return (blame.cause if blame else causes.refused(self.source, self.to, self.port or 0)), ()
+        if isinstance(self.to, str) and (cause := misrouted(evidence, self.source, self.to)):
+            return cause, ()
         for point, capture in evidence.captures.items():
             for packet in capture.packets[capture.end :]:
                 if no_route(packet):
