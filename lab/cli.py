@@ -187,6 +187,20 @@ def capture(
     sys.exit(labs.capture(words, write, runtime))
 
 
+@app.command(rich_help_panel=LAB)
+def save(
+    lab: Annotated[str | None, typer.Argument(metavar="[LAB]", autocompletion=_complete_lab)] = None,
+    output: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="FILE", help="A new file; standard output by default.")
+    ] = None,
+    runtime: RuntimeName = None,
+) -> None:
+    """Write a lab's addresses and routes, as they are now, as the topology that makes them."""
+    from lab.commands import save as commands
+
+    commands.save(lab, output, runtime)
+
+
 @app.command(rich_help_panel=EXERCISE)
 def exercises(json: Json = False) -> None:
     """List the ready-made exercises and topologies."""
@@ -201,6 +215,13 @@ def run(
     submission: Annotated[
         str | None, typer.Option("--submission", "-s", metavar="DIR", help="What was handed in.")
     ] = None,
+    standing: Annotated[
+        str | None,
+        typer.Option(
+            "--lab", metavar="LAB", help="Run on this lab as it stands, configured by hand.",
+            autocompletion=_complete_lab,
+        ),
+    ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the lab up afterwards.")] = False,
     runs: Runs = "runs",
     runtime: RuntimeName = None,
@@ -210,7 +231,12 @@ def run(
     """Run an exercise once and judge it: 0 all passed, 1 a check failed, 2 a file is wrong, 3 not measured."""
     from lab.commands import exercise as commands
 
-    sys.exit(commands.run(exercise, submission, keep=keep, runs=runs, runtime=runtime, as_json=json, verbose=verbose))
+    sys.exit(
+        commands.run(
+            exercise, submission, standing=standing, keep=keep, runs=runs, runtime=runtime, as_json=json,
+            verbose=verbose,
+        )
+    )
 
 
 @app.command(rich_help_panel=EXERCISE)

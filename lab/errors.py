@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 PASSED = 0
@@ -56,3 +56,18 @@ class InterruptedRunError(LabError):
     """A run was ended from outside, by Ctrl-C or SIGTERM."""
 
     exit_code = 130
+
+
+def raise_problems(problems: list[Problem]) -> None:
+    """Raise all problems of a file, if there are any."""
+    if problems:
+        raise LabError(in_order(problems))
+
+
+def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Problems in the order of their places, each once."""
+
+    def key(problem: Problem) -> tuple[Place, str]:
+        return (problem.where if isinstance(problem.where, Place) else Place(problem.where)), problem.what
+
+    return tuple(sorted(dict.fromkeys(problems), key=key))

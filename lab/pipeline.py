@@ -10,18 +10,17 @@ from pathlib import Path
 
 from lab import capture
 from lab.capture import Captures
-from lab.checks.base import Outcome
 from lab.errors import InterruptedRunError, NotMeasuredError
 from lab.evidence import Evidence, Gap, Mark, Probe
 from lab.exercise import Exercise
 from lab.grade import Grade
 from lab.grade import judge as judge_evidence
 from lab.plan import Plan, make_plan
-from lab.routes import apply_routes
 from lab.rundir import RunDirectory, exercise_digest, load
 from lab.runtime.base import LiveLab, Runtime
 from lab.steps import Steps
 from lab.submission import HandedIn
+from lab.topology.routes import apply_routes
 
 Say = Callable[[str], None]
 
@@ -46,16 +45,11 @@ def grade(
     """
     path = run(exercise, handed_in, runtime, runs, say, keep=keep, standing=standing)
     evidence, result = judge(path)
-    if keep or not rests_on_time(result):
+    if keep or not result.timed:
         return path, evidence, result
     say("a failure rests on a time limit: running once more")
     path = run(exercise, handed_in, runtime, runs, say, standing=standing, confirms=path)
     return path, *judge(path)
-
-
-def rests_on_time(result: Grade) -> bool:
-    """Whether a failure rests on a time limit, so that a second run with nothing beside it has to confirm it."""
-    return any(each.verdict.timed and each.verdict.outcome is Outcome.FAILED for each in result.results)
 
 
 def run(
@@ -140,7 +134,7 @@ class Gathering:
         self._captures = Captures(lab, self._points, self._directory.path)
         try:
             given, missing = self._handed_in.files, self._handed_in.missing
-            self._steps = Steps(lab, self._exercise, given, missing, self._mark)
+            self._steps = Steps(lab, self._exercise, given, missing, self._mark, self._directory.path.name)
             self._steps.run()
             self._state(lab, "after")
             self._settle(lab)

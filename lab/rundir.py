@@ -16,7 +16,7 @@ from lab import __version__
 from lab.errors import LabError
 from lab.evidence import FORMAT, Capture, Evidence, Gap, Mark, Probe, StepResult
 from lab.exercise import Exercise, load_exercise
-from lab.plan import Plan
+from lab.plan import Plan, plan_from_json, plan_to_json
 from lab.trace import pcap
 from lab.trace.packets import decode
 
@@ -64,7 +64,7 @@ class RunDirectory:
         for name, content in {**dict(exercise.topology.beside), **exercise.files}.items():
             if not (self.path / "exercise" / name).exists():
                 self.write(f"exercise/{name}", content)
-        self.write_json("plan.json", plan.to_json())
+        self.write_json("plan.json", plan_to_json(plan))
 
     def write_steps(self, results: Mapping[str, StepResult]) -> None:
         """Keep how each step went, and its output as files."""
@@ -93,7 +93,7 @@ def load(path: Path) -> Evidence:
     manifest = _read_json(path, _MANIFEST)
     if manifest.get("format", 0) > FORMAT:
         raise LabError(f"{path} has format {manifest['format']}, this lab knows up to {FORMAT}", hint="use a newer lab")
-    plan = Plan.from_json(_read_json(path, "plan.json"))
+    plan = plan_from_json(_read_json(path, "plan.json"))
     exercise = load_exercise(
         path / "exercise" / "exercise.yaml",
         topology=path / "exercise" / "topology.yaml",

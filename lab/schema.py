@@ -18,12 +18,12 @@ def schema(kind: str) -> dict[str, Any]:
     Raises `LabError` for any other kind.
     """
     if kind == "topology":
-        from lab.topology import TOPOLOGY
+        from lab.topology.grammar import TOPOLOGY
 
         body = TOPOLOGY.schema(templates=False)
     elif kind == "exercise":
         from lab.checks import CHECKS
-        from lab.exercise_grammar import exercise_grammar
+        from lab.exercise.grammar import exercise_grammar
 
         body = exercise_grammar(CHECKS).schema(templates=True)
     elif kind == "report":

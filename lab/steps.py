@@ -31,6 +31,7 @@ class Steps:
     """Carries out an exercise's steps on a lab; results come from `results` when all is done.
 
     `mark(name, step)` is called right before a step is ended by us, so that the evidence knows what it had done.
+    `run` sets its folders apart from those of earlier runs on the same lab.
     """
 
     def __init__(
@@ -40,12 +41,14 @@ class Steps:
         handed_in: Mapping[str, bytes],
         missing: tuple[str, ...],
         mark: Callable[[str, str], None],
+        run: str,
     ) -> None:
         self._lab = lab
         self._exercise = exercise
         self._handed_in = handed_in
         self._missing = missing
         self._mark = mark
+        self._run = run
         self._running: dict[str, _Running] = {}
         self._never: dict[str, StepResult] = {}
         self._laid: set[tuple[str, str]] = set()
@@ -96,9 +99,9 @@ class Steps:
                 if step.code == "submission"
                 else {file: self._exercise.files[file] for file in step.code}
             )
-            self._lab.put(step.node, name, code)
+            self._lab.put(step.node, f"{self._run} {name}", code)
             self._laid.add((step.node, name))
-        return name
+        return f"{self._run} {name}"
 
     def _become_ready(self, running: _Running, ready: Ready) -> bool:
         """Wait until a background step is ready, or can no longer become so."""

@@ -46,7 +46,7 @@ class Job:
             return Ran(self.hand_in.name, directories=first, problem=error.problems[0].what)
         except LabError as error:
             return Ran(self.hand_in.name, directories=first, problem=str(error))
-        return ran(self.hand_in.name, grade, (*first, str(path)), timed=pipeline.rests_on_time(grade))
+        return ran(self.hand_in.name, grade, (*first, str(path)), timed=grade.timed)
 
 
 @dataclass(frozen=True)

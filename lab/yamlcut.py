@@ -116,7 +116,8 @@ def _cut_block(text: str, entry: Entry) -> str:
         while last + 1 < below and _indent(lines[last + 1]) > _indent(after):
             last += 1
     rest = lines[last + 1 :]
-    if (first == 0 or not lines[first - 1].strip()) and rest and not rest[0].strip():
+    above = lines[first - 1].strip() if first else ""
+    if (not above or above.endswith(":")) and rest and not rest[0].strip():
         rest = rest[1:]
     return "\n".join([*lines[:first], *rest])
 

@@ -13,7 +13,9 @@ from lab.errors import LabError, NotMeasuredError
 from lab.evidence import Evidence
 from lab.exercise import Exercise, load_exercise
 from lab.grade import Grade
+from lab.plan import make_plan
 from lab.runtime import choose
+from lab.runtime.base import Runtime
 from lab.submission import HandedIn, read_submission
 
 
@@ -21,22 +23,53 @@ def run(
     name: str | None,
     submission: str | None,
     *,
+    standing: str | None,
     keep: bool,
     runs: str,
     runtime: str | None,
     as_json: bool,
     verbose: bool,
 ) -> int:
-    """One run of an exercise; its exit code."""
+    """One run of an exercise, on a lab of its own or on one that stands already; its exit code."""
     path = find_exercise(name) if name else _exercise_here()
     exercise = load_exercise(path)
-    handed_in = _handed_in(exercise, path.parent, submission)
+    if standing is None:
+        chosen = choose(runtime, exercise.topology.runtime)
+        handed_in = _handed_in(exercise, path.parent, submission)
+    else:
+        chosen = _runtime_of(standing, exercise, runtime)
+        handed_in = _beside_configuration(exercise, path.parent, submission)
     signal.signal(signal.SIGTERM, _interrupt)  # so that what was gathered is kept, as after Ctrl-C
-    chosen = choose(runtime, exercise.topology.runtime)
     say = console.say if verbose else console.quiet
-    directory, evidence, grade = pipeline.grade(exercise, handed_in, chosen, Path(runs), say, keep=keep)
+    directory, evidence, grade = pipeline.grade(
+        exercise, handed_in, chosen, Path(runs), say, keep=keep, standing=standing
+    )
     _report(evidence, grade, directory, as_json)
     return grade.exit_code
+
+
+def _runtime_of(standing: str, exercise: Exercise, runtime: str | None) -> Runtime:
+    """The runtime of a lab that stands; raises LabError where its network is not the exercise's."""
+    from lab.commands.labs import find_lab
+    from lab.standing import refuse_other_network
+
+    owner, info = find_lab(standing, runtime)
+    if problems := owner.problems():
+        raise NotMeasuredError(problems)
+    lab = owner.open(info.name)
+    lab.close()
+    refuse_other_network(make_plan(exercise.topology), lab.plan, standing)
+    return owner
+
+
+def _beside_configuration(exercise: Exercise, folder: Path, submission: str | None) -> HandedIn:
+    """What is handed in beside a lab's configuration: programs, but no routes, for those are what was configured."""
+    if exercise.submission.files:
+        return _handed_in(exercise, folder, submission)
+    if submission is not None:
+        hint = "leave --submission out, or leave --lab out"
+        raise LabError("with --lab the routes are judged as they are on that lab, not as they are handed in", hint=hint)
+    return HandedIn()
 
 
 def _interrupt(*_: Any) -> None:

@@ -173,15 +173,20 @@ def _labs(runtime: str | None) -> list[tuple[Runtime, LabInfo]]:
     return [(owner, info) for owner in (make() for make in chosen) for info in owner.labs()]
 
 
-def _open(name: str | None, runtime: str | None) -> LiveLab:
+def find_lab(name: str | None, runtime: str | None) -> tuple[Runtime, LabInfo]:
+    """A lab that is up, and its runtime; without a name the only one. Raises LabError where there is none."""
     labs = _labs(runtime)
     if name is None:
-        owner, info = _only(labs)
-        return owner.open(info.name)
+        return _only(labs)
     for owner, info in labs:
         if info.name == name:
-            return owner.open(name)
+            return owner, info
     raise LabError(f"no lab {name} is up", hint="lab ps lists the labs that are up")
+
+
+def _open(name: str | None, runtime: str | None) -> LiveLab:
+    owner, info = find_lab(name, runtime)
+    return owner.open(info.name)
 
 
 def _only(labs: list[tuple[Runtime, LabInfo]]) -> tuple[Runtime, LabInfo]:

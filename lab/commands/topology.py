@@ -9,7 +9,7 @@ from lab import console
 from lab.catalog import EXERCISE_FILE, TOPOLOGY_FILE, exercises, find_exercise, find_topology, topologies
 from lab.errors import LabError, Problem
 from lab.exercise import load_exercise
-from lab.plan import Plan, make_plan
+from lab.plan import Plan, make_plan, plan_to_json
 from lab.topology import load_topology
 
 
@@ -63,7 +63,7 @@ def plan(given: str, as_json: bool) -> None:
     """Print the resolved plan of a topology."""
     resolved = make_plan(load_topology(topology_file(given)))
     if as_json:
-        console.show_json(resolved.to_json())
+        console.show_json(plan_to_json(resolved))
     else:
         console.show(plan_lines(resolved))
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from lab.errors import Problem
-from lab.plan import Plan
+
+if TYPE_CHECKING:  # a container's agent knows limits, but has no parser of plans
+    from lab.plan import Plan
 
 Kind = Literal["step", "admin", "tool"]
 

@@ -10,7 +10,7 @@ import pytest
 from lab.catalog import exercises, find_topology
 from lab.errors import LabError
 from lab.exercise import Exercise, Ready, Step, Stop, Submission, load_exercise, parse_exercise
-from lab.exercise_grammar import exercise_grammar
+from lab.exercise.grammar import exercise_grammar
 from lab.grammar import Choice, List, NodeName, Payload, Port, StepName, param
 from lab.topology import Topology, load_topology
 from lab.yamltext import parse_yaml

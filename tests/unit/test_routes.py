@@ -1,8 +1,8 @@
 """Routes that a student hands in: what a kernel would take is applied, what is wrong is told."""
 
 from lab.plan import make_plan
-from lab.routes import apply_routes
 from lab.topology import parse_topology
+from lab.topology.routes import apply_routes
 
 TOPOLOGY = parse_topology(
     """

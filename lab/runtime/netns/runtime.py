@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from lab.errors import LabError, NotMeasuredError, Problem
-from lab.plan import Plan
+from lab.plan import Plan, plan_from_json, plan_to_json
 from lab.runtime.base import LabInfo
 from lab.runtime.netns import start, state
 from lab.runtime.netns.channel import Channel
@@ -130,10 +130,10 @@ def _at(folder: os.PathLike[str], use: Callable[[str], None]) -> None:
 def _dump(plan: Plan) -> str:
     import json
 
-    return json.dumps(plan.to_json())
+    return json.dumps(plan_to_json(plan))
 
 
 def _load(text: str) -> Plan:
     import json
 
-    return Plan.from_json(json.loads(text))
+    return plan_from_json(json.loads(text))

@@ -7,11 +7,14 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from lab.plan import Plan, PlannedInterface, PlannedNode
 from lab.runtime.netns import netlink as nl
 from lab.runtime.netns import offload
 from lab.runtime.netns.syscalls import CLONE_NEWNET, keep_capabilities_over_exec, setns, unshare
+
+if TYPE_CHECKING:
+    from lab.plan import Plan, PlannedInterface, PlannedNode
 
 _NEW = nl.NLM_F_CREATE | nl.NLM_F_EXCL
 _FIRST_INDEX = 2  # of a node's interfaces: 1 is lo
@@ -52,7 +55,7 @@ def wire(plan: Plan, say: Callable[[str], None]) -> dict[str, WiredNode]:
         unshare(CLONE_NEWNET)
         set_sysctls(sysctl for sysctl in node.sysctls if not _of_interface(sysctl[0], node))
         if plan.dual:
-            _silence_listeners(node.name)
+            silence_listeners(node.name)
         namespace = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         nodes[node.name] = WiredNode(node, namespace, nl.Netlink())
     setns(home, CLONE_NEWNET)
@@ -141,7 +144,8 @@ def set_sysctls(sysctls: Iterable[tuple[str, str]]) -> None:
             raise OSError(error.errno, f"sysctl {name} = {value}: {os.strerror(error.errno or 0)}") from None
 
 
-def _silence_listeners(node: str) -> None:
+def silence_listeners(node: str) -> None:
+    """Have the calling network namespace send no report of multicast listeners."""
     program = shutil.which("nft", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if program is None:
         raise OSError(2, "nft is missing (package nftables): a lab with IPv6 needs it to keep segments silent at rest")

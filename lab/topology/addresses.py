@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import ip_interface
 
-from lab.topology import Address, AddressWithPrefix, Interface, Network, Node, Prefix, Topology
+from lab.topology.model import Address, AddressWithPrefix, Interface, Network, Node, Prefix, Topology
 
 FIRST_HOST = 10  # below it is room for routers, so that a router added later moves no host
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from lab.exercise import Exercise, Graded, Ready, Step, Stop, Submission
+from lab.exercise.model import Exercise, Graded, Ready, Step, Stop, Submission
 from lab.grammar import At, Context, Record, Refused, parameters
-from lab.topology import Topology
+from lab.topology.model import Topology
 
 
 def build_exercise(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from lab.addresses import Addresses, assign_addresses
-from lab.errors import LabError, Place, Problem
+from lab.errors import LabError, Place, Problem, in_order
 from lab.grammar import At, Context, Entry, Record
-from lab.topology import ROUTES, Address, Node, Prefix, Route, Topology, in_order
+from lab.topology.addresses import Addresses, assign_addresses
+from lab.topology.grammar import ROUTES
+from lab.topology.model import Address, Node, Prefix, Route, Topology
 from lab.yamltext import parse_yaml
 
 

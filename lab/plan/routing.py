@@ -6,8 +6,8 @@ from collections import defaultdict
 from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple
 
-from lab.addresses import Addresses
-from lab.topology import Address, Prefix, Route, Topology
+from lab.topology.addresses import Addresses
+from lab.topology.model import Address, Prefix, Route, Topology
 
 DEFAULTS: tuple[Prefix, ...] = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))
 

@@ -1,108 +1,19 @@
-"""An exercise as it was written: YAML text becomes a frozen, checked `Exercise`."""
+"""YAML text becomes an exercise, or all its problems at once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 from lab.catalog import EXERCISE_FILE, TOPOLOGY_FILE, find_topology
-from lab.errors import LabError, Problem
+from lab.errors import LabError, Problem, raise_problems
+from lab.exercise.grammar import VALUES, exercise_grammar
+from lab.exercise.model import Exercise
+from lab.exercise.rules import build_exercise
 from lab.grammar import Context, as_value, beside, nearest
-from lab.topology import Topology, load_topology, raise_problems
+from lab.topology import Topology, load_topology
 from lab.yamltext import ListNode, MapNode, Node, Scalar, parse_yaml, read_text, show
-
-if TYPE_CHECKING:
-    from lab.checks.base import Check
-
-
-@dataclass(frozen=True)
-class Ready:
-    """When a background step counts as ready: a listener on a port, or a line of output; `within` in seconds."""
-
-    within: float
-    tcp: int | None = None
-    udp: int | None = None
-    output: str | None = None  # a regular expression, searched in stdout
-
-
-@dataclass(frozen=True)
-class Stop:
-    """Ends the named step by a signal."""
-
-    step: str
-    signal: str = "TERM"
-
-
-@dataclass(frozen=True)
-class Step:
-    """Something that happens on a node: a program is run, others are waited for, or one is stopped.
-
-    Exactly one of `run`, `wait` and `stop` is set. `timeout` in seconds. `code` is the submission, the
-    teacher's files (names beside the exercise) or nothing; steps of equal code on a node share a folder.
-    """
-
-    name: str
-    node: str | None
-    run: tuple[str, ...] | None = None
-    code: Literal["submission"] | tuple[str, ...] | None = None
-    background: bool = False
-    stdin: bytes = b""
-    env: tuple[tuple[str, str], ...] = ()
-    timeout: float = 10.0
-    ready: Ready | None = None
-    wait: tuple[str, ...] | None = None
-    stop: Stop | None = None
-    mounts: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Graded:
-    """A check in an exercise: what is asked, what it is worth, and how it is shown."""
-
-    id: str
-    check: Check
-    points: float = 0
-    needs: tuple[str, ...] = ()
-    hint: str = ""
-    visible: bool = True
-
-    @property
-    def counts(self) -> bool:
-        """Whether it is graded; a check without points is shown as evidence only."""
-        return self.points > 0
-
-
-@dataclass(frozen=True)
-class Submission:
-    """What is handed in: program files, or routes in the grammar of a topology's `routes:`."""
-
-    files: tuple[str, ...] = ()
-    routes: str | None = None
-
-
-@dataclass(frozen=True)
-class Exercise:
-    """A checked exercise, whole: `files` holds every file that it names (the teacher's programs, payloads)."""
-
-    name: str
-    topology: Topology
-    steps: tuple[Step, ...]
-    checks: tuple[Graded, ...]
-    title: str = ""
-    values: Mapping[str, str | int] = field(default_factory=dict)
-    submission: Submission = Submission()
-    capture: tuple[str, ...] | None = None  # capture points; all of them by default
-    settle: float = 2.0  # seconds that connections get to close after the last step
-    files: Mapping[str, bytes] = field(default_factory=dict)
-    source: str = ""  # the file's text
-    folder: str = ""  # where it was read from, for messages
-
-    @property
-    def runs_submission(self) -> bool:
-        """Whether a student's program runs, which may do anything."""
-        return any(step.code == "submission" for step in self.steps)
 
 
 def load_exercise(
@@ -139,9 +50,6 @@ def parse_exercise(
     checks: Mapping[str, type] | None = None,
 ) -> Exercise:
     """The exercise in a text; `find_topology` gets what stands under `topology:`, `read` fills `files`."""
-    from lab.exercise_grammar import VALUES, exercise_grammar
-    from lab.exercise_rules import build_exercise
-
     if checks is None:
         from lab.checks import CHECKS
 

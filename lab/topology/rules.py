@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 
-from lab.addresses import assign_addresses, filled_by_plan, host_offsets, subnet_of
 from lab.errors import Place
 from lab.grammar import At, Context, Entry, Record, Refused
-from lab.routes import read_routes
-from lab.topology import Address, Interface, Network, Node, NodeFile, Prefix, Topology
+from lab.topology.addresses import assign_addresses, filled_by_plan, host_offsets, subnet_of
+from lab.topology.model import Address, Interface, Network, Node, NodeFile, Prefix, Topology
+from lab.topology.routes import read_routes
 
 MAX_MEMBERS = 1000  # a Linux bridge has at most 1,024 ports
 MAX_INTERFACES = 250  # their number is one byte of the planned MAC

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from ipaddress import ip_address, ip_interface, ip_network
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lab.errors import LabError
-from lab.topology import NodeFile
-
-if TYPE_CHECKING:
-    from lab.plan import Plan, PlannedNode
+from lab.plan.model import Plan, PlannedInterface, PlannedNetwork, PlannedNode, PlannedRoute
+from lab.topology.model import NodeFile
 
 
 def plan_to_json(plan: Plan) -> dict[str, Any]:
@@ -50,8 +48,6 @@ def _node(node: PlannedNode) -> dict[str, Any]:
 
 def plan_from_json(data: dict[str, Any]) -> Plan:
     """The plan of such data; raises `LabError` where it is none."""
-    from lab.plan import Plan, PlannedInterface, PlannedNetwork, PlannedNode, PlannedRoute
-
     try:
         hosts = tuple((address, tuple(names)) for address, names in data["hosts"])
         networks = tuple(

@@ -1,84 +1,8 @@
-"""A topology as it was written: YAML text becomes a frozen, checked `Topology`."""
+"""What may stand in a topology's file: the loader and the JSON Schema are both made of this."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
-from pathlib import Path
-from typing import Literal
-
 from lab import grammar as g
-from lab.errors import LabError, Place, Problem
-from lab.yamltext import MapNode, parse_yaml, read_text
-
-Address = IPv4Address | IPv6Address
-AddressWithPrefix = IPv4Interface | IPv6Interface
-Prefix = IPv4Network | IPv6Network
-Role = Literal["client", "router", "server", "host"]
-
-
-@dataclass(frozen=True)
-class Network:
-    """One layer-2 segment and the prefixes used on it; `mtu` in bytes."""
-
-    name: str
-    subnets: tuple[Prefix, ...]
-    mtu: int = 1500
-
-
-@dataclass(frozen=True)
-class Interface:
-    """A node's interface on a network; `addresses` and `mac` only where the file chose them."""
-
-    name: str
-    network: str
-    addresses: tuple[Address, ...] = ()
-    mac: str | None = None
-
-
-@dataclass(frozen=True)
-class NodeFile:
-    """A file put into a node at an absolute `path`."""
-
-    path: str
-    content: bytes
-
-
-@dataclass(frozen=True)
-class Node:
-    """A machine of the lab."""
-
-    name: str
-    role: Role
-    interfaces: tuple[Interface, ...]
-    sysctls: tuple[tuple[str, str], ...] = ()
-    files: tuple[NodeFile, ...] = ()
-    image: str | None = None
-
-
-@dataclass(frozen=True)
-class Route:
-    """A route chosen by a person: on `node`, packets for `to` go to the neighbour `via`."""
-
-    node: str
-    to: Prefix
-    via: Address
-
-
-@dataclass(frozen=True)
-class Topology:
-    """A checked topology; names are unique and every reference resolves."""
-
-    name: str
-    networks: tuple[Network, ...]
-    nodes: tuple[Node, ...]
-    routes: tuple[Route, ...] = ()
-    routing: Literal["auto", "manual"] = "auto"
-    runtime: str | None = None
-    source: str = ""  # the file's text
-    beside: tuple[tuple[str, bytes], ...] = ()  # files that it names, by their path below its folder
-
 
 NETWORK = g.Struct(
     "a network",
@@ -177,43 +101,3 @@ TOPOLOGY = g.Struct(
     g.Key("resolver", g.Later("a resolver"), "Not supported yet: the node that answers DNS"),
     doc="A small network: its segments, its nodes, and how packets find their way",
 )
-
-
-def load_topology(path: Path) -> Topology:
-    """The topology in a file; `LabError` holds every problem of the file, in the order of their places."""
-    folder, seen = path.parent, dict[str, bytes]()
-    return parse_topology(read_text(path), str(path), g.beside(folder, seen), seen)
-
-
-def parse_topology(
-    text: str, file: str, read: Callable[[str], bytes] | None = None, seen: dict[str, bytes] | None = None
-) -> Topology:
-    """The topology in a text; `file` stands in messages, `read` gives the files that it names and fills `seen`."""
-    from lab.topology_rules import build_topology
-
-    root, problems = parse_yaml(text, file)
-    context = g.Context(problems=problems, read=read)
-    named = {kind: root.get(f"{kind}s") for kind in ("network", "node")}
-    context.names = {
-        kind: [name.text for name, _ in node.items] for kind, node in named.items() if isinstance(node, MapNode)
-    }
-    record = context.take(TOPOLOGY, root)
-    topology = build_topology(record, context, text, {} if seen is None else seen) if record else None
-    raise_problems(context.problems)
-    assert topology is not None, "no problem was reported, so there is a topology"
-    return topology
-
-
-def raise_problems(problems: list[Problem]) -> None:
-    """Raise all problems of a file, if there are any."""
-    if problems:
-        raise LabError(in_order(problems))
-
-
-def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Problems in the order of their places, each once."""
-
-    def key(problem: Problem) -> tuple[Place, str]:
-        return (problem.where if isinstance(problem.where, Place) else Place(problem.where)), problem.what
-
-    return tuple(sorted(dict.fromkeys(problems), key=key))

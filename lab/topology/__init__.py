@@ -1,0 +1,32 @@
+"""The small network that a teacher describes."""
+
+from lab.topology.load import load_topology, parse_topology
+from lab.topology.model import (
+    Address,
+    AddressWithPrefix,
+    Interface,
+    Network,
+    Node,
+    NodeFile,
+    Prefix,
+    Role,
+    Route,
+    Topology,
+)
+from lab.topology.routes import apply_routes
+
+__all__ = [
+    "Address",
+    "AddressWithPrefix",
+    "Interface",
+    "Network",
+    "Node",
+    "NodeFile",
+    "Prefix",
+    "Role",
+    "Route",
+    "Topology",
+    "apply_routes",
+    "load_topology",
+    "parse_topology",
+]
