@@ -46,11 +46,16 @@ def make_handout(path: Path) -> Handout:
     exercise = load_exercise(path)
     hidden = tuple(graded.id for graded in exercise.checks if not graded.visible)
     _refuse_hidden_needs(exercise, path)
-    text = students_text(exercise.source, hidden)
+    try:
+        text = students_text(exercise.source, hidden)
+        shown = _loaded(exercise, text)
+    except LabError as error:
+        why = "; ".join(str(each) for each in error.problems)
+        what = f"without its hidden checks this exercise does not load: {why}"
+        raise LabError(what, exercise.folder, "what visible checks use must not stand in hidden ones") from None
     files: dict[str, bytes] = {}
     _add(files, {EXERCISE_FILE: text.encode(), TOPOLOGY_FILE: _without_modeline(exercise.topology.source).encode()}, "")
     _add(files, dict(exercise.topology.beside), "the topology")
-    shown = _loaded(exercise, text)
     _add(files, shown.files, "the exercise")
     _add(files, read_skeleton(exercise, path.parent), "skeleton/")
     if (path.parent / README).is_file():
@@ -178,21 +183,14 @@ def _loaded(exercise: Exercise, text: str) -> Exercise:
         return parse_topology(exercise.topology.source, TOPOLOGY_FILE, beside.__getitem__)
 
     used: dict[str, bytes] = {}
-    try:
-        shown = parse_exercise(text, EXERCISE_FILE, topology, read=read, files=used)
-    except LabError as error:
-        why = "; ".join(str(each) for each in error.problems)
-        what = f"without its hidden checks this exercise does not load: {why}"
-        raise LabError(what, exercise.folder, "what visible checks use must not stand in hidden ones") from None
+    shown = parse_exercise(text, EXERCISE_FILE, topology, read=read, files=used)
     same = (
         shown.checks == tuple(graded for graded in exercise.checks if graded.visible)
         and shown.steps == exercise.steps
         and shown.topology.nodes == exercise.topology.nodes
     )
     if not same:
-        raise LabError(
-            "the hidden checks cannot be cut out of this file", exercise.folder, "write each check in lines of its own"
-        )
+        raise LabError("its visible checks are then others: write each check in lines of its own")
     return shown
 
 
@@ -206,7 +204,8 @@ def _secrets(exercise: Exercise, text: str, hidden: tuple[str, ...], shown: Exer
         if entry.name in hidden:
             for key in entries(entry.nodes[0]).entries:
                 if key.name not in ("check", "points", "visible", "needs", "id"):
-                    told = (each.strip() for each in scalars(key.nodes[1]) if len(each.strip()) >= _SHORTEST)
+                    texts = [each.strip() for each in scalars(key.nodes[1], keys=False)]
+                    told = [each for each in texts if len(each) >= _SHORTEST]
                     secrets.update(dict.fromkeys(told, f"a value of the hidden check {entry.name}"))
     for name in set(exercise.values) - set(shown.values):
         secrets[name] = "a value that only hidden checks use"

@@ -38,7 +38,7 @@ def compose(text: str) -> MappingNode:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
-        raise LabError(f"this is not YAML: {error}") from None
+        raise LabError(f"this is not YAML: {getattr(error, 'problem', None) or error}") from None
     if not isinstance(root, MappingNode):
         raise LabError("the file must be a mapping of keys to values at its top")
     return root
@@ -59,16 +59,16 @@ def entries(node: Node | None) -> Entries:
     return Entries(False, ())
 
 
-def scalars(*nodes: Node) -> Iterator[str]:
-    """Every text in the nodes, keys too."""
+def scalars(*nodes: Node, keys: bool = True) -> Iterator[str]:
+    """Every text in the nodes, those of keys too unless that is not wanted."""
     for node in nodes:
         if isinstance(node, ScalarNode):
             yield node.value
         elif isinstance(node, SequenceNode):
-            yield from scalars(*node.value)
+            yield from scalars(*node.value, keys=keys)
         elif isinstance(node, MappingNode):
             for key, value in node.value:
-                yield from scalars(key, value)
+                yield from scalars(*((key, value) if keys else (value,)), keys=keys)
 
 
 def cut(text: str, collection: Entries, names: Collection[str]) -> str:

@@ -1,0 +1,214 @@
+"""What the runs of a try prove about an exercise, and what its wrong hand-ins' expectations may say."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lab.catalog import find_topology
+from lab.checks.base import Outcome
+from lab.errors import LabError
+from lab.exercise import Exercise, load_exercise
+from lab.report.trial import trial_dict, trial_lines
+from lab.scaffold import write_exercise
+from lab.submission import HandedIn
+from lab.trial import HandIn, Ran, Trial, assess, read_hand_ins
+
+ORDER = ("route", "opened", "answered", "closed")
+POINTS = {"route": 0, "opened": 1, "answered": 2, "closed": 1}
+HAND_INS = (
+    HandIn("solution", "solution", HandedIn()),
+    HandIn("empty", "empty", HandedIn()),
+    HandIn("skeleton", "skeleton", HandedIn()),
+    HandIn("wrong/loopback", "wrong", HandedIn(), frozenset({"opened", "answered", "closed"}), "wrong-address"),
+    HandIn("wrong/echo", "wrong", HandedIn(), frozenset({"answered", "closed"})),
+)
+SOUND = {"solution": "✓✓✓✓", "empty": "✓✗✗✗", "skeleton": "✓✗✗✗", "wrong/loopback": "✓✗✗✗", "wrong/echo": "✓✓✗✗"}
+OUTCOMES = {"✓": Outcome.PASSED, "✗": Outcome.FAILED, "?": Outcome.NOT_MEASURED}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "capitals"
+    write_exercise(path, find_topology("two-lans"))
+    return path
+
+
+@pytest.fixture
+def exercise(folder: Path) -> Exercise:
+    return load_exercise(folder)
+
+
+def one(hand_in: str, signs: str, cause: str = "wrong-address", **more: object) -> Ran:
+    outcomes = {check: OUTCOMES[sign] for check, sign in zip(ORDER, signs, strict=True)}
+    points = sum(POINTS[check] for check, outcome in outcomes.items() if outcome is Outcome.PASSED)
+    seen = {check: f"{check} was seen" for check in ORDER}
+    ran = Ran(hand_in, outcomes, seen, points, 4, cause, "why", directories=(f"runs/{hand_in}",))
+    return replace(ran, **more)  # type: ignore[arg-type]
+
+
+def tried(exercise: Exercise, *changes: dict[str, str]) -> Trial:
+    """A try in which each change is a repeat that differs from a sound one in the signs of some hand-ins."""
+    runs = [one(name, signs) for each in changes for name, signs in {**SOUND, **each}.items()]
+    return assess(exercise, HAND_INS, runs)
+
+
+def test_a_sound_exercise(exercise: Exercise) -> None:
+    trial = tried(exercise, {}, {}, {})
+    assert (trial.exit_code, trial.deviations, trial.unmeasured, trial.notes) == (0, (), (), ())
+
+
+@pytest.mark.parametrize(
+    ("change", "hand_in", "checks", "what"),
+    [
+        ({"solution": "✓✓✓✗"}, "solution", ("closed",), "closed fails: closed was seen"),
+        ({"empty": "✓✓✗✗"}, "empty", ("opened",), "opened passes though nothing was handed in"),
+        ({"wrong/echo": "✓✓✓✗"}, "wrong/echo", ("answered",), "answered passes, and expect.yaml says that it fails"),
+        ({"wrong/echo": "✗✓✗✗"}, "wrong/echo", ("route",), "route fails"),
+        ({"wrong/loopback": "✓✓✗✗"}, "wrong/loopback", ("opened",), "opened passes, and expect.yaml says"),
+    ],
+)
+def test_a_deviation_is_told_and_decides(
+    change: dict[str, str], hand_in: str, checks: tuple[str, ...], what: str, exercise: Exercise
+) -> None:
+    trial = tried(exercise, change)
+    assert trial.exit_code == 1
+    assert (trial.deviations[0].hand_in, trial.deviations[0].checks) == (hand_in, checks)
+    assert trial.deviations[0].what.startswith(what)
+    assert trial.deviations[0].runs == (f"runs/{hand_in}",)
+    row = next(text for _, text in trial_lines(trial) if text.startswith(f"{hand_in} "))
+    assert row.count("!") == 1
+
+
+def test_every_graded_check_must_be_failed_by_a_wrong_hand_in(exercise: Exercise) -> None:
+    trial = tried(exercise, {"wrong/loopback": "✓✓✗✗"})
+    assert any(each.checks == ("opened",) and "no wrong hand-in fails opened" in each.what for each in trial.deviations)
+    none = assess(exercise, HAND_INS[:3], [one(name, SOUND[name]) for name in ("solution", "empty", "skeleton")])
+    assert [each.checks for each in none.deviations] == [("opened",), ("answered",), ("closed",)]
+
+
+def test_another_root_cause_is_a_deviation(exercise: Exercise) -> None:
+    runs = [one(name, signs, cause="wrong-port") for name, signs in SOUND.items()]
+    (deviation,) = assess(exercise, HAND_INS, runs).deviations
+    assert deviation.what == "the root cause is wrong-port (why), and expect.yaml says wrong-address"
+
+
+def test_repeats_must_agree(exercise: Exercise) -> None:
+    trial = tried(exercise, {}, {"skeleton": "✓✓✗✗"}, {})
+    assert trial.exit_code == 1
+    (deviation,) = trial.deviations
+    assert (deviation.hand_in, deviation.checks) == ("skeleton", ("opened",))
+    assert "opened passed 1 of 3 times" in deviation.what
+    row = next(text for _, text in trial_lines(trial) if text.startswith("skeleton "))
+    assert "✗✓!" in row
+    assert "0 to 1 of 4" in row
+
+
+@pytest.mark.parametrize("sign", ["solution", "empty", "wrong/echo"])
+def test_what_could_not_be_measured_leaves_the_try_open(sign: str, exercise: Exercise) -> None:
+    trial = tried(exercise, {sign: "✓??✗", "wrong/loopback": "✓✓✗✗"})
+    assert trial.exit_code == 3
+    assert [each.checks for each in trial.unmeasured] == [("opened",), ("answered",)]
+    assert trial_lines(trial)[-1][1].startswith("OPEN")
+
+
+def test_a_check_without_points_need_not_be_measured_unless_it_is_expected_to_pass(exercise: Exercise) -> None:
+    assert tried(exercise, {"empty": "?✗✗✗"}).exit_code == 0
+    assert tried(exercise, {"wrong/echo": "?✓✗✗"}).exit_code == 3
+
+
+def test_a_run_that_never_was_leaves_the_try_open(exercise: Exercise) -> None:
+    runs = [one(name, signs) for name, signs in SOUND.items() if name != "skeleton"]
+    trial = assess(exercise, HAND_INS, [*runs, Ran("skeleton", problem="tcpdump is missing")])
+    assert trial.exit_code == 3
+    assert any("? skeleton: tcpdump is missing" in text for _, text in trial_lines(trial))
+
+
+def test_points_that_cost_nothing_are_pointed_out(exercise: Exercise) -> None:
+    trial = tried(exercise, {"skeleton": "✓✓✗✗"})
+    assert trial.exit_code == 0
+    (note,) = trial.notes
+    assert note.checks == ("opened",)
+    assert "cost a student nothing" in note.what
+
+
+def test_a_right_student_who_would_see_a_failure_is_pointed_out(exercise: Exercise) -> None:
+    trial = tried(exercise, {"solution": "✗✓✓✓"})
+    assert (trial.exit_code, len(trial.notes)) == (0, 1)
+    assert "route has no points, and the solution fails it" in trial.notes[0].what
+
+
+def test_an_exercise_that_grades_nothing_proves_nothing(exercise: Exercise) -> None:
+    free = replace(exercise, checks=tuple(replace(graded, points=0) for graded in exercise.checks))
+    assert tried(free, {}).exit_code == 1
+
+
+def test_the_report_is_data_too(exercise: Exercise) -> None:
+    told = json.loads(json.dumps(trial_dict(tried(exercise, {"empty": "✓✓✗✗"}))))
+    assert told["sound"] is False
+    assert [each["name"] for each in told["hand_ins"]] == [each.name for each in HAND_INS]
+    assert told["hand_ins"][1]["runs"][0]["checks"]["opened"] == "passed"
+    assert told["hand_ins"][3]["fails"] == ["answered", "closed", "opened"]
+    assert told["deviations"][0]["checks"] == ["opened"]
+
+
+def test_what_a_program_wrote_cannot_act_on_the_terminal(exercise: Exercise) -> None:
+    written = dict.fromkeys(ORDER, "\x1b[2J")
+    runs = [one(name, signs, seen=written) for name, signs in {**SOUND, "solution": "✗✗✗✗"}.items()]
+    assert not any("\x1b" in text for _, text in trial_lines(assess(exercise, HAND_INS, runs)))
+
+
+def test_the_hand_ins_of_an_exercise(folder: Path, exercise: Exercise) -> None:
+    found = read_hand_ins(exercise, folder)
+    assert [each.name for each in found] == [
+        *("solution", "empty", "skeleton", "wrong/listens_on_loopback", "wrong/sends_it_back")
+    ]
+    assert found[1].files.missing == ("server.py",)
+    assert (found[3].fails, found[3].cause) == (frozenset({"opened", "answered", "closed"}), "wrong-address")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("fails: [openned]\n", "expect.yaml:1:9: there is no check openned\n  did you mean opened?"),
+        ("fails: [opened]\ncuase: x\n", "expect.yaml:2:1: unknown key cuase in an expectation\n  did you mean cause?"),
+        ("fails: []\n", "expect.yaml:1:8: the list is empty"),
+        ("cause: x\n", "expect.yaml:1:1: an expectation needs the key fails"),
+        ("- opened\n", "expect.yaml:1:1: the file must be a mapping"),
+        ("", "expect.yaml: the file is empty"),
+        ("fails: [opened\n", "expect.yaml:1:8: the list that begins here with [ is not closed"),
+        ("fails: [opened]\ncause: Not a word\n", 'expect.yaml:2:8: "Not a word" is not a cause'),
+        (None, "this wrong hand-in has no expect.yaml\n  expect.yaml says which checks must fail"),
+    ],
+)
+def test_a_wrong_expectation_is_told_with_its_place(
+    text: str | None, told: str, folder: Path, exercise: Exercise
+) -> None:
+    path = folder / "wrong" / "sends_it_back" / "expect.yaml"
+    path.unlink()
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(LabError) as caught:
+        read_hand_ins(exercise, folder)
+    assert told in str(caught.value)
+    assert str(path.parent) in str(caught.value)
+
+
+def test_all_problems_are_told_together(folder: Path, exercise: Exercise) -> None:
+    (folder / "wrong" / "stray.py").write_text("")
+    for name in ("sends_it_back", "listens_on_loopback"):
+        (folder / "wrong" / name / "expect.yaml").write_text("fails: [nothing]\n")
+    with pytest.raises(LabError) as caught:
+        read_hand_ins(exercise, folder)
+    assert len(caught.value.problems) == 3
+
+
+def test_an_exercise_without_a_solution_or_without_a_submission_is_refused(folder: Path, exercise: Exercise) -> None:
+    (folder / "solution").rename(folder / "elsewhere")
+    with pytest.raises(LabError, match="has no solution/"):
+        read_hand_ins(exercise, folder)
+    with pytest.raises(LabError, match="nothing is handed in"):
+        read_hand_ins(replace(exercise, submission=type(exercise.submission)()), folder)
