@@ -18,7 +18,15 @@ def _netns() -> Runtime:
     return NetnsRuntime()
 
 
+def _docker() -> Runtime:
+    from lab.runtime.docker.runtime import DockerRuntime
+
+    return DockerRuntime()
+
+
 RUNTIMES: dict[str, Callable[[], Runtime]] = {"netns": _netns}
+if os.environ.get("LAB_DOCKER_PREVIEW"):
+    RUNTIMES["docker"] = _docker
 
 
 def choose(flag: str | None = None, written: str | None = None) -> Runtime:

@@ -1,0 +1,122 @@
+"""How an agent starts a program in a node's container: fork, enter, become it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import json
+import os
+import resource
+import shutil
+import signal
+import termios
+from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
+
+from lab.runtime.base import Limits
+from lab.runtime.docker.agent import box, cgroups
+from lab.runtime.docker.agent.nodes import Node, files_of
+from lab.runtime.docker.agent.syscalls import bound_capabilities, set_capabilities
+from lab.runtime.netns import sandbox, seccomp
+from lab.runtime.netns.syscalls import (
+    CLONE_NEWNS,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_REC,
+    die_with_parent,
+    mount,
+    unshare,
+)
+
+_MS_PRIVATE = 1 << 18
+# What the administrator of a machine's network needs; none by which one could leave the container.
+# CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE, NET_ADMIN, NET_RAW, SYS_CHROOT,
+# SYS_PTRACE
+_ADMIN = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10, 12, 13, 18, 19})
+
+
+def fork(child: Callable[[], NoReturn]) -> int:
+    """Fork a child that runs `child` and never returns into the agent's code."""
+    gc.freeze()  # the collector would touch, and so copy, every page
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        signal.set_wakeup_fd(-1)
+        child()
+    except BaseException as error:  # the child's last resort: nothing may unwind into the parent's frames
+        with contextlib.suppress(OSError):
+            os.write(2, f"lab: {error}\n".encode())
+    finally:
+        os._exit(125)
+
+
+def become(
+    request: Mapping[str, Any], node: Node, stdio: tuple[int, int, int], folder: int | None, uid: int, failed: int
+) -> NoReturn:
+    """Turn this forked child into the requested program; what goes wrong before is written to `failed` as JSON."""
+
+    def say_failure(error: OSError) -> None:
+        os.write(failed, json.dumps({"failed": error.strerror or str(error), "errno": error.errno}).encode())
+
+    try:
+        _prepare(stdio, request.get("terminal", False))
+        kind = request["kind"]
+        if kind == "step":
+            cgroups.join(node.tasks)
+            node.enter("net", "uts", "mnt")
+            shown = (*node.plan["files"], *request["mounts"])
+            limits = Limits(**request["limits"])
+            filtered = seccomp.program()
+            if filtered is None:
+                raise OSError(38, f"no sandbox is known for the architecture {os.uname().machine}")
+            made = box.Box(uid, files_of(node.plan, uid), folder, shown, node.plan["whole"], limits, filtered)
+            box.run(made, box.command(request["argv"], box.environment(request["env"])), say_failure)
+        argv, env = list(request["argv"]), {"PATH": sandbox.PATH, **request["env"]}
+        if kind == "admin":
+            _be_admin(request, node)
+            env["HOME"] = env.get("HOME", "/") if os.access(env.get("HOME", "/"), os.X_OK) else "/"
+        else:
+            node.enter("net")
+            _be_tool(request)
+        program = argv[0] if "/" in argv[0] else shutil.which(argv[0], path=env["PATH"])
+        if program is None:
+            raise FileNotFoundError(2, f"there is no program {argv[0]}")
+        os.execve(program, argv, env)
+    except OSError as error:
+        say_failure(error)
+    os._exit(127 if request["kind"] != "tool" else 125)
+
+
+def _prepare(stdio: tuple[int, int, int], terminal: bool) -> None:
+    os.setsid()
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    for target, fd in enumerate(stdio):
+        os.dup2(fd, target)
+    os.umask(0o022)
+    if terminal:
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def _be_admin(request: Mapping[str, Any], node: Node) -> None:
+    cgroups.join(node.tasks)
+    node.enter("net", "uts", "ipc", "mnt")
+    unshare(CLONE_NEWNS)
+    mount("none", "/", None, MS_REC | _MS_PRIVATE)
+    mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)  # the Engine's has sysctls that cannot be written
+    with contextlib.suppress(OSError):
+        os.chdir(request.get("cwd") or "/")
+    bound_capabilities(_ADMIN)
+    set_capabilities(_ADMIN)
+
+
+def _be_tool(request: Mapping[str, Any]) -> None:
+    die_with_parent()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if request.get("file_size"):
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_size"],) * 2)

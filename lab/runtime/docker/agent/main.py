@@ -1,0 +1,394 @@
+"""The agent: it wires a lab's containers, reads their kernel's state and runs programs in them, told so over its
+standard input and output. One of them is the first process of the lab's helper container, others come and go by
+`exec`, one a connection; whatever was started over a connection ends with it.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import select
+import selectors
+import signal
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lab.runtime.docker import frames
+from lab.runtime.docker.agent import launch, wiring
+from lab.runtime.docker.agent.nodes import Node, inside, lay_files, namespaces
+from lab.runtime.docker.agent.programs import Started, Streams
+from lab.runtime.docker.agent.syscalls import open_tree
+from lab.runtime.netns import kernelstate, processes
+from lab.runtime.netns import netlink as nl
+from lab.runtime.netns.probe import probe
+from lab.runtime.netns.syscalls import (
+    CLONE_NEWNET,
+    CLONE_NEWPID,
+    MS_NODEV,
+    MS_NOSUID,
+    mount,
+    set_process_name,
+    setns,
+)
+
+Message = frames.Message
+
+_FOLDERS = Path("/run/lab-folders")
+_FOLDER_OPTIONS = "size=67108864,nr_inodes=16384,mode=755"
+_MOST_WAITING = 4 << 20  # bytes on their way to `lab`: beyond that programs have to wait
+_PACE = 0.06  # seconds between two ended containers: some Engines hang when many end at once
+
+
+class Agent:
+    """Serves one connection."""
+
+    def __init__(self, mark: str, first: bool) -> None:
+        self._mark = mark
+        self._first = first
+        self._lasting = not first
+        self._home = namespaces("self")
+        self._netlink = nl.Netlink()
+        self._nodes: dict[str, Node] = {}
+        self._started: dict[int, Started] = {}
+        self._folders: dict[tuple[str, str], int] = {}
+        self._selector = selectors.DefaultSelector()
+        self._frames = frames.Frames()
+        self._out: deque[bytes] = deque()
+        self._waiting = 0
+        self._streams = Streams(self._selector, self._send, lambda: self._waiting < _MOST_WAITING)
+        self._uids = _user_ids()
+
+    def run(self) -> NoReturn:
+        """Serve until the connection ends."""
+        reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        os.set_blocking(0, False)
+        os.set_blocking(1, False)
+        self._selector.register(reader, selectors.EVENT_READ, lambda _: self._reap(reader))
+        self._selector.register(0, selectors.EVENT_READ, lambda _: self._receive())
+        self._say({"ready": True, "machine": wiring.machine(self._netlink)})
+        while True:
+            for key, mask in self._selector.select():
+                if key.fileobj in self._selector.get_map():
+                    key.data(mask)
+            if self._waiting >= _MOST_WAITING:
+                select.select([0], [1], [], 1)
+
+    # The channel.
+
+    def _receive(self) -> None:
+        try:
+            data = os.read(0, 1 << 18)
+        except BlockingIOError:
+            return
+        if not data:
+            self._gone()
+        for kind, number, content in self._frames.feed(data):
+            if kind == frames.JSON:
+                self._serve(json.loads(content))
+            elif number in self._started:
+                self._streams.feed(self._started[number], content)
+
+    def _say(self, message: Message) -> None:
+        self._send(frames.pack_message(message))
+
+    def _send(self, data: bytes) -> None:
+        self._out.append(data)
+        self._waiting += len(data)
+        self._flush()
+
+    def _flush(self, _: int = 0) -> None:
+        while self._out:
+            try:
+                count = os.write(1, self._out[0])
+            except BlockingIOError:
+                if 1 not in self._selector.get_map():
+                    self._selector.register(1, selectors.EVENT_WRITE, self._flush)
+                return
+            except OSError:
+                self._out.clear()
+                self._waiting = 0
+                break
+            self._waiting -= count
+            rest = self._out.popleft()[count:]
+            if rest:
+                self._out.appendleft(rest)
+        if 1 in self._selector.get_map():
+            self._selector.unregister(1)
+
+    def _serve(self, message: Message) -> None:
+        try:
+            handle: Callable[[Message], Message] = getattr(self, "_do_" + message["do"])
+            answer = handle(message)
+        except OSError as error:
+            answer = {"failed": error.strerror or str(error), "errno": error.errno}
+        except Exception as error:  # a fault of ours must reach the person, not end the lab
+            answer = {"failed": f"{type(error).__name__} in the agent: {error}"}
+        if "id" in message:
+            self._say({"answer": message["id"], **answer})
+
+    def _gone(self) -> NoReturn:
+        """The connection ended: so does all that was started over it, and the lab if it lived by it."""
+        for started in list(self._started.values()):
+            processes.end_tree(started.pid, signal.SIGKILL)
+        if self._first and self._lasting:
+            self._selector.close()
+            while True:
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(-1, 0)
+                signal.pause()
+        if self._first:
+            self._end_lab()
+        os._exit(0)
+
+    def _end_lab(self) -> None:
+        """End every container of the lab, one after the other, those too that nobody told us of yet."""
+        ended: set[int] = set()
+        for _ in range(3):
+            for pid in set(_marked(self._mark)) - ended:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                ended.add(pid)
+                time.sleep(_PACE)
+            time.sleep(0.3)
+
+    def _reap(self, reader: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(reader, 4096)
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            for started in list(self._started.values()):
+                if started.pid == pid:
+                    self._ended(started, status)
+
+    def _ended(self, started: Started, status: int) -> None:
+        """Tell of a program's end; of a capture's only behind its last byte, which makes its file whole."""
+        if started.tool or started.terminal:
+            self._streams.drain(started)
+        self._streams.close_stdin(started)
+        if not started.outputs:
+            self._started.pop(started.number, None)
+        started.status = status
+        self._say({"ended": started.number, "status": status})
+
+    # Requests: each takes the message and returns the answer.
+
+    def _do_stay(self, _: Message) -> Message:
+        self._lasting = True
+        return {}
+
+    def _do_node(self, message: Message) -> Message:
+        """Take a running container for a node of the lab."""
+        plan = message["node"]
+        self._nodes[plan["name"]] = Node(plan, message["pid"], namespaces(message["pid"]))
+        return {}
+
+    def _node(self, name: str) -> Node:
+        if name not in self._nodes:
+            raise OSError(3, f"the container of {name} has ended")
+        return self._nodes[name]
+
+    def _do_find(self, message: Message) -> Message:
+        """Take the containers that bear these nodes' names for the nodes of the lab."""
+        found = {node: pid for pid, node in _marked(self._mark).items() if node}
+        for plan in message["nodes"]:
+            if plan["name"] in found:
+                self._nodes[plan["name"]] = Node(plan, found[plan["name"]], namespaces(found[plan["name"]]))
+        return {"missing": [plan["name"] for plan in message["nodes"] if plan["name"] not in found]}
+
+    def _do_wire(self, message: Message) -> Message:
+        self._do_node(message)
+        node = self._nodes[message["node"]["name"]]
+        files = {path: base64.b64decode(content) for path, content in message["contents"].items()}
+        with inside(node, self._home, "net", "mnt"):
+            lay_files(node.plan, files)
+        with inside(node, self._home, "net"):
+            node.route = nl.Netlink()
+            node.names = wiring.wire(node.route, node.plan)
+        return {}
+
+    def _do_quiet(self, message: Message) -> Message:
+        wiring.quiet(self._netlink, message["bridges"])
+        return {}
+
+    def _do_go(self, message: Message) -> Message:
+        """Let images' own programs begin, now that the network stands."""
+        for name in message["nodes"]:
+            node = self._nodes[name]
+            with inside(node, self._home, "mnt"):
+                fd = os.open(message["gate"], os.O_WRONLY)
+                os.write(fd, b"\n")
+                os.close(fd)
+        return {}
+
+    def _do_put(self, message: Message) -> Message:
+        folder = self._folder(message["node"], message["folder"])
+        for name, content in message["files"].items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o755)
+            with open(fd, "wb") as file:
+                file.write(base64.b64decode(content))
+        self._own(folder, self._uid(message["node"], message["folder"]))
+        return {}
+
+    def _do_start(self, message: Message) -> Message:
+        node = self._node(message["node"])
+        kind, number = message["kind"], message["process"]
+        name = message.get("folder")
+        folder = open_tree(str(self._folder(message["node"], name))) if kind == "step" and name else None
+        uid = self._uid(message["node"], name) if kind == "step" else 0
+        if kind != "tool":
+            node.groups()
+        started = Started(number, tool=kind == "tool")
+        if message.get("terminal"):
+            ends = self._streams.terminal(started, *message["size"])
+        else:
+            ends = self._streams.pipes(started)
+        told, failed = os.pipe2(os.O_CLOEXEC)
+        if kind != "tool":
+            setns(node.namespaces["pid"], CLONE_NEWPID)
+        try:
+            started.pid = launch.fork(lambda: launch.become(message, node, ends, folder, uid, failed))
+        finally:
+            if kind != "tool":
+                setns(self._home["pid"], CLONE_NEWPID)
+            for fd in {*ends, failed} | ({folder} if folder is not None else set()):
+                os.close(fd)
+        with open(told, "rb") as pipe:
+            trouble = pipe.read()  # ends at exec, which closes the other end
+        if trouble:
+            os.waitpid(started.pid, 0)
+            for fd in list(started.outputs):
+                self._streams.drop(started, fd)
+            self._streams.close_stdin(started)
+            return dict(json.loads(trouble))
+        self._started[number] = started
+        return {"process": number}
+
+    def _do_signal(self, message: Message) -> Message:
+        started = self._started.get(message["process"])
+        if started is not None and started.status is None:
+            if message["tree"]:
+                processes.end_tree(started.pid, message["signal"])
+            else:
+                os.kill(started.pid, message["signal"])
+        return {}
+
+    def _do_resize(self, message: Message) -> Message:
+        if message["process"] in self._started:
+            self._streams.resize(self._started[message["process"]], *message["size"])
+        return {}
+
+    def _do_state(self, message: Message) -> Message:
+        return {"nodes": {name: self._state(self._node(name), message["sockets_only"]) for name in message["nodes"]}}
+
+    def _state(self, node: Node, sockets_only: bool) -> dict[str, Any]:
+        if node.diag is None or node.route is None:
+            with inside(node, self._home, "net"):
+                node.diag = node.diag or nl.Netlink(4)  # NETLINK_SOCK_DIAG
+                node.route = node.route or nl.Netlink()
+        found = [each for each in kernelstate.sockets(node.diag) if not wiring.is_resolver(each)]
+        state: dict[str, Any] = {"sockets": found}
+        if sockets_only:
+            return state
+        planned = {interface["name"] for interface in node.plan["interfaces"]}
+        names = {link.index: link.name for link in wiring.links(node.route) if link.name in planned}
+        state["addresses"] = kernelstate.addresses(node.route, names)
+        state["routes"] = kernelstate.routes(node.route, names)
+        state["neighbours"] = kernelstate.neighbours(node.route, names)
+        with inside(node, self._home, "net"):
+            state["sysctls"] = kernelstate.sysctls()
+        return state
+
+    def _do_probe(self, message: Message) -> Message:
+        """Answered later, by way of a child that tries, so that nothing else waits for it."""
+        node = self._node(message["node"])
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+
+        def attempt() -> NoReturn:
+            setns(node.namespaces["net"], CLONE_NEWNET)
+            result = probe(message["to"], message["protocol"], message["port"], message["timeout"])
+            os.write(writer, json.dumps(result).encode())
+            os._exit(0)
+
+        def tell(_: int) -> None:
+            with open(reader, "rb") as pipe:
+                self._selector.unregister(reader)
+                result = pipe.read()
+            if result:
+                self._say({"probed": message["id"], **json.loads(result)})
+
+        launch.fork(attempt)
+        os.close(writer)
+        self._selector.register(reader, selectors.EVENT_READ, tell)
+        return {}
+
+    # Folders and users of steps.
+
+    def _uid(self, node: str, folder: str | None) -> int:
+        """A user of its own for each folder of each node: the kernel counts a user's processes all together."""
+        return self._folders.setdefault((node, folder or ""), self._uids + len(self._folders))
+
+    def _folder(self, node: str, name: str) -> Path:
+        """A step's writable folder: a file system of its own, of bounded size, made at its first use."""
+        uid = self._uid(node, name)
+        path = _FOLDERS / str(uid)
+        if not path.is_dir():
+            path.mkdir(parents=True)
+            mount("tmpfs", str(path), "tmpfs", MS_NOSUID | MS_NODEV, f"{_FOLDER_OPTIONS},uid={uid},gid={uid}")
+        return path
+
+    def _own(self, folder: Path, uid: int) -> None:
+        for place, folders, files in os.walk(folder):
+            for name in (*folders, *files):
+                os.chown(Path(place, name), uid, uid, follow_symlinks=False)
+
+
+def _user_ids() -> int:
+    """The first of the user ids that this agent's steps run under: far from everybody's, and from other agents'."""
+    last = 0
+    for line in Path("/proc/self/uid_map").read_text().splitlines():
+        start, _, count = map(int, line.split())
+        last = max(last, min(start + count, 1 << 31))
+    return last // 2 + os.getpid() % 1000 * (last // 4000)
+
+
+def _marked(mark: str) -> dict[int, str]:
+    """The first processes of a lab's containers, with the nodes that these are: the Engine gave them an environment."""
+    found = {}
+    wanted = f"LAB_MARK={mark}".encode()
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError):
+                given = Path("/proc", entry, "environ").read_bytes().split(b"\0")
+                if wanted in given and _is_first(entry):
+                    node = next((each[9:].decode() for each in given if each.startswith(b"LAB_NODE=")), "")
+                    found[int(entry)] = node
+    return found
+
+
+def _is_first(entry: str) -> bool:
+    """Whether a process is the first of its PID namespace."""
+    status = Path("/proc", entry, "status").read_text()
+    return any(line.startswith("NSpid:") and line.split()[-1] == "1" for line in status.splitlines())
+
+
+def main(mark: str, first: bool) -> NoReturn:
+    """Be the agent of the lab with that mark; the `first` one, if told so, ends the lab with its connection."""
+    set_process_name("lab-agent")
+    _FOLDERS.mkdir(parents=True, exist_ok=True)
+    Agent(mark, first).run()

@@ -1,0 +1,84 @@
+"""A node as its lab's agent knows it: descriptors of its container's namespaces, and what lies in its /etc."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lab.runtime.docker.agent import cgroups
+from lab.runtime.netns import netlink as nl
+from lab.runtime.netns.syscalls import CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUTS, setns
+
+_KINDS = {"net": CLONE_NEWNET, "mnt": CLONE_NEWNS, "uts": CLONE_NEWUTS, "ipc": CLONE_NEWIPC}
+
+
+def namespaces(pid: int | str) -> dict[str, int]:
+    """Descriptors of a process's namespaces."""
+    return {
+        kind: os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in (*_KINDS, "pid", "cgroup")
+    }
+
+
+@dataclass
+class Node:
+    """A running container of the lab; `plan` is the node's part of the plan as data."""
+
+    plan: dict[str, Any]
+    pid: int
+    namespaces: dict[str, int]
+    names: dict[int, str] = field(default_factory=dict)
+    route: nl.Netlink | None = None
+    diag: nl.Netlink | None = None
+    tasks: list[int] = field(default_factory=list)
+
+    def enter(self, *kinds: str) -> None:
+        """Move the calling process into namespaces of this node, its files last."""
+        for kind in sorted(kinds, key=lambda each: each == "mnt"):
+            setns(self.namespaces[kind], _KINDS[kind])
+
+    def groups(self) -> list[int]:
+        """Where its programs join its control groups."""
+        if not self.tasks:
+            self.tasks = cgroups.tasks_of(self.pid)
+        return self.tasks
+
+
+@contextlib.contextmanager
+def inside(node: Node, home: dict[str, int], *kinds: str) -> Iterator[None]:
+    """Be in namespaces of a node for a moment."""
+    node.enter(*kinds)
+    try:
+        yield
+    finally:
+        for kind in kinds:
+            setns(home[kind], _KINDS[kind])
+
+
+def files_of(plan: dict[str, Any], uid: int) -> dict[str, bytes]:
+    """What a node's programs find in /etc; `uid` is the one that its steps run under."""
+    hosts = "".join(f"{address}\t{' '.join(names)}\n" for address, names in plan["hosts"])
+    text = {
+        "hosts": hosts,
+        "hostname": f"{plan['name']}\n",
+        "resolv.conf": "",
+        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n",
+        "host.conf": "multi on\n",
+        "passwd": f"root:x:0:0:root:/root:/bin/sh\nstudent:x:{uid}:{uid}:student:/work:/bin/sh\n",
+        "group": f"root:x:0:\nstudent:x:{uid}:\n",
+    }
+    return {name: content.encode() for name, content in text.items()}
+
+
+def lay_files(plan: dict[str, Any], files: dict[str, bytes]) -> None:
+    """Write the plan's names and the topology's own files; the caller is in the node's mount namespace."""
+    etc = files_of(plan, 0)
+    for name in ("hosts", "resolv.conf"):  # in place: the Engine has bound its own there
+        Path("/etc", name).write_bytes(etc[name])
+    for path, content in files.items():
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)

@@ -1,0 +1,177 @@
+"""Makes a container's network what the plan says, whatever the Engine made of it."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_interface, ip_network
+from pathlib import Path
+from typing import Any
+
+from lab.runtime.netns import netlink as nl
+from lab.runtime.netns import offload
+from lab.runtime.netns.wiring import set_sysctls, silence_listeners
+
+_LO = 1
+_RTM_SETLINK, _RTM_DELADDR = 19, 21
+_RESOLVER = ip_address("127.0.0.11")  # the Engine's, which asks the world
+_RT_TABLE_LOCAL, _RTN_UNREACHABLE = 255, 7
+_NFT_FAMILY, _NFT_DELTABLE = 10, 2
+
+# The Engine loosens these in every container; here they are what a new network namespace has.
+_KERNEL_DEFAULTS = (("net.ipv4.ping_group_range", "1 0"), ("net.ipv4.ip_unprivileged_port_start", "1024"))
+
+
+@dataclass(frozen=True)
+class Link:
+    """An interface as the kernel has it."""
+
+    index: int
+    name: str
+    master: int
+
+
+def links(netlink: nl.Netlink) -> list[Link]:
+    """All interfaces of a network namespace."""
+    found = []
+    for body in netlink.dump(nl.RTM_GETLINK, bytes(16)):
+        index = struct.unpack_from("=BxHi", body)[2]
+        attributes = nl.attributes(body[16:])
+        name = attributes[nl.IFLA_IFNAME].rstrip(b"\0").decode()
+        found.append(Link(index, name, int.from_bytes(attributes.get(nl.IFLA_MASTER, b""), "little")))
+    return found
+
+
+def wire(netlink: nl.Netlink, node: dict[str, Any]) -> dict[int, str]:
+    """Configure the calling network namespace, which `netlink` speaks to; the interfaces' names by their index.
+
+    An interface is known by the address that the Engine was told to give it. Raises OSError, naming what was refused.
+    """
+    before = {link.index: link.name for link in links(netlink)}
+    given = {str(ip_address(raw)): index for index, raw, _ in _addresses(netlink)}
+    wired = {given[interface["wiring"]]: interface for interface in node["interfaces"]}
+    flush_filters()
+    if node["dual"]:
+        silence_listeners(node["name"])
+    netlink.send(_strip(netlink, wired))
+    # Renamed twice: the Engine's eth0 may have to become eth1, and the other way round.
+    netlink.send((_RTM_SETLINK, 0, _named(index, f"lab{index}")) for index in wired)
+    netlink.send((_RTM_SETLINK, 0, _named(index, each["name"])) for index, each in wired.items())
+    set_sysctls(_KERNEL_DEFAULTS)
+    names = [interface["name"] for interface in node["interfaces"]]
+    set_sysctls(_settings(node["sysctls"], names))
+    for name in names:
+        offload.switch_off(netlink.fileno(), name)
+    netlink.send(_configuration(node, {each["name"]: index for index, each in wired.items()}))
+    set_sysctls((name, value) for name, value in node["sysctls"] if _of_interface(name, names))
+    lost = set(before) - set(wired) - {_LO}
+    if lost:
+        raise OSError(17, f"interfaces that the plan does not know: {', '.join(before[index] for index in lost)}")
+    return {index: each["name"] for index, each in wired.items()}
+
+
+def _addresses(netlink: nl.Netlink) -> Iterator[tuple[int, bytes, bytes]]:
+    """Each address as (interface's index, its bytes, the message that deletes it)."""
+    for body in netlink.dump(nl.RTM_GETADDR, bytes(8)):
+        attributes = nl.attributes(body[8:])
+        raw = attributes.get(nl.IFA_LOCAL) or attributes[nl.IFA_ADDRESS]
+        yield struct.unpack_from("=I", body, 4)[0], raw, body
+
+
+def _strip(netlink: nl.Netlink, wired: dict[int, Any]) -> list[tuple[int, int, bytes]]:
+    """Messages that take what the Engine gave: every address, and by taking them down every route."""
+    taken = [(_RTM_DELADDR, 0, body) for index, _, body in _addresses(netlink) if index in wired]
+    down = struct.Struct("=BxHiII")
+    return [*taken, *((_RTM_SETLINK, 0, down.pack(0, 0, index, 0, nl.IFF_UP)) for index in wired)]
+
+
+def _named(index: int, name: str) -> bytes:
+    return nl.link(index, nl.text(nl.IFLA_IFNAME, name), up=False)
+
+
+def _settings(sysctls: Iterable[tuple[str, str]], interfaces: list[str]) -> Iterator[tuple[str, str]]:
+    """The node's sysctls; what stands for interfaces to come holds for those that the Engine has made already."""
+    for name, value in sysctls:
+        if _of_interface(name, interfaces):
+            continue
+        yield name, value
+        if ".conf.default." in name:
+            for interface in interfaces:
+                yield name.replace(".default.", f".{interface}."), value
+
+
+def _of_interface(sysctl: str, interfaces: list[str]) -> bool:
+    return any(f".{name}." in sysctl for name in interfaces)
+
+
+def _configuration(node: dict[str, Any], indices: dict[str, int]) -> Iterator[tuple[int, int, bytes]]:
+    new = nl.NLM_F_CREATE | nl.NLM_F_EXCL
+    yield nl.RTM_NEWLINK, 0, nl.link(_LO, b"")
+    yield nl.RTM_NEWROUTE, new | nl.NLM_F_REPLACE, _no_resolver()
+    for interface in node["interfaces"]:
+        mac = nl.attribute(nl.IFLA_ADDRESS, bytes.fromhex(interface["mac"].replace(":", "")))
+        mtu = nl.number(nl.IFLA_MTU, interface["mtu"])
+        index = indices[interface["name"]]
+        yield _RTM_SETLINK, 0, nl.link(index, mac + mtu, up=False)
+        yield _RTM_SETLINK, 0, nl.link(index, b"")
+        for text in interface["addresses"]:
+            address = ip_interface(text)
+            yield nl.RTM_NEWADDR, new, nl.address(index, address.ip, address.network.prefixlen)
+    for route in node["routes"]:
+        to = ip_network(route["to"])
+        via = ip_address(route["via"])
+        yield nl.RTM_NEWROUTE, new, nl.route(to.network_address, to.prefixlen, via, indices[route["interface"]])
+
+
+def _no_resolver() -> bytes:
+    """A route by which the Engine's resolver cannot be reached: 127.0.0.11 is found before 127.0.0.0/8."""
+    body = struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 0, 0, _RT_TABLE_LOCAL, nl.RTPROT_STATIC, 0, _RTN_UNREACHABLE, 0)
+    return body + nl.attribute(nl.RTA_DST, _RESOLVER.packed)
+
+
+def is_resolver(found: dict[str, Any]) -> bool:
+    """Whether a socket is the Engine's resolver, which listens inside the node's own network namespace."""
+    return bool(found["local"] == str(_RESOLVER))
+
+
+def flush_filters() -> None:
+    """Delete the rules by which the Engine redirects name queries: they would have every packet tracked."""
+    begin = struct.pack("=IHHIIBBH", 20, 0x10, 1, 0, 0, 0, 0, socket.htons(_NFT_FAMILY))
+    delete = struct.pack("=IHHIIBBH", 20, _NFT_FAMILY << 8 | _NFT_DELTABLE, 1 | 4, 1, 0, 0, 0, 0)
+    end = struct.pack("=IHHIIBBH", 20, 0x11, 1, 2, 0, 0, 0, socket.htons(_NFT_FAMILY))
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 12) as netfilter:  # NETLINK_NETFILTER
+        netfilter.bind((0, 0))
+        netfilter.settimeout(5)
+        netfilter.send(begin + delete + end)
+        netfilter.recv(8192)  # its answer; an Engine that uses iptables' older tables has nothing here
+
+
+def quiet(netlink: nl.Netlink, bridges: list[str]) -> None:
+    """Have the host say nothing into the segments: no address on their bridges, no IPv6 on their ports, no snooping."""
+    found = links(netlink)
+    ours = {link.index: link.name for link in found if link.name in bridges}
+    missing = set(bridges) - set(ours.values())
+    if missing:
+        raise OSError(2, f"the Engine's machine has no bridge {', '.join(sorted(missing))}")
+    silent = [link.name for link in found if link.index in ours or link.master in ours]
+    set_sysctls((f"net.ipv6.conf.{name}.disable_ipv6", "1") for name in silent)
+    netlink.send([(_RTM_DELADDR, 0, body) for index, _, body in _addresses(netlink) if index in ours])
+    options = nl.attribute(nl.IFLA_BR_MCAST_SNOOPING, b"\0")
+    kind = nl.text(nl.IFLA_INFO_KIND, "bridge") + nl.attribute(nl.IFLA_INFO_DATA, options)
+    netlink.send(
+        (nl.RTM_NEWLINK, 0, nl.link(index, nl.attribute(nl.IFLA_LINKINFO, kind), up=False)) for index in ours
+    )
+
+
+def machine(netlink: nl.Netlink) -> dict[str, Any]:
+    """What of the Engine's machine bears on a lab: its routes, and whether bridged packets pass its filters."""
+    routes = []
+    for body in netlink.dump(nl.RTM_GETROUTE, bytes(12)):
+        family, length = struct.unpack_from("=BB", body)
+        to = nl.attributes(body[12:]).get(nl.RTA_DST)
+        if family == socket.AF_INET and to and length:
+            routes.append(f"{ip_address(to)}/{length}")
+    filtered = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+    return {"routes": sorted(set(routes)), "filtered": filtered.exists() and filtered.read_text().strip() == "1"}

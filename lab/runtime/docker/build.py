@@ -1,0 +1,263 @@
+"""Brings a lab's networks and containers into being, and ends them, as much side by side as the Engine bears."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import threading
+import zlib
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING, Any
+
+from lab.errors import NotMeasuredError
+from lab.plan import Plan, PlannedNode, plan_from_json, plan_to_json
+from lab.runtime.docker import bundle, engine, names, pool, process
+from lab.runtime.docker.connection import Connection
+from lab.runtime.docker.live import DockerLab
+from lab.runtime.docker.names import Names
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+AT_ONCE = 4  # calls to the Engine: more do not make it faster, and some hang
+_TRIES = 5  # to find wiring subnets that nobody else takes at the same moment
+_HELPER_CAPABILITIES = (
+    *("SYS_ADMIN", "NET_ADMIN", "NET_RAW", "SYS_PTRACE", "SYS_CHROOT", "SETUID", "SETGID", "SETPCAP", "KILL"),
+    *("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "NET_BIND_SERVICE"),
+)
+_NODE_LIMITS = {"mem_limit": 2 << 30, "pids_limit": 1024, "nano_cpus": 2_000_000_000}
+_NETWORK_OPTIONS = {
+    "com.docker.network.bridge.enable_ip_masquerade": "false",
+    "com.docker.network.bridge.inhibit_ipv4": "true",  # the host stays out of the segment
+    "com.docker.network.advertise_addr_nmsgs": "0",  # nor does the Engine announce addresses in it
+}
+
+
+class Builder:
+    """Brings one lab up, or down."""
+
+    def __init__(self, client: APIClient, given: Names, plan: Plan, image: str, say: Callable[[str], None]) -> None:
+        self._client = client
+        self._names = given
+        self._plan = plan
+        self._image = image
+        self._say = say
+        self._networks: dict[str, Future[str]] = {network.name: Future() for network in plan.networks}
+        self._failed = threading.Event()
+        self._members = {
+            network.name: [each for each in plan.interfaces if each.network == network.name]
+            for network in plan.networks
+        }
+        self._wiring: dict[str, str] = {}  # capture point → the address that the Engine is told to give it
+        self._subnets: dict[str, IPv4Network] = {}
+        self._others: dict[str, str] = {}  # subnet → the Engine's network that has it
+        self._labels = {**given.labels, names.MAKER: process.identity()}
+
+    def up(self, source: str) -> tuple[DockerLab, dict[str, str]]:
+        """The lab, wired; and the subnets of all other networks that the Engine has, with their names."""
+        workers = ThreadPoolExecutor(AT_ONCE + 1)
+        try:
+            self._choose_subnets(0)
+            networks = workers.submit(self._make_networks)
+            connection = self._start_helper(source)
+            lab = DockerLab(self._plan.name if not self._names.lasting else self._names.lab, self._plan, connection)
+            nodes = [workers.submit(self._start_node, node) for node in self._plan.nodes]
+            try:
+                lab.await_ready()
+                networks.result()
+                asked = []
+                for node, started in zip(self._plan.nodes, nodes, strict=True):
+                    message = self._wire_message(node, started.result())
+                    asked.append((lab.request(message), message))
+                for number, message in asked:
+                    lab.await_answer(number, message)
+                lab.ask({"do": "quiet", "bridges": [f"br-{each.result()[:12]}" for each in self._networks.values()]})
+            except BaseException:
+                self._failed.set()
+                raise
+            return lab, self._others
+        finally:
+            workers.shutdown(wait=True, cancel_futures=True)
+
+    def _choose_subnets(self, attempt: int) -> None:
+        with engine.told("listing networks"):
+            found = self._client.networks()
+        self._others = {
+            each["Subnet"]: network["Name"]
+            for network in found
+            for each in network["IPAM"].get("Config") or []
+            if "." in each.get("Subnet", "")
+        }
+        taken = list(self._others)
+        taken += [str(subnet) for network in self._plan.networks for subnet in network.subnets]
+        taken += local_routes()
+        chosen_pool = pool.pool(os.environ)
+        members = {name: len(each) for name, each in self._members.items()}
+        seed = int(self._names.mark, 16) * 1009 + attempt * 7919
+        self._subnets = pool.choose(chosen_pool, members, taken, seed)
+        for name, subnet in self._subnets.items():
+            for offset, interface in enumerate(self._members[name], 2):
+                self._wiring[interface.point] = str(subnet[offset])
+
+    def _make_networks(self) -> None:
+        """One after the other, which is how the Engine does it anyway."""
+        for network in self._plan.networks:
+            if self._failed.is_set():
+                break
+            try:
+                made = self._make_network(network.name, network.mtu)
+            except BaseException as error:
+                self._failed.set()
+                for future in self._networks.values():
+                    if not future.done():
+                        future.set_exception(error)
+                raise
+            self._say(f"network {network.name}: {self._names.network(network.name)}, {self._subnets[network.name]}")
+            self._networks[network.name].set_result(made)
+
+    def _make_network(self, name: str, mtu: int) -> str:
+        from docker.types import IPAMConfig, IPAMPool
+
+        for attempt in range(1, _TRIES + 1):
+            subnet = self._subnets[name]
+            try:
+                with engine.told(f"network {name}"):
+                    answer = self._client.create_network(
+                        self._names.network(name),
+                        driver="bridge",
+                        ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet), gateway=str(subnet[1]))]),
+                        options={**_NETWORK_OPTIONS, "com.docker.network.driver.mtu": str(mtu)},
+                        labels={**self._labels, names.KIND: "network", names.NETWORK: name},
+                        check_duplicate=True,
+                    )
+                return str(answer["Id"])
+            except NotMeasuredError as error:
+                # Somebody took the subnet since we looked: choose again, for the networks that are not there yet.
+                if "verlap" not in str(error) or attempt == _TRIES:
+                    raise
+                made = {each: self._subnets[each] for each, future in self._networks.items() if future.done()}
+                self._choose_subnets(attempt)
+                self._subnets.update(made)
+        raise AssertionError
+
+    def _start_helper(self, source: str) -> Connection:
+        client = self._client
+        config = client.create_host_config(
+            network_mode="host",
+            pid_mode="host",
+            cap_drop=["ALL"],
+            cap_add=list(_HELPER_CAPABILITIES),
+            security_opt=["apparmor=unconfined", "label=disable", "no-new-privileges"],
+            tmpfs={"/run": "size=64m"},
+            auto_remove=True,
+            log_config={"type": "none"},
+        )
+        # Without these two the Engine shows /proc/sys readable only, and wiring is to a good part sysctls.
+        config |= {"MaskedPaths": [], "ReadonlyPaths": [], "CgroupnsMode": "host"}
+        plan = base64.b85encode(zlib.compress(json.dumps(plan_to_json(self._plan)).encode())).decode()
+        labels = {names.KIND: "helper", names.SOURCE: source, names.PLAN: plan}
+        with engine.told("the lab's helper"):
+            made = client.create_container(
+                self._image,
+                command=bundle.command(self._names.mark, first=True),
+                name=self._names.starting if self._names.lasting else self._names.helper,
+                labels={**self._labels, **labels},
+                stdin_open=True,
+                host_config=config,
+                environment={"LAB_MARK": self._names.mark},
+            )
+            # Its input has to end with the first connection: the lab of a `lab run` lives by that.
+            stream = client.attach_socket(made["Id"], {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
+            client.start(made["Id"])
+        return Connection(stream, bundle.archive())
+
+    def _start_node(self, node: PlannedNode) -> int:
+        """Make and start a node's container, joined to its networks; its PID on the Engine's machine."""
+        client = self._client
+        first = node.interfaces[0] if node.interfaces else None
+        if first:
+            self._networks[first.network].result()
+        if self._failed.is_set():
+            raise NotMeasuredError("given up, because something else failed")
+        config = client.create_host_config(
+            network_mode=self._names.network(first.network) if first else "none",
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges"],
+            init=True,
+            auto_remove=True,
+            log_config={"type": "none"},
+            **_NODE_LIMITS,
+        )
+        endpoint = self._endpoint(first.point) if first else None
+        joined = client.create_networking_config({self._names.network(first.network): endpoint}) if first else None
+        with engine.told(f"node {node.name}"):
+            made = client.create_container(
+                node.image or self._image,
+                command=["sleep", "infinity"],
+                name=self._names.node(node.name),
+                hostname=node.name,
+                labels={**self._labels, names.KIND: "node", names.NODE: node.name},
+                host_config=config,
+                networking_config=joined,
+                environment={"LAB_MARK": self._names.mark, "LAB_NODE": node.name},
+            )
+            for interface in node.interfaces[1:]:
+                self._networks[interface.network].result()
+                client.connect_container_to_network(
+                    made["Id"], self._names.network(interface.network), ipv4_address=self._wiring[interface.point]
+                )
+            client.start(made["Id"])
+            state = client.inspect_container(made["Id"])["State"]
+        if not state["Running"]:
+            raise NotMeasuredError(f"the container of {node.name} ended at once, with code {state['ExitCode']}")
+        self._say(f"node {node.name}: {self._names.node(node.name)}")
+        return int(state["Pid"])
+
+    def _endpoint(self, point: str) -> dict[str, Any]:
+        found: dict[str, Any] = self._client.create_endpoint_config(ipv4_address=self._wiring[point])
+        return found
+
+    def _wire_message(self, node: PlannedNode, pid: int) -> dict[str, Any]:
+        planned = node_data(node, self._plan)
+        for interface in planned["interfaces"]:
+            interface["wiring"] = self._wiring[f"{node.name}:{interface['name']}"]
+        contents = {file.path: base64.b64encode(file.content).decode() for file in node.files}
+        return {"do": "wire", "pid": pid, "node": planned, "contents": contents}
+
+
+def node_data(node: PlannedNode, plan: Plan) -> dict[str, Any]:
+    """A node's part of the plan, as its agent takes it."""
+    return {
+        "name": node.name,
+        "dual": plan.dual,
+        "whole": node.image is not None,
+        "interfaces": [
+            {"name": each.name, "mac": each.mac, "mtu": each.mtu, "addresses": list(map(str, each.addresses))}
+            for each in node.interfaces
+        ],
+        "routes": [{"to": str(each.to), "via": str(each.via), "interface": each.interface} for each in node.routes],
+        "sysctls": node.sysctls,
+        "hosts": node.hosts,
+        "files": [file.path for file in node.files],
+    }
+
+
+def read_plan(label: str) -> Plan:
+    """The plan in a helper's label."""
+    return plan_from_json(json.loads(zlib.decompress(base64.b85decode(label))))
+
+
+def local_routes() -> Iterable[str]:
+    """Where this machine's own routes lead, as far as it tells: the Engine's may be another's."""
+    found = []
+    with contextlib.suppress(OSError), open("/proc/net/route") as lines:
+        for line in list(lines)[1:]:
+            _, to, _, _, _, _, _, mask, *_ = line.split()
+            address, bits = (int.from_bytes(bytes.fromhex(text), "little") for text in (to, mask))
+            if bits:
+                found.append(f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}/{bits.bit_count()}")
+    return found

@@ -1,0 +1,116 @@
+"""The Docker Engine: how it is found, each call within a time limit, its failures in a person's words."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from lab.errors import NotMeasuredError, Problem
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+LIMIT = 60  # seconds for any call of the Engine's
+_OLDEST = (1, 40)  # API of Engine 19.03, the first whose containers can be given their kernel's files unmasked
+_START_HINT = "start it (systemctl start docker, or Docker Desktop); DOCKER_HOST or docker context use names another"
+
+
+def connect() -> APIClient:
+    """A client for the Engine by DOCKER_HOST, DOCKER_CONTEXT or the chosen context.
+
+    Raises NotMeasuredError where none answers, it may not be used, or it is too old.
+    """
+    import docker
+    from docker.errors import DockerException
+
+    try:
+        client = docker.APIClient(**_address(), version="auto", timeout=LIMIT)
+    except (DockerException, OSError) as error:
+        raise NotMeasuredError([_unreachable(error)]) from None
+    if tuple(map(int, client._version.split("."))) < _OLDEST:
+        oldest = ".".join(map(str, _OLDEST))
+        raise NotMeasuredError(
+            f"the Docker Engine speaks API {client._version}, and labs need {oldest}", hint="update Docker to 19.03 or later"
+        )
+    return client
+
+
+def might_answer() -> bool:
+    """Whether there is anything that may be an Engine this user can use: asked before the SDK is even imported."""
+    import os
+    from pathlib import Path
+
+    if os.name != "posix" or os.environ.get("DOCKER_HOST") or os.environ.get("DOCKER_CONTEXT"):
+        return True
+    if (Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "contexts").is_dir():
+        return True
+    return os.access("/var/run/docker.sock", os.W_OK)
+
+
+def _address() -> dict[str, Any]:
+    """The SDK heeds DOCKER_HOST by itself, but knows contexts only when told to."""
+    import os
+
+    from docker.context import ContextAPI
+    from docker.utils import kwargs_from_env
+
+    if os.environ.get("DOCKER_HOST"):
+        return dict(kwargs_from_env())
+    name = os.environ.get("DOCKER_CONTEXT") or None
+    context = ContextAPI.get_context(name)
+    if context is None or context.name == "default":
+        return {}
+    return {"base_url": context.Host, "tls": context.TLSConfig or False}
+
+
+def _unreachable(error: Exception) -> Problem:
+    text = str(error)
+    if "Permission denied" in text:
+        return Problem(
+            "this user may not use the Docker Engine: permission denied on its socket",
+            hint="join the group that may (sudo usermod -aG docker $USER, then log in again), or use rootless Docker",
+        )
+    if "timed out" in text.lower():
+        return Problem(*_hang())
+    if "too old" in text:
+        return Problem(f"the Docker Engine is too old: {text}", hint="update Docker to 19.03 or later")
+    return Problem("no Docker Engine answers", hint=f"{_START_HINT}\n{_last_line(text)}")
+
+
+def _hang() -> tuple[str, str, str]:
+    return f"the Docker Engine did not answer within {LIMIT} s", "", "docker ps tells whether it hangs; restart it then"
+
+
+def _last_line(text: str) -> str:
+    return text.strip().splitlines()[-1][:300] if text.strip() else ""
+
+
+@contextlib.contextmanager
+def told(what: str) -> Iterator[None]:
+    """Turn what goes wrong in a call to the Engine into NotMeasuredError: `what` could not be done, and why."""
+    from docker.errors import APIError, DockerException
+    from requests.exceptions import RequestException, Timeout
+
+    try:
+        yield
+    except Timeout:
+        raise NotMeasuredError(*_hang()) from None
+    except APIError as error:
+        why = str(error.explanation or error)
+        raise NotMeasuredError(f"{what}: the Docker Engine refused: {why}", hint=hint_for(why)) from None
+    except (DockerException, RequestException, OSError) as error:
+        raise NotMeasuredError(f"{what}: the Docker Engine is gone: {_last_line(str(error))}", hint=_START_HINT) from None
+
+
+def hint_for(why: str) -> str:
+    """What to do about an answer of the Engine's."""
+    if "no space left" in why:
+        return "the Engine's disk is full: docker system df shows by what, docker system prune frees some"
+    if "is already in use" in why or "already exists" in why:
+        return "something else has this name: docker ps -a and docker network ls show it"
+    if "non-overlapping" in why or "Pool overlaps" in why or "address pools" in why:
+        return "LAB_DOCKER_POOL=PREFIX gives the wiring another pool"
+    if "No such image" in why:
+        return "lab image build makes the node image, lab image load FILE takes one from elsewhere"
+    return ""

@@ -1,0 +1,155 @@
+"""The Docker runtime: labs as containers and networks of a Docker Engine, wherever that runs."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from ipaddress import ip_network
+from typing import TYPE_CHECKING, Any
+
+from lab.errors import LabError, NotMeasuredError, Problem
+from lab.plan import Plan
+from lab.runtime.base import LabInfo
+from lab.runtime.docker import build, bundle, engine, image, names, process, remove
+from lab.runtime.docker.connection import Connection
+from lab.runtime.docker.live import DockerLab
+from lab.runtime.docker.names import Names
+
+if TYPE_CHECKING:
+    from docker import APIClient
+
+Container = dict[str, Any]
+
+
+class DockerRuntime:
+    """Implements `lab.runtime.base.Runtime`."""
+
+    name = "docker"
+
+    def __init__(self) -> None:
+        self._connected: APIClient | None = None
+        self._owner = names.owner()
+
+    @property
+    def _client(self) -> APIClient:
+        if self._connected is None:
+            self._connected = engine.connect()
+        return self._connected
+
+    def problems(self) -> list[Problem]:
+        """Why it cannot work here; empty where it can."""
+        try:
+            with engine.told("asking the Docker Engine"):
+                self._client.ping()
+        except NotMeasuredError as error:
+            return list(error.problems)
+        return []
+
+    def up(self, plan: Plan, *, name: str | None = None, source: str = "", say: Callable[[str], None]) -> DockerLab:
+        """Bring a lab up; see `Runtime.up`. Raises LabError where a lab of that name is up already."""
+        client = self._client
+        given = Names(self._owner, name or plan.name, secrets.token_hex(4), lasting=name is not None)
+        if name is not None and any(info.name == name for info in self.labs()):
+            raise _up_already(name)
+        chosen = image.ensure(client, say)
+        try:
+            lab, others = build.Builder(client, given, plan, chosen, say).up(source)
+            _refuse_filtered(plan, lab.await_ready(), others)
+            if name is None:
+                lab.end_with(lambda: remove.everything(client, self._owner.filters(mark=given.mark)))
+            else:
+                lab.last()
+                with engine.told(f"lab {name}"):
+                    client.rename(given.starting, given.helper)
+        except BaseException as error:
+            remove.everything(client, self._owner.filters(mark=given.mark))
+            if isinstance(error, NotMeasuredError) and f"{given.starting}\" is already in use" in str(error):
+                raise _up_already(given.lab) from None
+            raise
+        return lab
+
+    def labs(self) -> list[LabInfo]:
+        """The lasting labs of this user; what dead ones left behind is cleared."""
+        if self._connected is None and not engine.might_answer():
+            return []
+        try:
+            client = self._client
+        except NotMeasuredError:  # who may not use the Engine has no labs there
+            return []
+        helpers, others = self._look()
+        alive = {mark: each for mark, each in helpers.items() if _is_up(each)}
+        coming = {each["Labels"][names.MARK] for each in others if process.lives(each["Labels"].get(names.MAKER, ""))}
+        dead = {each["Labels"][names.MARK] for each in others} - set(alive) - coming
+        for mark in dead:
+            remove.everything(client, self._owner.filters(mark=mark))
+        return [self._info(each) for each in alive.values()]
+
+    def _look(self, **only: str) -> tuple[dict[str, Container], list[Container]]:
+        """The helper containers of this owner by their lab's mark, and all that this owner has."""
+        with engine.told("listing labs"):
+            containers = self._client.containers(all=True, filters=self._owner.filters(**only))
+            networks = self._client.networks(filters=self._owner.filters(**only))
+        helpers = {
+            each["Labels"][names.MARK]: each for each in containers if each["Labels"].get(names.KIND) == "helper"
+        }
+        return helpers, [*containers, *networks]
+
+    def _info(self, helper: Container) -> LabInfo:
+        labels = helper["Labels"]
+        with engine.told("looking at a lab"):
+            pid = self._client.inspect_container(helper["Id"])["State"]["Pid"]
+        nodes = len(build.read_plan(labels[names.PLAN]).nodes)
+        return LabInfo(labels[names.LAB], self.name, labels[names.SOURCE], nodes, float(helper["Created"]), pid)
+
+    def open(self, name: str) -> DockerLab:
+        """Enter a lasting lab; raises LabError where none has that name."""
+        helpers, _ = self._look(lab=name)
+        helper = next((each for each in helpers.values() if _is_up(each)), None)
+        if helper is None:
+            raise LabError(f"no lab {name} is up", hint="lab ps lists the labs that are up, lab up FILE brings one up")
+        labels = helper["Labels"]
+        with engine.told(f"lab {name}"):
+            command = bundle.command(labels[names.MARK], first=False)
+            made = self._client.exec_create(helper["Id"], command, stdin=True)
+            stream = self._client.exec_start(made["Id"], socket=True)
+        plan = build.read_plan(labels[names.PLAN])
+        lab = DockerLab(name, plan, Connection(stream, bundle.archive()))
+        lab.await_ready()
+        lab.ask({"do": "find", "nodes": [build.node_data(node, plan) for node in plan.nodes]})
+        return lab
+
+    def down(self, name: str) -> bool:
+        """End a lasting lab and wait until nothing of it is left; whether there was one."""
+        helpers, _ = self._look(lab=name)
+        found = [mark for mark, each in helpers.items() if names.LASTING in each["Labels"]]
+        for mark in found:
+            remove.everything(self._client, self._owner.filters(mark=mark))
+        return bool(found)
+
+
+def _is_up(helper: Container) -> bool:
+    """Whether a lab was brought up to its end, and has not ended since: its helper then has its lasting name."""
+    return helper["State"] == "running" and any(name.endswith(names.HELPER) for name in helper["Names"])
+
+
+def _up_already(name: str) -> LabError:
+    return LabError(f"lab {name} is up already", hint=f"lab down {name} ends it; --name gives another one its own name")
+
+
+def _refuse_filtered(plan: Plan, machine: dict[str, Any], others: dict[str, str]) -> None:
+    """Where packets inside a segment pass the filters of the Engine's machine, the subnets that these know are taken.
+
+    The Engine rewrites the source of what comes from its networks' addresses, wherever it sees it.
+    """
+    if not machine["filtered"]:
+        return
+    for network in plan.networks:
+        for subnet in network.subnets:
+            for taken, owner in others.items():
+                if subnet.version == 4 and ip_network(taken, strict=False).overlaps(subnet):
+                    raise NotMeasuredError(
+                        f"subnet {subnet} of network {network.name} is also that of the Docker network {owner}, "
+                        "whose filter rules would change the lab's packets",
+                        hint="give the topology another subnet, or remove that network (docker network rm), or have "
+                        "the machine leave bridged packets alone (sysctl net.bridge.bridge-nf-call-iptables=0)",
+                    )
