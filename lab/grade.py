@@ -6,17 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from lab.checks.base import Cause, Outcome, Verdict
+from lab.checks.depth import depth, is_foreign
 from lab.errors import FAILED, NOT_MEASURED, PASSED
 from lab.evidence import Evidence
 from lab.exercise import Graded
-
-# What lies deeper explains what lies above: programs before the network, that before connections and their bytes.
-_DEPTH = (
-    *("handed-in", "not-started", "syntax-error", "crashed", "wrong-address", "wrong-port", "udp-for-tcp"),
-    *("ended-early", "not-listening", "late", "flooded", "no-neighbour", "asked-off-link", "no-route", "loop"),
-    *("wrong-route", "not-forwarded", "wrong-mac", "wrong-forwarding", "altered", "lost"),
-    *("wrong-target", "wrong-source", "not-tried", "refused", "no-answer"),
-)
 
 
 @dataclass(frozen=True)
@@ -28,6 +21,14 @@ class Result:
     points: float
     of: float
     needed: str | None = None  # the check whose outcome it inherits
+
+    @property
+    def hint(self) -> str:
+        """The check's own hint, where the check failed for a reason that the hint can be about; else empty."""
+        if self.verdict.outcome is not Outcome.FAILED or self.needed:
+            return ""
+        cause = self.verdict.cause
+        return "" if cause and is_foreign(cause, self.graded.check.kind) else self.graded.hint
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,4 @@ def _causes(results: tuple[Result, ...]) -> tuple[RootCause, ...]:
         RootCause(cause, tuple(r.graded.id for r in sorted(failed, key=lambda r: (r.needed is not None, -r.of))))
         for cause, failed in found.items()
     ]
-    return tuple(sorted(causes, key=lambda root: _depth(root.cause)))
-
-
-def _depth(cause: Cause) -> int:
-    return _DEPTH.index(cause.kind) if cause.kind in _DEPTH else len(_DEPTH)
+    return tuple(sorted(causes, key=lambda root: depth(root.cause)))

@@ -12,11 +12,11 @@ from lab import grammar as g
 from lab.checks.base import Outcome
 from lab.errors import FAILED, NOT_MEASURED, PASSED, LabError, Problem
 from lab.exercise import Exercise
+from lab.exercise.submission import HandedIn, read_submission
 from lab.grade import Grade
-from lab.submission import HandedIn, read_submission
 from lab.yamltext import parse_yaml, read_text
 
-SOLUTION, EMPTY, SKELETON, WRONG = "solution", "empty", "skeleton", "wrong"
+SOLUTION, EMPTY, IDLE, SKELETON, WRONG = "solution", "empty", "idle", "skeleton", "wrong"
 EXPECT_FILE = "expect.yaml"
 EXPECTATION = g.Struct(
     "an expectation",
@@ -27,10 +27,13 @@ EXPECTATION = g.Struct(
 
 @dataclass(frozen=True)
 class HandIn:
-    """Something that is handed in for a try; `fails` and `cause` are what a wrong one is expected to show."""
+    """Something that is handed in for a try; `fails` and `cause` are what a wrong one is expected to show.
+
+    "empty" has no file at all, "idle" every file that is asked for, with nothing in it.
+    """
 
     name: str
-    kind: Literal["solution", "empty", "skeleton", "wrong"]
+    kind: Literal["solution", "empty", "idle", "skeleton", "wrong"]
     files: HandedIn
     fails: frozenset[str] = frozenset()
     cause: str = ""
@@ -88,7 +91,7 @@ class Trial:
 
 
 def read_hand_ins(exercise: Exercise, folder: Path) -> tuple[HandIn, ...]:
-    """The solution, an empty hand-in, the skeleton where there is one, and every wrong one with its expectation.
+    """The solution, nothing, programs that do nothing, the skeleton where there is one, and every wrong hand-in.
 
     `LabError` holds everything that is wrong with these folders and their expect.yaml.
     """
@@ -101,6 +104,9 @@ def read_hand_ins(exercise: Exercise, folder: Path) -> tuple[HandIn, ...]:
     found = [HandIn(SOLUTION, "solution", read_submission(exercise, folder / SOLUTION))]
     with TemporaryDirectory() as nothing:
         found.append(HandIn(EMPTY, "empty", read_submission(exercise, Path(nothing))))
+    idle = {name: b"" for name in exercise.submission.files if not any(sign in name for sign in "*?[")}
+    if idle:
+        found.append(HandIn(IDLE, "idle", HandedIn(idle)))
     if (folder / SKELETON).is_dir():
         found.append(HandIn(SKELETON, "skeleton", read_submission(exercise, folder / SKELETON)))
     problems: list[Problem] = []
@@ -250,8 +256,9 @@ def _notes(hand_in: HandIn, repeats: Sequence[Ran], graded: Sequence[str]) -> It
     for check in repeats[0].outcomes if repeats else ():
         outcomes = {each.outcomes[check] for each in repeats}
         runs = repeats[0].directories
-        if hand_in.kind == "skeleton" and check in graded and Outcome.PASSED in outcomes:
-            what = f"the points of {check} cost a student nothing: the skeleton, as it is handed out, passes it"
+        free = {"skeleton": "the skeleton, as it is handed out", "idle": "a program that does nothing"}
+        if hand_in.kind in free and check in graded and Outcome.PASSED in outcomes:
+            what = f"the points of {check} cost a student nothing: {free[hand_in.kind]} passes it"
             yield Finding(hand_in.name, (check,), what, "", runs)
         if hand_in.kind == "solution" and check not in graded and Outcome.FAILED in outcomes:
             what = f"{check} has no points, and the solution fails it: whoever is right sees a ✗"

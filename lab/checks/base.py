@@ -34,12 +34,14 @@ class FrameRef:
 class Cause:
     """Why something failed, in one sentence; checks that fail for an equal cause are told once.
 
-    `kind` is a stable word for machines ("crashed", "refused", "wrong-route" …), `look_at` says where to look.
+    `kind` is a stable word for machines ("crashed", "refused", "wrong-route" …), `look_at` says where to look, and
+    `lines` are the last that a program wrote to stderr before the one in `text`, as they are.
     """
 
     kind: str
     text: str
     look_at: str = ""
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

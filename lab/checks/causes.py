@@ -10,20 +10,22 @@ from lab.checks.names import count, listed, quoted
 from lab.evidence import StepResult
 
 _PLACE = re.compile(r'File "([^"]+)", line (\d+)')
+_PROBLEM = re.compile(r"(\S+):(\d+):\d+: ")
 _SYNTAX = ("SyntaxError", "IndentationError", "TabError")
+_TRACEBACK = b"Traceback (most recent call last)"
+_LONGEST = 200  # characters of a line that a program wrote
 
 
 def last_lines(output: bytes, lines: int = 3) -> tuple[str, ...]:
     """The last lines of an output that say something, as text; what they hold is not made safe for a terminal."""
-    return tuple(line for line in output.decode("utf-8", "replace").splitlines() if line.strip())[-lines:]
+    return tuple(line.rstrip() for line in output.decode("utf-8", "replace").splitlines() if line.strip())[-lines:]
 
 
-def _said(result: StepResult) -> tuple[str, str]:
-    """The last line of its stderr, and the place in its own code that a Python traceback names last."""
-    lines = last_lines(result.stderr, 1)
+def _place(result: StepResult) -> str:
+    """The place in a program's own code that its Python traceback names last; empty where there is none."""
     places = _PLACE.findall(result.stderr.decode("utf-8", "replace"))
     own = [(path.rpartition("/")[2], line) for path, line in places if "/lib" not in path and not path.startswith("<")]
-    return (lines[0].strip()[:200] if lines else "", f"{own[-1][0]}, line {own[-1][1]}" if own else "")
+    return f"{own[-1][0]}, line {own[-1][1]}" if own else ""
 
 
 def program(result: StepResult) -> str:
@@ -39,17 +41,25 @@ def not_started(result: StepResult) -> Cause:
 
 def handed_in(problem: str) -> Cause:
     """Something is wrong with the files that were handed in."""
-    return Cause("handed-in", problem, "the files handed in")
+    place = _PROBLEM.match(problem)
+    return Cause("handed-in", problem, f"{place[1]}, line {place[2]}" if place else "the files handed in")
 
 
 def crashed(result: StepResult) -> Cause:
     """It ended with an error of its own."""
-    line, place = _said(result)
-    if line.split(":")[0] in _SYNTAX:
-        return Cause("syntax-error", f"{program(result)} could not be read by Python: {line}", place)
-    how = f"was ended by signal {result.signal}" if result.signal else f"ended with exit code {result.exit_code}"
-    return Cause("crashed", f"{program(result)} {how}" + (f"; it said last: {line}" if line else ""),
-                 place or f"what {result.name} wrote to stderr")  # fmt: skip
+    *lines, last = (line[:_LONGEST] for line in last_lines(result.stderr, 4) or ("",))
+    last, place = last.strip(), _place(result)
+    if last.split(":")[0] in _SYNTAX:
+        return Cause("syntax-error", f"{program(result)} could not be read by Python: {last}", place, tuple(lines))
+    when = " at start" if result.ready is False else ""
+    if result.signal:
+        how = f"was ended{when} by signal {result.signal}"
+    elif _TRACEBACK in result.stderr:
+        how = f"crashed{when}"
+    else:
+        how = f"ended{when} with exit code {result.exit_code}"
+    text = f"{program(result)} {how}" + (f": {last}" if last else "")
+    return Cause("crashed", text, place or f"what {result.name} wrote to stderr", tuple(lines))
 
 
 def timed_out(result: StepResult) -> Cause:
@@ -78,7 +88,8 @@ def late(result: StepResult, port: int) -> Cause:
 
 def wrong_address(server: str, listening: str, port: int, address: str) -> Cause:
     """Bound to an address that packets from other nodes never carry."""
-    return Cause("wrong-address", f"{server} listened on {listening}:{port}; packets arrive for {address}",
+    where = f"[{listening}]" if ":" in listening else listening
+    return Cause("wrong-address", f"{server} listened on {where}:{port}; packets arrive for {address}",
                  "the address in bind()")  # fmt: skip
 
 
@@ -158,10 +169,10 @@ def no_route(node: str, destination: str) -> Cause:
     return Cause("no-route", f"{node} has no route to {destination}", f"the routes of {node} (ip route)")
 
 
-def wrong_next_hop(node: str, other: str, wanted: str) -> Cause:
+def wrong_next_hop(node: str, other: str, wanted: str, destination: str) -> Cause:
     """A node passed a packet to another neighbour than asked for."""
-    text = f"{node} sent the packet to {other}, not to {wanted}"
-    return Cause("wrong-route", text, f"the routes of {node} (ip route)")
+    text = f"{node} sent packets for {destination} to {other}, not to {wanted}"
+    return Cause("wrong-route", text, f"the routes of {node} for {destination} (ip route)")
 
 
 def not_forwarded(node: str, after: str) -> Cause:
@@ -179,7 +190,7 @@ def loop(node: str) -> Cause:
 def circle(destination: str, nodes: Sequence[str]) -> Cause:
     """Routes that lead back to where they came from."""
     return Cause("loop", f"packets for {destination} go round in a circle: {' → '.join(nodes)}",
-                 f"the routes of {listed(sorted(set(nodes)))} for {destination}")  # fmt: skip
+                 f"the routes of {listed(sorted(set(nodes)))} for {destination} (ip route)")  # fmt: skip
 
 
 def no_router(node: str, hop: str, destination: str) -> Cause:
@@ -215,12 +226,25 @@ def wrong_forwarding(text: str) -> Cause:
     return Cause("wrong-forwarding", text, "what a router may change in a packet: TTL, header checksum, MACs")
 
 
-def never_answered(side: str, asked: bytes) -> Cause:
-    """The other side's bytes arrived, and nothing came back."""
-    return Cause("never-answered", f"{side} sent nothing back"
-                 + (f" after {quoted(asked)} arrived" if asked else "")
-                 + " (packets alone do not tell whether it never read or never answered)",
-                 "recv() and send(): whether both are reached, and what recv() waits for")  # fmt: skip
+def never_answered(side: str, asked: bytes, waiting: str | None = None) -> Cause:
+    """The other side's bytes arrived, and nothing came back; `waiting` is the other side if it did not close its own.
+
+    Which of these it was, only the program's calls would tell.
+    """
+    what = f"{side} sent nothing back after {quoted(asked)} arrived"
+    if waiting is None:
+        return Cause("never-answered", f"{what} (packets alone do not tell whether it never read or never answered)",
+                     "recv() and send(): whether both are reached, and what ends the loop around recv()")  # fmt: skip
+    return Cause("never-answered", f"{what} (packets alone do not tell whether it never read, never answered, or "
+                 f"waited for an end of file that {waiting} does not send before it has the answer)",
+                 "recv() and send(): whether both are reached, and what ends the loop around recv()")  # fmt: skip
+
+
+def waited_for_end(side: str, other: str) -> Cause:
+    """It answered as soon as the other's side had ended, which was only when we ended the program."""
+    return Cause("waited-for-end", f"{side} answered only once {other} had been ended at its time limit: it waited for "
+                 f"an end of file, and {other} keeps its side open until it has the answer",
+                 "what ends the loop around recv(), and how else the end of a question can be known")  # fmt: skip
 
 
 def nothing_sent(side: str) -> Cause:
@@ -228,10 +252,11 @@ def nothing_sent(side: str) -> Cause:
     return Cause("nothing-sent", f"{side} sent nothing", "whether send() is reached")
 
 
-def too_little(side: str, sent: int, of: int) -> Cause:
+def too_little(side: str, sent: int, wanted: bytes) -> Cause:
     """The beginning is right, the end is missing."""
-    return Cause("too-little", f"{side} sent {sent} of {count(of, 'byte')}",
-                 "how often recv() and send() are called: one call may take fewer bytes than were sent")  # fmt: skip
+    return Cause("too-little",
+                 f"{side} sent {sent} of {count(len(wanted), 'byte')}: {quoted(wanted[sent:])} is missing",
+                 "how often recv() and send() are called, and what happens to the bytes in between")  # fmt: skip
 
 
 def too_much(side: str, extra: bytes) -> Cause:
@@ -247,10 +272,10 @@ def differs(side: str, at: int, wanted: bytes, got: bytes) -> Cause:
                  "what happens to the bytes between recv() and send()")  # fmt: skip
 
 
-def answered_late(side: str) -> Cause:
+def answered_late(side: str, other: str) -> Cause:
     """An answer to nobody."""
-    return Cause("answered-late", f"{side} answered only after the other program had been ended at its time limit",
-                 "what the program does between recv() and send()")  # fmt: skip
+    return Cause("answered-late", f"{side} answered only after {other} had been ended at its time limit",
+                 "what the program does, and waits for, between recv() and send()")  # fmt: skip
 
 
 def not_acknowledged(side: str) -> Cause:
@@ -261,7 +286,7 @@ def not_acknowledged(side: str) -> Cause:
 
 def reset(side: str) -> Cause:
     """RST instead of FIN."""
-    return Cause("reset", f"{side} ended the connection by a reset (RST)",
+    return Cause("reset", f"{side} ended the connection by a reset (RST), not by a FIN",
                  "whether everything that arrived was read before close(), and SO_LINGER")  # fmt: skip
 
 
@@ -277,10 +302,11 @@ def both_wait(client: str, server: str) -> Cause:
                  "who has to close first, and what recv() waits for")  # fmt: skip
 
 
-def closed_first(side: str) -> Cause:
-    """The wrong side closed first."""
-    return Cause("closed-first", f"{side} closed the connection before the other side was done",
-                 "when close() is called, and what recv() returns at the end of the stream")  # fmt: skip
+def closed_first(side: str, other: str) -> Cause:
+    """The wrong side closed first, or before the other had said everything."""
+    return Cause("closed-first", f"{side} closed the connection before {other} was done",
+                 "when close() is called (the end of a with block and of the program close too), and what recv() "
+                 "returns at the end of the stream")  # fmt: skip
 
 
 def simultaneous(wanted: str) -> Cause:

@@ -170,7 +170,7 @@ def why_not(evidence: Evidence, packet: Packet, way: list[Leg], leg: Leg, arrivi
         receiver, sender = plan.points[point].node, plan.macs.get(mac_text(stray.src_mac))
         wanted = next((each.receiver.node for each in way if sender and each.sender.node == sender.node), None)
         if sender and wanted and sender.node != receiver:
-            cause = causes.wrong_next_hop(sender.node, receiver, wanted)
+            cause = causes.wrong_next_hop(sender.node, receiver, wanted, destination)
             return Stop(cause.text, cause, (FrameRef(point, stray.number),))
     if found := altered(evidence, packet, way):
         return Stop(found[0].text, found[0], (found[1],))

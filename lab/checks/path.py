@@ -10,7 +10,7 @@ from lab.checks import causes
 from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
 from lab.checks.follow import Leg, Sightings, Stop, legs, unanswered_arp, why_not
 from lab.checks.gaps import gaps, left_out, unusable
-from lab.checks.names import addresses_of, count, interfaces_of, listed, mac_bytes, whose_mac
+from lab.checks.names import addresses_of, count, interfaces_of, listed, mac_bytes, who, whose_mac
 from lab.checks.programs import idle, trouble
 from lab.checks.routing import misrouted, one_way
 from lab.evidence import Evidence
@@ -165,7 +165,7 @@ def _follow(evidence: Evidence, sightings: Sightings, first: Packet, sent: int, 
         packet = sightings.at(key, off_path[0])[0]
         node = evidence.plan.points[off_path[0]].node
         sender = whose_mac(evidence.plan, packet.src_mac)
-        cause = causes.wrong_next_hop(sender, node, "the nodes of this way alone")
+        cause = causes.wrong_next_hop(sender, node, "the nodes of this way alone", who(evidence.plan, packet.dst))
         return Stop(f"it was also seen at {off_path[0]}", cause, (FrameRef(off_path[0], packet.number),))
     return None
 

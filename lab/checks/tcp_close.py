@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from lab.checks import causes
+from lab.checks.answers import unanswered
 from lab.checks.connections import Connection, Seen
 from lab.checks.diagnose import Fault
 from lab.checks.names import count
@@ -59,12 +60,15 @@ class TcpClose(TcpCheck):
         first = view.first_to_close()
         if self.closes_first != "either":
             wanted = self.source if self.closes_first == "client" else self.to
-            shown = view.frames(view.client.fin, view.server.fin)
+            fins = sorted(filter(None, (view.client.fin, view.server.fin)), key=view.conversation.packets.index)
+            shown = view.frames(*fins)
             if first is None:
                 return Fault("both sides sent FIN before they saw the other's", causes.simultaneous(wanted), shown)
             name = self.source if first is view.client else self.to
             if name != wanted:
-                return Fault(f"{name} closed first", causes.closed_first(name), shown)
+                crash = trouble(evidence, [name], submitted=True)
+                cause = crash.cause if crash else causes.closed_first(name, wanted)
+                return Fault(f"{name} closed first", cause, shown)
         return None
 
     def _unfinished(self, evidence: Evidence, view: Seen) -> Fault:
@@ -74,21 +78,22 @@ class TcpClose(TcpCheck):
         fins = view.frames(view.client.fin, view.server.fin)
         if talk.reset is not None:
             name = self.source if view.client.reset is talk.reset else self.to
-            seen = f"{name} ended the connection by a reset (RST), not by FIN"
+            seen = f"{name} sent RST where its FIN was due"
             first = view.client.fin is None and self.closes_first == "client" and name == self.to
-            cause = causes.closed_first(name) if first else causes.reset(name)
+            cause = causes.closed_first(name, self.source) if first else causes.reset(name)
             return Fault(seen, blame.cause if blame else cause, (*fins, view.frame(talk.reset)))
         open_sides = [n for side, n in ((view.client, self.source), (view.server, self.to)) if side.fin is None]
+        silent = unanswered(evidence, view, view.server, view.client, (self.to, self.source))
         if len(open_sides) == 2:
             seen = f"neither {self.source} nor {self.to} closed the connection"
-            cause = causes.both_wait(self.source, self.to)
+            cause = silent or causes.both_wait(self.source, self.to)
         elif open_sides:
             seen = f"{open_sides[0]} never closed the connection: no FIN came from its program"
-            cause = causes.never_closed(open_sides[0])
+            cause = (silent if view.client.fin is None else None) or causes.never_closed(open_sides[0])
         else:
-            unanswered, other = (self.source, self.to) if view.client.fin_ack is None else (self.to, self.source)
-            seen = f"{other} never acknowledged the FIN of {unanswered}"
-            return Fault(seen, causes.not_acknowledged(unanswered), fins)
+            waiting, other = (self.source, self.to) if view.client.fin_ack is None else (self.to, self.source)
+            seen = f"{other} never acknowledged the FIN of {waiting}"
+            return Fault(seen, causes.not_acknowledged(waiting), fins)
         return Fault(seen, blame.cause if blame else cause, fins, timed=blame is None)
 
     def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:

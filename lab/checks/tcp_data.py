@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from lab.checks import causes
+from lab.checks.answers import unanswered
 from lab.checks.base import Cause
 from lab.checks.connections import Connection, Seen
 from lab.checks.diagnose import Fault
@@ -40,12 +41,13 @@ class TcpData(TcpCheck):
 
     def expectation(self) -> str:
         """What is demanded, in a sentence."""
-        parts = [
-            f"{node} sends {quoted(wanted)}"
-            for node, wanted in ((self.source, self.client_sends), (self.to, self.server_sends))
-            if wanted is not None
-        ]
-        return ", ".join(parts) + ", all of it acknowledged"
+        client, server = self.client_sends, self.server_sends
+        if client is not None and client == server:
+            what = f"{self.source} sends {quoted(client)}, {self.to} sends it back"
+        else:
+            sent = ((self.source, client), (self.to, server))
+            what = ", ".join(f"{node} sends {quoted(wanted)}" for node, wanted in sent if wanted is not None)
+        return f"{what}, all of it acknowledged"
 
     def fault(self, evidence: Evidence, connection: Connection) -> Fault | None:
         """The first thing wrong with the bytes of either side: the one who speaks first is asked first."""
@@ -80,10 +82,10 @@ class TcpData(TcpCheck):
         if wanted and (peer.highest_ack or 0) < len(wanted):
             seen = f"{other} acknowledged {max(peer.highest_ack or 0, 0)} of the {count(len(wanted), 'byte')} of {name}"
             blame = trouble(evidence, [self.to, self.source], submitted=True)
-            late = causes.answered_late(name) if not client_speaks and overdue(evidence, [other]) else None
+            late = None if client_speaks else self._late(evidence, view)
             early = self._ended_early(view, client_speaks)
             cause = blame.cause if blame else late or early or causes.not_acknowledged(name)
-            return Fault(seen, cause, frames, timed=late is not None or not (blame or early))
+            return Fault(seen, cause, frames, timed=not (blame or (early and not late)))
         for packet in (segment.packet for segment in side.segments):
             if packet.checksum_ok is False or packet.ip_checksum_ok is False:
                 text = f"frame {view.frame(packet)} has a wrong checksum"
@@ -104,16 +106,23 @@ class TcpData(TcpCheck):
             return Fault(seen, causes.too_much(name, got[len(wanted) :]), frames)
         blame = trouble(evidence, [name, other], submitted=True)
         early = self._ended_early(view, client_speaks)
-        timed = not (blame or early) and (not got or overdue(evidence, [name, other]) is not None)
+        late = unanswered(evidence, view, side, listener, (name, other))
+        timed = not (blame or early) and (not got or late or overdue(evidence, [name, other])) is not None
         if not got:
             asked = listener.stream
             seen = f"{name} sent nothing" + (f" after {quoted(asked)} had arrived" if asked else "")
-            cause = causes.never_answered(name, asked) if asked else causes.nothing_sent(name)
+            cause = late or causes.nothing_sent(name)
             frames = view.frames(*(segment.packet for segment in listener.segments[:2]))
         else:
             seen = f"{name} sent only {quoted(got)}, {len(got)} of {count(len(wanted), 'byte')}"
-            cause = causes.too_little(name, len(got), len(wanted))
+            cause = late or causes.too_little(name, len(got), wanted)
         return Fault(seen, blame.cause if blame else early or cause, frames, timed)
+
+    def _late(self, evidence: Evidence, view: Seen) -> Cause | None:
+        """Whether the answer came only when the client was no longer there to acknowledge it."""
+        if cause := unanswered(evidence, view, view.server, view.client, (self.to, self.source)):
+            return cause
+        return causes.answered_late(self.to, self.source) if overdue(evidence, [self.source]) else None
 
     def _ended_early(self, view: Seen, client_speaks: bool) -> Cause | None:
         """What kept a side from saying everything: the server ended the connection first, or the client reset it.
@@ -122,7 +131,7 @@ class TcpData(TcpCheck):
         client may close its own direction before the answer.
         """
         if view.server.reset is not None or (view.server.fin is not None and view.first_to_close() is view.server):
-            return causes.closed_first(self.to)
+            return causes.closed_first(self.to, self.source)
         if not client_speaks and view.client.reset is not None and view.client.fin is None:
             return causes.reset(self.source)
         return None

@@ -12,11 +12,11 @@ from lab.catalog import EXERCISE_FILE, find_exercise
 from lab.errors import LabError, NotMeasuredError
 from lab.evidence import Evidence
 from lab.exercise import Exercise, load_exercise
+from lab.exercise.submission import HandedIn, read_submission
 from lab.grade import Grade
 from lab.plan import make_plan
 from lab.runtime import choose
 from lab.runtime.base import Runtime
-from lab.submission import HandedIn, read_submission
 
 
 def run(

@@ -12,9 +12,9 @@ from lab.checks.base import FrameRef
 from lab.commands.exercise import find_run
 from lab.errors import LabError
 from lab.evidence import Evidence
+from lab.gather.rundir import load
 from lab.plan import Plan
 from lab.report.safe import safe
-from lab.rundir import load
 from lab.trace import pcap
 from lab.trace.explain import explain
 from lab.trace.flows import Conversation, tcp_conversations

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.capture import Captures
 from lab.errors import NotMeasuredError
+from lab.gather.capture import Captures
 from lab.plan import Plan
 from lab.runtime.base import LiveLab, Program, Runtime
 from lab.trace import pcap

@@ -11,9 +11,9 @@ from lab.checks.base import Outcome
 from lab.console import quiet
 from lab.evidence import Evidence
 from lab.exercise import Exercise, Step, load_exercise
+from lab.exercise.submission import read_submission
 from lab.grade import Grade
 from lab.runtime import choose
-from lab.submission import read_submission
 
 ECHO = ready_made() / "two-lans" / "tcp-echo"
 ROUTES = ready_made() / "triangle" / "routes"

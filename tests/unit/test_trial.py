@@ -12,9 +12,9 @@ from lab.catalog import find_topology
 from lab.checks.base import Outcome
 from lab.errors import LabError
 from lab.exercise import Exercise, load_exercise
+from lab.exercise.submission import HandedIn
 from lab.report.trial import trial_dict, trial_lines
 from lab.scaffold import write_exercise
-from lab.submission import HandedIn
 from lab.trial import HandIn, Ran, Trial, assess, read_hand_ins
 
 ORDER = ("route", "opened", "answered", "closed")
@@ -22,11 +22,19 @@ POINTS = {"route": 0, "opened": 1, "answered": 2, "closed": 1}
 HAND_INS = (
     HandIn("solution", "solution", HandedIn()),
     HandIn("empty", "empty", HandedIn()),
+    HandIn("idle", "idle", HandedIn()),
     HandIn("skeleton", "skeleton", HandedIn()),
     HandIn("wrong/loopback", "wrong", HandedIn(), frozenset({"opened", "answered", "closed"}), "wrong-address"),
     HandIn("wrong/echo", "wrong", HandedIn(), frozenset({"answered", "closed"})),
 )
-SOUND = {"solution": "✓✓✓✓", "empty": "✓✗✗✗", "skeleton": "✓✗✗✗", "wrong/loopback": "✓✗✗✗", "wrong/echo": "✓✓✗✗"}
+SOUND = {
+    "solution": "✓✓✓✓",
+    "empty": "✓✗✗✗",
+    "idle": "✓✗✗✗",
+    "skeleton": "✓✗✗✗",
+    "wrong/loopback": "✓✗✗✗",
+    "wrong/echo": "✓✓✗✗",
+}
 OUTCOMES = {"✓": Outcome.PASSED, "✗": Outcome.FAILED, "?": Outcome.NOT_MEASURED}
 
 
@@ -86,7 +94,7 @@ def test_a_deviation_is_told_and_decides(
 def test_every_graded_check_must_be_failed_by_a_wrong_hand_in(exercise: Exercise) -> None:
     trial = tried(exercise, {"wrong/loopback": "✓✓✗✗"})
     assert any(each.checks == ("opened",) and "no wrong hand-in fails opened" in each.what for each in trial.deviations)
-    none = assess(exercise, HAND_INS[:3], [one(name, SOUND[name]) for name in ("solution", "empty", "skeleton")])
+    none = assess(exercise, HAND_INS[:2], [one(name, SOUND[name]) for name in ("solution", "empty")])
     assert [each.checks for each in none.deviations] == [("opened",), ("answered",), ("closed",)]
 
 
@@ -127,11 +135,12 @@ def test_a_run_that_never_was_leaves_the_try_open(exercise: Exercise) -> None:
     assert any("? skeleton: tcpdump is missing" in text for _, text in trial_lines(trial))
 
 
-def test_points_that_cost_nothing_are_pointed_out(exercise: Exercise) -> None:
-    trial = tried(exercise, {"skeleton": "✓✓✗✗"})
+@pytest.mark.parametrize("hand_in", ["skeleton", "idle"])
+def test_points_that_cost_nothing_are_pointed_out(hand_in: str, exercise: Exercise) -> None:
+    trial = tried(exercise, {hand_in: "✓✓✗✗"})
     assert trial.exit_code == 0
     (note,) = trial.notes
-    assert note.checks == ("opened",)
+    assert (note.hand_in, note.checks) == (hand_in, ("opened",))
     assert "cost a student nothing" in note.what
 
 
@@ -151,7 +160,7 @@ def test_the_report_is_data_too(exercise: Exercise) -> None:
     assert told["sound"] is False
     assert [each["name"] for each in told["hand_ins"]] == [each.name for each in HAND_INS]
     assert told["hand_ins"][1]["runs"][0]["checks"]["opened"] == "passed"
-    assert told["hand_ins"][3]["fails"] == ["answered", "closed", "opened"]
+    assert told["hand_ins"][4]["fails"] == ["answered", "closed", "opened"]
     assert told["deviations"][0]["checks"] == ["opened"]
 
 
@@ -164,10 +173,11 @@ def test_what_a_program_wrote_cannot_act_on_the_terminal(exercise: Exercise) -> 
 def test_the_hand_ins_of_an_exercise(folder: Path, exercise: Exercise) -> None:
     found = read_hand_ins(exercise, folder)
     assert [each.name for each in found] == [
-        *("solution", "empty", "skeleton", "wrong/listens_on_loopback", "wrong/sends_it_back")
+        *("solution", "empty", "idle", "skeleton", "wrong/listens_on_loopback", "wrong/sends_it_back")
     ]
     assert found[1].files.missing == ("server.py",)
-    assert (found[3].fails, found[3].cause) == (frozenset({"opened", "answered", "closed"}), "wrong-address")
+    assert found[2].files.files == {"server.py": b""}
+    assert (found[4].fails, found[4].cause) == (frozenset({"opened", "answered", "closed"}), "wrong-address")
 
 
 @pytest.mark.parametrize(

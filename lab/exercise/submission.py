@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.exercise import Exercise
+from lab.exercise.model import Exercise
 
 _FILE_LIMIT = 8 << 20  # bytes
 _TOTAL_LIMIT = 32 << 20
