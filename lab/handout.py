@@ -62,9 +62,12 @@ def make_handout(path: Path) -> Handout:
         _add(files, {README: (path.parent / README).read_bytes()}, "the exercise")
     requirements = files.get(REQUIREMENTS, b"")
     files[REQUIREMENTS] = requirements + b"\n" * (requirements[-1:] not in (b"", b"\n")) + _requirement()
-    secrets = _secrets(exercise, text, hidden, shown)
-    if told := tuple(_tells(EXERCISE_FILE, text, secrets)):
+    secrets = _secrets(exercise, text, shown)
+    ids = dict.fromkeys(hidden, "the id of a hidden check")
+    if told := tuple(_tells(EXERCISE_FILE, text, secrets | ids)):
         raise LabError(told)
+    # An id is often a plain word, such as closed; in prose it means the check where it is set as code.
+    secrets |= {f"`{name}`": what for name, what in ids.items()}
     notes = [note for name, content in files.items() if name != EXERCISE_FILE
              for note in _tells(name, content.decode(errors="replace"), secrets)]  # fmt: skip
     return Handout(files, tuple(graded.id for graded in shown.checks), hidden, tuple(notes))
@@ -194,14 +197,15 @@ def _loaded(exercise: Exercise, text: str) -> Exercise:
     return shown
 
 
-def _secrets(exercise: Exercise, text: str, hidden: tuple[str, ...], shown: Exercise) -> dict[str, str]:
+def _secrets(exercise: Exercise, text: str, shown: Exercise) -> dict[str, str]:
     """What must not stand in a handout: words that only hidden checks use, each with what it is."""
     root = compose(exercise.source)
     checks = entries(root).get("checks")
     assert checks is not None, "an exercise has checks"
+    visible = {graded.id for graded in shown.checks}
     secrets: dict[str, str] = {}
     for entry in entries(checks.nodes[1]).entries:
-        if entry.name in hidden:
+        if entry.name not in visible:
             for key in entries(entry.nodes[0]).entries:
                 if key.name not in ("check", "points", "visible", "needs", "id"):
                     texts = [each.strip() for each in scalars(key.nodes[1], keys=False)]
@@ -214,7 +218,7 @@ def _secrets(exercise: Exercise, text: str, hidden: tuple[str, ...], shown: Exer
     secrets.update(dict.fromkeys(set(exercise.files) - set(shown.files), "a file that only hidden checks use"))
     for known in (*scalars(compose(text)), *scalars(compose(exercise.topology.source))):
         secrets.pop(known.strip(), None)
-    return secrets | dict.fromkeys(hidden, "the id of a hidden check")
+    return secrets
 
 
 def _tells(name: str, text: str, secrets: Mapping[str, str]) -> list[Problem]:
