@@ -255,14 +255,13 @@ def _why(check: str, each: Ran) -> str:
 def _notes(hand_in: HandIn, repeats: Sequence[Ran], graded: Sequence[str]) -> Iterator[Finding]:
     for check in repeats[0].outcomes if repeats else ():
         outcomes = {each.outcomes[check] for each in repeats}
-        runs = repeats[0].directories
         free = {"skeleton": "the skeleton, as it is handed out", "idle": "a program that does nothing"}
         if hand_in.kind in free and check in graded and Outcome.PASSED in outcomes:
             what = f"the points of {check} cost a student nothing: {free[hand_in.kind]} passes it"
-            yield Finding(hand_in.name, (check,), what, "", runs)
+            yield Finding(hand_in.name, (check,), what)
         if hand_in.kind == "solution" and check not in graded and Outcome.FAILED in outcomes:
             what = f"{check} has no points, and the solution fails it: whoever is right sees a ✗"
-            yield Finding(hand_in.name, (check,), what, "", runs)
+            yield Finding(hand_in.name, (check,), what)
 
 
 def _never_failed(graded: Sequence[str], wrong: Sequence[Ran]) -> Iterator[Finding]:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -21,6 +21,7 @@ from lab.runtime.base import Runtime
 from lab.trial import HandIn, Ran, ran
 
 _HELD = (signal.SIGINT, signal.SIGTERM)
+_GRACE = 10.0  # seconds in which a run that is ended closes its lab
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,18 @@ def _side_by_side(jobs: Sequence[Job], width: int, progress: Progress) -> list[R
                 results[index] = _result(jobs[index], ready, process)
                 progress.done(jobs[index], results[index])
     finally:
-        for _, process in running.values():
-            process.kill()  # its lab ends with it: the keeper sees its channel close
-        for _, process in running.values():
-            process.join()
+        _end([process for _, process in running.values()])
     return [results[index] for index in range(len(jobs))]
+
+
+def _end(processes: Sequence[BaseProcess]) -> None:
+    """End processes that are still at work: they close their labs, and one that does not is killed."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.join(_GRACE)
+        process.kill()
+        process.join()
 
 
 def _start(job: Job, index: int, running: dict[Connection, tuple[int, BaseProcess]]) -> None:
@@ -124,9 +132,10 @@ def _work(job: Job, writer: Connection, parent: int) -> None:
         if os.getppid() != parent:
             return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
-    writer.send(job.carry_out())
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
+        writer.send(job.carry_out())
 
 
 def _result(job: Job, reader: Connection, process: BaseProcess) -> Ran:

@@ -42,7 +42,7 @@ def run(
     signal.signal(signal.SIGTERM, _interrupt)  # so that what was gathered is kept, as after Ctrl-C
     say = console.say if verbose else console.quiet
     directory, evidence, grade = pipeline.grade(
-        exercise, handed_in, chosen, Path(runs), say, keep=keep, standing=standing
+        exercise, handed_in, chosen, Path(runs), say, keep=keep and standing is None, standing=standing
     )
     _report(evidence, grade, directory, as_json)
     return grade.exit_code

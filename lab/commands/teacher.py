@@ -29,7 +29,8 @@ def try_exercise(
     hand_ins = read_hand_ins(exercise, path.parent)
     chosen = choose(runtime, exercise.topology.runtime)
     width = side_by_side or _cores()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends everything, as Ctrl-C does
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # ends everything, as Ctrl-C does
     with _evidence(runs) as folder:
         jobs = [Job(exercise, hand_in, chosen, folder) for _ in range(repeat) for hand_in in hand_ins]
         live = _Live(len(jobs))
@@ -95,7 +96,7 @@ def _evidence(runs: str | None) -> Iterator[Path]:
 
 def _forget(trial: Trial, folder: Path) -> None:
     """Remove the runs that showed nothing unexpected."""
-    kept = {run for finding in (*trial.deviations, *trial.unmeasured, *trial.notes) for run in finding.runs}
+    kept = {run for finding in (*trial.deviations, *trial.unmeasured) for run in finding.runs}
     for each in trial.runs:
         for directory in each.directories:
             if directory not in kept:
