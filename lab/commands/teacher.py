@@ -10,9 +10,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shlex import quote
 
 from lab import console
 from lab.catalog import find_exercise
+from lab.checks.names import count
 from lab.errors import InterruptedRunError
 from lab.exercise import load_exercise
 from lab.runtime import choose
@@ -52,8 +54,8 @@ def new(name: str, topology: str) -> None:
 
     files = write_exercise(Path(name), topology_file(topology))
     print(f"{name}/ holds an exercise that works as it is, in {len(files)} files; {name}/exercise.yaml is its heart")
-    print(f"prove it:    lab try {name}        (again after each change)")
-    print(f"hand it out: lab handout {name} -o FOLDER")
+    print(f"prove it:    lab try {quote(name)}        (again after each change)")
+    print(f"hand it out: lab handout {quote(name)} -o FOLDER")
 
 
 def handout(name: str, output: str) -> None:
@@ -66,8 +68,8 @@ def handout(name: str, output: str) -> None:
         print(console.paint("not-measured", str(note), sys.stderr), file=sys.stderr)
     hidden = f", {len(made.hidden)} hidden" if made.hidden else ""
     print(f"{output}: {', '.join(sorted(made.files))}")
-    print(f"{len(made.visible)} checks to be seen{hidden}")
-    print(f"try: cd {output} && lab run")
+    print(f"{count(len(made.visible), 'check')} to be seen{hidden}")
+    print(f"try: cd {quote(output)} && lab run")
 
 
 def _report(trial: Trial, as_json: bool) -> None:
