@@ -242,13 +242,16 @@ def run(
 @app.command(rich_help_panel=EXERCISE)
 def judge(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run directory; . is the latest.")],
+    students: Annotated[
+        bool, typer.Option("--student", help="Tell of hidden checks no more than a student may see.")
+    ] = False,
     json: Json = False,
     runs: Runs = "runs",
 ) -> None:
     """Judge the kept evidence of a run again, without a lab."""
     from lab.commands import exercise as commands
 
-    sys.exit(commands.judge(run, runs, as_json=json))
+    sys.exit(commands.judge(run, runs, as_json=json, students=students))
 
 
 @app.command(rich_help_panel=EXERCISE)

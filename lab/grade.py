@@ -11,6 +11,8 @@ from lab.errors import FAILED, NOT_MEASURED, PASSED
 from lab.evidence import Evidence
 from lab.exercise import Graded
 
+_HIDDEN = "a hidden check"
+
 
 @dataclass(frozen=True)
 class Result:
@@ -75,6 +77,36 @@ class Grade:
     def exit_code(self) -> int:
         """The exit code of `lab run` and `lab judge`."""
         return {Outcome.PASSED: PASSED, Outcome.FAILED: FAILED, Outcome.NOT_MEASURED: NOT_MEASURED}[self.outcome]
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """What a student is told of hidden checks: how many there are, and what they earned together."""
+
+    checks: int
+    points: float
+    of: float
+
+
+def students_view(grade: Grade) -> tuple[Grade, Hidden]:
+    """A grade without hidden checks (`visible: false`) and what only they show; the points of both parts add up."""
+    hidden = {result.graded.id for result in grade.results if not result.graded.visible}
+    secret = [result for result in grade.results if result.graded.id in hidden]
+    results = tuple(_unhinted(result, hidden) for result in grade.results if result.graded.id not in hidden)
+    told = (RootCause(root.cause, tuple(each for each in root.checks if each not in hidden)) for root in grade.causes)
+    causes = tuple(root for root in told if any(r.verdict.cause == root.cause for r in results))
+    return Grade(results, causes), Hidden(
+        len(secret), tidy(sum(each.points for each in secret)), tidy(sum(each.of for each in secret))
+    )
+
+
+def _unhinted(result: Result, hidden: set[str]) -> Result:
+    """A result that does not say which hidden check it needs, nor why that failed."""
+    if result.needed not in hidden:
+        return result
+    said = "failed" if result.verdict.outcome is Outcome.FAILED else "was not measured"
+    verdict = replace(result.verdict, seen=f"needs {_HIDDEN}, which {said}", cause=None)
+    return replace(result, verdict=verdict, needed=_HIDDEN)
 
 
 def judge(evidence: Evidence) -> Grade:

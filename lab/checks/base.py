@@ -35,7 +35,7 @@ class Cause:
     """Why something failed, in one sentence; checks that fail for an equal cause are told once.
 
     `kind` is a stable word for machines ("crashed", "refused", "wrong-route" …), `look_at` says where to look, and
-    `lines` are the last that a program wrote to stderr before the one in `text`, as they are.
+    `lines` are the last that a program wrote to stderr, as they are.
     """
 
     kind: str

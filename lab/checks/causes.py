@@ -11,6 +11,7 @@ from lab.evidence import StepResult
 
 _PLACE = re.compile(r'File "([^"]+)", line (\d+)')
 _PROBLEM = re.compile(r"(\S+):(\d+):\d+: ")
+_MARKS = re.compile(r"[\s^~]+")  # below a line of a traceback; they differ between Python's versions
 _SYNTAX = ("SyntaxError", "IndentationError", "TabError")
 _TRACEBACK = b"Traceback (most recent call last)"
 _LONGEST = 200  # characters of a line that a program wrote
@@ -21,11 +22,16 @@ def last_lines(output: bytes, lines: int = 3) -> tuple[str, ...]:
     return tuple(line.rstrip() for line in output.decode("utf-8", "replace").splitlines() if line.strip())[-lines:]
 
 
-def _place(result: StepResult) -> str:
-    """The place in a program's own code that its Python traceback names last; empty where there is none."""
-    places = _PLACE.findall(result.stderr.decode("utf-8", "replace"))
-    own = [(path.rpartition("/")[2], line) for path, line in places if "/lib" not in path and not path.startswith("<")]
-    return f"{own[-1][0]}, line {own[-1][1]}" if own else ""
+def _own_place(lines: Sequence[str]) -> tuple[int, str]:
+    """The last place in a program's own code that its Python traceback names: the line that does so, and what it says.
+
+    -1 and nothing where there is none.
+    """
+    for index in range(len(lines) - 1, -1, -1):
+        found = _PLACE.search(lines[index])
+        if found and "/lib" not in found[1] and not found[1].startswith("<"):
+            return index, f"{found[1].rpartition('/')[2]}, line {found[2]}"
+    return -1, ""
 
 
 def program(result: StepResult) -> str:
@@ -47,10 +53,12 @@ def handed_in(problem: str) -> Cause:
 
 def crashed(result: StepResult) -> Cause:
     """It ended with an error of its own."""
-    *lines, last = (line[:_LONGEST] for line in last_lines(result.stderr, 4) or ("",))
-    last, place = last.strip(), _place(result)
+    lines = [line[:_LONGEST] for line in last_lines(result.stderr, 40) if not _MARKS.fullmatch(line)]
+    last = lines[-1].strip() if lines else ""
+    index, place = _own_place(lines)
+    said = tuple(lines[-3:] if index < 0 else dict.fromkeys((*lines[index : index + 2], lines[-1])))
     if last.split(":")[0] in _SYNTAX:
-        return Cause("syntax-error", f"{program(result)} could not be read by Python: {last}", place, tuple(lines))
+        return Cause("syntax-error", f"{program(result)} could not be read by Python: {last}", place, said)
     when = " at start" if result.ready is False else ""
     if result.signal:
         how = f"was ended{when} by signal {result.signal}"
@@ -59,7 +67,7 @@ def crashed(result: StepResult) -> Cause:
     else:
         how = f"ended{when} with exit code {result.exit_code}"
     text = f"{program(result)} {how}" + (f": {last}" if last else "")
-    return Cause("crashed", text, place or f"what {result.name} wrote to stderr", tuple(lines))
+    return Cause("crashed", text, place or f"what {result.name} wrote to stderr", said)
 
 
 def timed_out(result: StepResult) -> Cause:
@@ -236,14 +244,14 @@ def never_answered(side: str, asked: bytes, waiting: str | None = None) -> Cause
         return Cause("never-answered", f"{what} (packets alone do not tell whether it never read or never answered)",
                      "recv() and send(): whether both are reached, and what ends the loop around recv()")  # fmt: skip
     return Cause("never-answered", f"{what} (packets alone do not tell whether it never read, never answered, or "
-                 f"waited for an end of file that {waiting} does not send before it has the answer)",
+                 f"waited for an end of file that {waiting} never sent)",
                  "recv() and send(): whether both are reached, and what ends the loop around recv()")  # fmt: skip
 
 
 def waited_for_end(side: str, other: str) -> Cause:
     """It answered as soon as the other's side had ended, which was only when we ended the program."""
     return Cause("waited-for-end", f"{side} answered only once {other} had been ended at its time limit: it waited for "
-                 f"an end of file, and {other} keeps its side open until it has the answer",
+                 f"an end of file that {other} never sent",
                  "what ends the loop around recv(), and how else the end of a question can be known")  # fmt: skip
 
 

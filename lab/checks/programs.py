@@ -30,6 +30,11 @@ def steps_on(evidence: Evidence, nodes: Sequence[str]) -> Iterator[tuple[Step, S
                 yield step, result
 
 
+def runs_submission(evidence: Evidence, node: str) -> bool:
+    """Whether a program of the student runs on a node."""
+    return any(step.node == node and step.code == "submission" for step in evidence.exercise.steps)
+
+
 def trouble(evidence: Evidence, nodes: Sequence[str], submitted: bool | None = None) -> Blame | None:
     """What is wrong with the hand-in, or the first program on these nodes that did not start or ended with an error.
 

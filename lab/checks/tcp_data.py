@@ -12,7 +12,7 @@ from lab.checks.base import Cause
 from lab.checks.connections import Connection, Seen
 from lab.checks.diagnose import Fault
 from lab.checks.names import count, quoted
-from lab.checks.programs import overdue, trouble
+from lab.checks.programs import overdue, runs_submission, trouble
 from lab.checks.tcp import Praise, TcpCheck
 from lab.evidence import Evidence
 from lab.grammar import Payload, param
@@ -51,6 +51,9 @@ class TcpData(TcpCheck):
 
     def fault(self, evidence: Evidence, connection: Connection) -> Fault | None:
         """The first thing wrong with the bytes of either side: the one who speaks first is asked first."""
+        for view in connection.views:
+            if fault := self._cut_short(evidence, view):
+                return fault
         for wanted, client_speaks in ((self.client_sends, True), (self.server_sends, False)):
             if wanted is None:
                 continue
@@ -83,9 +86,8 @@ class TcpData(TcpCheck):
             seen = f"{other} acknowledged {max(peer.highest_ack or 0, 0)} of the {count(len(wanted), 'byte')} of {name}"
             blame = trouble(evidence, [self.to, self.source], submitted=True)
             late = None if client_speaks else self._late(evidence, view)
-            early = self._ended_early(view, client_speaks)
-            cause = blame.cause if blame else late or early or causes.not_acknowledged(name)
-            return Fault(seen, cause, frames, timed=not (blame or (early and not late)))
+            cause = blame.cause if blame else late or causes.not_acknowledged(name)
+            return Fault(seen, cause, frames, timed=blame is None)
         for packet in (segment.packet for segment in side.segments):
             if packet.checksum_ok is False or packet.ip_checksum_ok is False:
                 text = f"frame {view.frame(packet)} has a wrong checksum"
@@ -105,9 +107,9 @@ class TcpData(TcpCheck):
             seen = f"{name} sent {quoted(got)}, {count(len(got) - len(wanted), 'byte')} too many"
             return Fault(seen, causes.too_much(name, got[len(wanted) :]), frames)
         blame = trouble(evidence, [name, other], submitted=True)
-        early = self._ended_early(view, client_speaks)
+        gone = not client_speaks and view.client.reset is not None and view.client.fin is None
         late = unanswered(evidence, view, side, listener, (name, other))
-        timed = not (blame or early) and (not got or late or overdue(evidence, [name, other])) is not None
+        timed = not (blame or gone) and bool(not got or late or overdue(evidence, [name, other]))
         if not got:
             asked = listener.stream
             seen = f"{name} sent nothing" + (f" after {quoted(asked)} had arrived" if asked else "")
@@ -116,7 +118,9 @@ class TcpData(TcpCheck):
         else:
             seen = f"{name} sent only {quoted(got)}, {len(got)} of {count(len(wanted), 'byte')}"
             cause = late or causes.too_little(name, len(got), wanted)
-        return Fault(seen, blame.cause if blame else early or cause, frames, timed)
+        if gone:
+            cause = causes.reset(self.source)
+        return Fault(seen, blame.cause if blame else cause, frames, timed)
 
     def _late(self, evidence: Evidence, view: Seen) -> Cause | None:
         """Whether the answer came only when the client was no longer there to acknowledge it."""
@@ -124,17 +128,30 @@ class TcpData(TcpCheck):
             return cause
         return causes.answered_late(self.to, self.source) if overdue(evidence, [self.source]) else None
 
-    def _ended_early(self, view: Seen, client_speaks: bool) -> Cause | None:
-        """What kept a side from saying everything: the server ended the connection first, or the client reset it.
+    def _cut_short(self, evidence: Evidence, view: Seen) -> Fault | None:
+        """The server ended the connection, first of the two, while what came so far was right and not yet whole.
 
-        A server that closes with bytes unread sends RST and not FIN, so timing decides which of both is seen. A
-        client may close its own direction before the answer.
+        A server that closes with bytes unread sends RST and not FIN, so timing decides which of both is seen. Where
+        the client alone is the student's, the teacher's server had a reason to close.
         """
-        if view.server.reset is not None or (view.server.fin is not None and view.first_to_close() is view.server):
-            return causes.closed_first(self.to, self.source)
-        if not client_speaks and view.client.reset is not None and view.client.fin is None:
-            return causes.reset(self.source)
-        return None
+        server, client = view.server, view.client
+        first = server.reset is not None or (server.fin is not None and view.first_to_close() is server)
+        if not first or (runs_submission(evidence, self.source) and not runs_submission(evidence, self.to)):
+            return None
+        asked, answer = self.client_sends or b"", self.server_sends or b""
+        heard = self.client_sends is None or (client.stream == asked and (server.highest_ack or 0) >= len(asked))
+        if (heard and (self.server_sends is None or server.stream == answer)) or not (
+            (self.client_sends is None or asked.startswith(client.stream))
+            and (self.server_sends is None or answer.startswith(server.stream))
+        ):
+            return None
+        sent = f"it had sent {quoted(server.stream)}" if server.stream else "it had sent nothing"
+        if self.server_sends is not None and server.stream:
+            sent += f", {len(server.stream)} of {count(len(answer), 'byte')}"
+        blame = trouble(evidence, [self.to, self.source], submitted=True)
+        cause = blame.cause if blame else causes.closed_first(self.to, self.source)
+        frames = view.frames(*(segment.packet for segment in server.segments[-1:]), server.fin or server.reset)
+        return Fault(f"{self.to} closed the connection when {sent}", cause, frames)
 
     def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:
         """The streams of the first connection and the segments that carried them."""

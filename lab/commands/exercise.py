@@ -18,6 +18,8 @@ from lab.plan import make_plan
 from lab.runtime import choose
 from lab.runtime.base import Runtime
 
+RUNS = "runs"  # where evidence is kept unless said otherwise, so where `.` finds the latest run
+
 
 def run(
     name: str | None,
@@ -44,7 +46,7 @@ def run(
     directory, evidence, grade = pipeline.grade(
         exercise, handed_in, chosen, Path(runs), say, keep=keep and standing is None, standing=standing
     )
-    _report(evidence, grade, directory, as_json)
+    _report(evidence, grade, directory, runs, as_json=as_json)
     return grade.exit_code
 
 
@@ -94,11 +96,11 @@ def _handed_in(exercise: Exercise, folder: Path, submission: str | None) -> Hand
     return read_submission(exercise, solution if solution.is_dir() else folder)
 
 
-def judge(given: str, runs: str, *, as_json: bool) -> int:
-    """Judge a kept run again; its exit code."""
+def judge(given: str, runs: str, *, as_json: bool, students: bool) -> int:
+    """Judge a kept run again; its exit code. With `students` the report is the one that a student may see."""
     directory = find_run(given, runs)
     evidence, grade = pipeline.judge(directory)
-    _report(evidence, grade, directory, as_json)
+    _report(evidence, grade, directory, runs, as_json=as_json, students=students)
     return grade.exit_code
 
 
@@ -107,21 +109,32 @@ def find_run(given: str, runs: str) -> Path:
     path = Path(given)
     if (path / "manifest.json").is_file() or given != ".":
         return path
-    kept = sorted(Path(runs).glob("*/*/manifest.json"), key=lambda found: found.stat().st_mtime)
-    if not kept:
+    latest = _latest_run(runs)
+    if latest is None:
         raise LabError(f"there is no run in {runs} yet", hint="lab run EXERCISE makes one; --runs DIR looks elsewhere")
-    return kept[-1].parent
+    return latest
 
 
-def _report(evidence: Evidence, grade: Grade, directory: Path, as_json: bool) -> None:
+def _latest_run(runs: str) -> Path | None:
+    kept = sorted(Path(runs).glob("*/*/manifest.json"), key=lambda found: found.stat().st_mtime)
+    return kept[-1].parent if kept else None
+
+
+def _report(
+    evidence: Evidence, grade: Grade, directory: Path, runs: str, *, as_json: bool, students: bool = False
+) -> None:
     if as_json:
         from lab.report.json import report_dict
 
-        console.show_json(report_dict(evidence, grade, str(directory)))
+        console.show_json(report_dict(evidence, grade, str(directory), students=students))
         return
     from lab.report.text import report_lines
 
-    console.show(report_lines(evidence, grade, str(directory), width=console.width()))
+    latest = _latest_run(RUNS)
+    called = "." if latest and latest.resolve() == directory.resolve() else None
+    console.show(
+        report_lines(evidence, grade, str(directory), width=console.width(), called=called, students=students)
+    )
     if first := evidence.manifest.get("confirms"):
         console.show([("note", f"this second run, alone, decides about a time limit; the first: {first}")])
 
@@ -144,7 +157,7 @@ def demo(runs: str, runtime: str | None, verbose: bool) -> int:
     evidence, grade = pipeline.judge(directory)
     console.show(network_lines(evidence))
     console.show([("", ""), *ladder_of(evidence), ("", "")])
-    _report(evidence, grade, directory, as_json=False)
+    _report(evidence, grade, directory, runs, as_json=False)
     return grade.exit_code
 
 

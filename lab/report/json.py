@@ -8,17 +8,23 @@ from typing import Any
 
 from lab.checks.base import FrameRef, Outcome
 from lab.evidence import Evidence
-from lab.grade import Grade, Result
+from lab.grade import Grade, Hidden, Result, students_view
 
 
-def report_dict(evidence: Evidence, grade: Grade, run_dir: PurePath | str) -> dict[str, Any]:
-    """The report of a run, ready for `json.dumps`; texts may hold what a student's program wrote."""
+def report_dict(evidence: Evidence, grade: Grade, run_dir: PurePath | str, *, students: bool = False) -> dict[str, Any]:
+    """The report of a run, ready for `json.dumps`; texts may hold what a student's program wrote.
+
+    With `students` it is the report that a student may see: hidden checks are only counted. `grade` and `verdict` are
+    of all checks either way.
+    """
+    view, unseen = students_view(grade) if students else (grade, Hidden(0, 0, 0))
     return {
         "exercise": evidence.exercise.name,
         "verdict": str(grade.outcome),
         "grade": {"points": grade.points, "of": grade.of},
-        "checks": [_check(result) for result in grade.results],
-        "causes": [{**asdict(root.cause), "checks": list(root.checks)} for root in grade.causes],
+        "checks": [_check(result) for result in view.results],
+        "hidden": asdict(unseen),
+        "causes": [{**asdict(root.cause), "checks": list(root.checks)} for root in view.causes],
         "gaps": [asdict(gap) for gap in evidence.gaps],
         "run": str(run_dir),
     }
@@ -26,9 +32,9 @@ def report_dict(evidence: Evidence, grade: Grade, run_dir: PurePath | str) -> di
 
 def _check(result: Result) -> dict[str, Any]:
     verdict, graded = result.verdict, result.graded
-    failed = verdict.outcome is Outcome.FAILED
     return {
         "id": graded.id,
+        "visible": graded.visible,
         "check": graded.check.kind,
         "verdict": str(verdict.outcome),
         "points": result.points,
@@ -40,7 +46,7 @@ def _check(result: Result) -> dict[str, Any]:
         "cause": verdict.cause.text if verdict.cause else None,
         "timed": verdict.timed,
         "needs": result.needed,
-        "hint": graded.hint if failed and graded.hint else None,
+        "hint": result.hint or None,
     }
 
 
@@ -63,6 +69,7 @@ def report_schema() -> dict[str, Any]:
     frame = _object(point=_TEXT, number={"type": "integer", "minimum": 1})
     check = _object(
         id=_TEXT,
+        visible={"type": "boolean", "description": "False for a check that students are not to see"},
         check=_TEXT,
         verdict=_VERDICT,
         points=_POINTS,
@@ -76,13 +83,17 @@ def report_schema() -> dict[str, Any]:
         needs=_TEXT_OR_NULL,
         hint=_TEXT_OR_NULL,
     )
-    cause = _object(kind=_TEXT, text=_TEXT, look_at=_TEXT, checks={"type": "array", "items": _TEXT})
+    texts = {"type": "array", "items": _TEXT}
+    cause = _object(kind=_TEXT, text=_TEXT, look_at=_TEXT, lines=texts, checks=texts)
+    hidden = _object(checks={"type": "integer", "minimum": 0}, points=_POINTS, of=_POINTS)
+    hidden["description"] = "Checks that a student's report does not tell: how many, and their points together"
     gap = _object(what=_TEXT, where=_TEXT, owner={"enum": ["lab", "submission"]})
     return _object(
         exercise=_TEXT,
         verdict=_VERDICT,
         grade=_object(points=_POINTS, of=_POINTS),
         checks={"type": "array", "items": check},
+        hidden=hidden,
         causes={"type": "array", "items": cause},
         gaps={"type": "array", "items": gap},
         run=_TEXT,

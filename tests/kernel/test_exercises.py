@@ -17,7 +17,7 @@ pytestmark = pytest.mark.kernel
 FOLDERS = {each.name: each.path.parent for each in exercises()}
 HAND_INS = [path.parent for folder in FOLDERS.values() for path in sorted(folder.glob("wrong/*/expect.yaml"))]
 WRONG = [pytest.param(path, id="/".join(path.parts[-4:])) for path in HAND_INS]
-HURRY = 1.2  # seconds; the longest that a sound program takes here is less than half of that
+HURRY = 2.0  # seconds; the teacher's client alone may take 1.2 before it closes its side
 
 
 @pytest.mark.parametrize("name", FOLDERS)

@@ -56,8 +56,8 @@ def test_the_way_is_exact(plan: Plan) -> None:
 @pytest.mark.parametrize(
     ("way", "via", "kind", "text"),
     [
-        (AROUND, ("r1", "r2"), "wrong-route", "r1 sent the packet to r3, not to r2"),
-        (DIRECT, ("r1", "r3", "r2"), "wrong-route", "r1 sent the packet to r2, not to r3"),
+        (AROUND, ("r1", "r2"), "wrong-route", "r1 sent packets for server to r3, not to r2"),
+        (DIRECT, ("r1", "r3", "r2"), "wrong-route", "r1 sent packets for server to r2, not to r3"),
         (LAN, ("r1", "r2"), "not-forwarded", "r1 received it and did not send it on to r2"),
         (LAN[:1], ("r1", "r2"), "lost", "r1:eth0 did not receive it"),
         (DIRECT, ("r2",), "not-forwarded", "client and r2 have no network in common"),
@@ -106,7 +106,7 @@ def test_the_way_back_is_judged_only_if_asked(plan: Plan) -> None:
     assert judge(story, "r1", "r2", back=("r2", "r3", "r1")).outcome is Outcome.PASSED
     verdict = judge(story, "r1", "r2", back=("r2", "r1"))
     assert verdict.cause is not None
-    assert verdict.cause.text == "r2 sent the packet to r3, not to r1"
+    assert verdict.cause.text == "r2 sent packets for client to r3, not to r1"
 
 
 def test_also_seen_elsewhere(plan: Plan) -> None:

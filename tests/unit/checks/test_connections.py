@@ -196,7 +196,7 @@ def test_a_reset_that_acknowledges_the_fin_is_no_close() -> None:
     story = clean().alter("last ack", flags=RST | ACK)
     verdict = TcpClose(**ENDS).judge(story.evidence())
     assert verdict.outcome is F
-    assert "client ended the connection by a reset" in verdict.seen
+    assert "client sent RST where its FIN was due" in verdict.seen
 
 
 def test_expectations_name_the_nodes_in_order() -> None:

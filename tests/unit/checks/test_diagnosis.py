@@ -58,13 +58,13 @@ def client_is_students(**changes: Any) -> dict[str, Any]:
 CASES: dict[str, tuple[Callable[[], Evidence], str, str]] = {
     "crashed": (
         lambda: of(refused(), steps=result("server", ended="exited", exit_code=1, ready=False, stderr=TRACEBACK)),
-        "crashed", "server ended with exit code 1; it said last: OSError: [Errno 22] Invalid argument"),
+        "crashed", "server crashed at start: OSError: [Errno 22] Invalid argument"),
     "syntax error": (
         lambda: of(refused(), steps=result("server", ended="exited", exit_code=1, ready=False, stderr=SYNTAX)),
         "syntax-error", "SyntaxError: expected ':'"),
     "signal": (
         lambda: of(refused(), steps=result("server", ended="exited", exit_code=139, signal="SIGSEGV", ready=False)),
-        "crashed", "server was ended by signal SIGSEGV"),
+        "crashed", "server was ended at start by signal SIGSEGV"),
     "not started": (
         lambda: of(refused(), steps=result("server", ended="not started", message="server.py was not handed in")),
         "not-started", "server.py was not handed in"),
