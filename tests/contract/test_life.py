@@ -157,6 +157,30 @@ def test_what_exec_started_ends_when_exec_is_killed(place: Place) -> None:
         assert time.monotonic() < deadline
 
 
+@pytest.mark.parametrize(
+    ("typed", "names"),
+    [
+        ("lab exec ", {"two-lans", "client", "r1", "server"}),
+        ("lab down ", {"two-lans"}),
+        ("lab run ", {"two-lans/tcp-echo", "triangle/routes"}),
+        ("lab capture ", {"client:eth0", "r1:eth0", "r1:eth1", "server:eth0"}),
+    ],
+)
+def test_the_shell_completes_names(place: Place, typed: str, names: set[str]) -> None:
+    place.lab("up", TOPOLOGY)
+    place.env |= {"_LAB_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": "2"}
+    try:
+        assert names <= set(subprocess.check_output([lab_command()], env=place.env, text=True).split())
+    finally:
+        for name in ("_LAB_COMPLETE", "COMP_WORDS", "COMP_CWORD"):
+            del place.env[name]
+
+
+def lab_command() -> str:
+    """The installed command: completion goes by its name."""
+    return str(Path(sys.executable).with_name("lab"))
+
+
 def test_shell_is_a_terminal(place: Place) -> None:
     import pty
 
