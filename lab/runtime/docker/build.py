@@ -10,11 +10,11 @@ import threading
 import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
 
 from lab.errors import NotMeasuredError
-from lab.plan import Plan, PlannedNode, plan_from_json, plan_to_json
+from lab.plan import Plan, PlannedInterface, PlannedNode, plan_from_json, plan_to_json
 from lab.runtime.docker import bundle, engine, names, pool, process
 from lab.runtime.docker.connection import Connection
 from lab.runtime.docker.live import DockerLab
@@ -22,6 +22,8 @@ from lab.runtime.docker.names import Names
 
 if TYPE_CHECKING:
     from docker import APIClient
+
+Asked = tuple[int, dict[str, Any]]  # a request's number, and the request
 
 AT_ONCE = 4  # calls to the Engine: more do not make it faster, and some hang
 _TRIES = 5  # to find wiring subnets that nobody else takes at the same moment
@@ -46,42 +48,47 @@ class Builder:
         self._plan = plan
         self._image = image
         self._say = say
-        self._networks: dict[str, Future[str]] = {network.name: Future() for network in plan.networks}
+        self._networks: dict[str, Future[tuple[str, Asked]]] = {network.name: Future() for network in plan.networks}
         self._failed = threading.Event()
-        self._members = {
-            network.name: [each for each in plan.interfaces if each.network == network.name]
-            for network in plan.networks
-        }
-        self._wiring: dict[str, str] = {}  # capture point → the address that the Engine is told to give it
+        self._members: dict[str, list[str]] = {network.name: [] for network in plan.networks}  # capture points
+        for interface in plan.interfaces:
+            self._members[interface.network].append(interface.point)
+        self._lab: Future[DockerLab] = Future()
         self._subnets: dict[str, IPv4Network] = {}
         self._others: dict[str, str] = {}  # subnet → the Engine's network that has it
         self._labels = {**given.labels, names.MAKER: process.identity()}
 
     def up(self, source: str) -> tuple[DockerLab, dict[str, str]]:
         """The lab, wired; and the subnets of all other networks that the Engine has, with their names."""
+        self._choose_subnets(0)
         workers = ThreadPoolExecutor(AT_ONCE + 1)
         try:
-            self._choose_subnets(0)
             networks = workers.submit(self._make_networks)
-            connection = self._start_helper(source)
-            lab = DockerLab(self._plan.name if not self._names.lasting else self._names.lab, self._plan, connection)
             nodes = [workers.submit(self._start_node, node) for node in self._plan.nodes]
-            try:
-                lab.await_ready()
-                networks.result()
-                asked = []
-                for node, started in zip(self._plan.nodes, nodes, strict=True):
-                    message = self._wire_message(node, started.result())
-                    asked.append((lab.request(message), message))
-                for number, message in asked:
-                    lab.await_answer(number, message)
-                lab.ask({"do": "quiet", "bridges": [f"br-{each.result()[:12]}" for each in self._networks.values()]})
-            except BaseException:
-                self._failed.set()
-                raise
-            return lab, self._others
+            lab = DockerLab(self._names.lab, self._plan, self._start_helper(source))
+            self._lab.set_result(lab)
+            lab.await_ready()
+            networks.result()
+            bridges = []
+            for future in self._networks.values():
+                bridge, asked = future.result()
+                lab.await_answer(*asked)
+                bridges.append(bridge)
+            for node in nodes:
+                lab.await_answer(*node.result())
+            lab.ask({"do": "quiet", "ports": bridges})
+        except BaseException as error:
+            self._failed.set()
+            if not self._lab.done():
+                self._lab.set_exception(error)
+            raise
         finally:
             workers.shutdown(wait=True, cancel_futures=True)
+        return lab, self._others
+
+    def _ask(self, message: dict[str, Any]) -> Asked:
+        """Ask the agent, as soon as there is one; the answer is awaited later."""
+        return self._lab.result().request(message), message
 
     def _choose_subnets(self, attempt: int) -> None:
         with engine.told("listing networks"):
@@ -96,12 +103,9 @@ class Builder:
         taken += [str(subnet) for network in self._plan.networks for subnet in network.subnets]
         taken += local_routes()
         chosen_pool = pool.pool(os.environ)
-        members = {name: len(each) for name, each in self._members.items()}
+        members = {name: len(self._members[name]) for name, made in self._networks.items() if not made.done()}
         seed = int(self._names.mark, 16) * 1009 + attempt * 7919
-        self._subnets = pool.choose(chosen_pool, members, taken, seed)
-        for name, subnet in self._subnets.items():
-            for offset, interface in enumerate(self._members[name], 2):
-                self._wiring[interface.point] = str(subnet[offset])
+        self._subnets |= pool.choose(chosen_pool, members, taken, seed)
 
     def _make_networks(self) -> None:
         """One after the other, which is how the Engine does it anyway."""
@@ -117,7 +121,8 @@ class Builder:
                         future.set_exception(error)
                 raise
             self._say(f"network {network.name}: {self._names.network(network.name)}, {self._subnets[network.name]}")
-            self._networks[network.name].set_result(made)
+            bridge = f"br-{made[:12]}"
+            self._networks[network.name].set_result((bridge, self._ask({"do": "quiet", "bridge": bridge})))
 
     def _make_network(self, name: str, mtu: int) -> str:
         from docker.types import IPAMConfig, IPAMPool
@@ -139,9 +144,7 @@ class Builder:
                 # Somebody took the subnet since we looked: choose again, for the networks that are not there yet.
                 if "verlap" not in str(error) or attempt == _TRIES:
                     raise
-                made = {each: self._subnets[each] for each, future in self._networks.items() if future.done()}
                 self._choose_subnets(attempt)
-                self._subnets.update(made)
         raise AssertionError
 
     def _start_helper(self, source: str) -> Connection:
@@ -175,8 +178,8 @@ class Builder:
             client.start(made["Id"])
         return Connection(stream, bundle.archive())
 
-    def _start_node(self, node: PlannedNode) -> int:
-        """Make and start a node's container, joined to its networks; its PID on the Engine's machine."""
+    def _start_node(self, node: PlannedNode) -> Asked:
+        """Make and start a node's container, joined to its networks, and have it wired."""
         client = self._client
         first = node.interfaces[0] if node.interfaces else None
         if first:
@@ -192,7 +195,7 @@ class Builder:
             log_config={"type": "none"},
             **_NODE_LIMITS,
         )
-        endpoint = self._endpoint(first.point) if first else None
+        endpoint = client.create_endpoint_config(ipv4_address=self._address(first)) if first else None
         joined = client.create_networking_config({self._names.network(first.network): endpoint}) if first else None
         with engine.told(f"node {node.name}"):
             made = client.create_container(
@@ -208,25 +211,23 @@ class Builder:
             for interface in node.interfaces[1:]:
                 self._networks[interface.network].result()
                 client.connect_container_to_network(
-                    made["Id"], self._names.network(interface.network), ipv4_address=self._wiring[interface.point]
+                    made["Id"], self._names.network(interface.network), ipv4_address=self._address(interface)
                 )
             client.start(made["Id"])
             state = client.inspect_container(made["Id"])["State"]
         if not state["Running"]:
             raise NotMeasuredError(f"the container of {node.name} ended at once, with code {state['ExitCode']}")
         self._say(f"node {node.name}: {self._names.node(node.name)}")
-        return int(state["Pid"])
-
-    def _endpoint(self, point: str) -> dict[str, Any]:
-        found: dict[str, Any] = self._client.create_endpoint_config(ipv4_address=self._wiring[point])
-        return found
-
-    def _wire_message(self, node: PlannedNode, pid: int) -> dict[str, Any]:
         planned = node_data(node, self._plan)
-        for interface in planned["interfaces"]:
-            interface["wiring"] = self._wiring[f"{node.name}:{interface['name']}"]
+        for interface, data in zip(node.interfaces, planned["interfaces"], strict=True):
+            data["wiring"] = self._address(interface)
         contents = {file.path: base64.b64encode(file.content).decode() for file in node.files}
-        return {"do": "wire", "pid": pid, "node": planned, "contents": contents}
+        return self._ask({"do": "wire", "pid": int(state["Pid"]), "node": planned, "contents": contents})
+
+    def _address(self, interface: PlannedInterface) -> str:
+        """What the Engine is told to give an interface; the agent knows it by that."""
+        members = self._members[interface.network]
+        return str(self._subnets[interface.network][members.index(interface.point) + 2])
 
 
 def node_data(node: PlannedNode, plan: Plan) -> dict[str, Any]:
@@ -259,5 +260,5 @@ def local_routes() -> Iterable[str]:
             _, to, _, _, _, _, _, mask, *_ = line.split()
             address, bits = (int.from_bytes(bytes.fromhex(text), "little") for text in (to, mask))
             if bits:
-                found.append(f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}/{bits.bit_count()}")
+                found.append(f"{IPv4Address(address)}/{bits.bit_count()}")
     return found

@@ -31,7 +31,8 @@ def connect() -> APIClient:
     if tuple(map(int, client._version.split("."))) < _OLDEST:
         oldest = ".".join(map(str, _OLDEST))
         raise NotMeasuredError(
-            f"the Docker Engine speaks API {client._version}, and labs need {oldest}", hint="update Docker to 19.03 or later"
+            f"the Docker Engine speaks API {client._version}, and labs need {oldest}",
+            hint="update Docker to 19.03 or later",
         )
     return client
 
@@ -100,7 +101,8 @@ def told(what: str) -> Iterator[None]:
         why = str(error.explanation or error)
         raise NotMeasuredError(f"{what}: the Docker Engine refused: {why}", hint=hint_for(why)) from None
     except (DockerException, RequestException, OSError) as error:
-        raise NotMeasuredError(f"{what}: the Docker Engine is gone: {_last_line(str(error))}", hint=_START_HINT) from None
+        why = _last_line(str(error))
+        raise NotMeasuredError(f"{what}: the Docker Engine is gone: {why}", hint=_START_HINT) from None
 
 
 def hint_for(why: str) -> str:

@@ -84,9 +84,9 @@ def build(client: APIClient, flavour: str, base: str, say: Callable[[str], None]
 def _report(name: str, line: dict[str, str], say: Callable[[str], None]) -> None:
     if "error" in line:
         why = line["error"].strip()
-        missing = "not found" in why or "pull" in why or "manifest" in why or "registry" in why or "dial" in why
-        hint = "where no registry can be reached: lab image load FILE, or lab image build --base IMAGE" if missing else ""
-        raise NotMeasuredError(f"building {name} failed: {why}", hint=hint)
+        unreachable = any(word in why for word in ("not found", "pull", "manifest", "registry", "dial", "resolve"))
+        hint = "where nothing can be downloaded: lab image load FILE, or lab image build --base IMAGE"
+        raise NotMeasuredError(f"building {name} failed: {why}", hint=hint if unreachable else "")
     text = line.get("stream") or line.get("status") or ""
     if text.strip():
         say(text.strip())

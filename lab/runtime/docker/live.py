@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import os
 import threading
 import time
@@ -68,7 +69,7 @@ class DockerLab:
         self.plan = plan
         self._connection = connection
         self._end = end
-        self._next = 0
+        self._numbers = itertools.count(1)
         self._answers: dict[int, Message] = {}
         self._probes: dict[int, Message] = {}
         self._processes: dict[int, Process] = {}
@@ -90,8 +91,7 @@ class DockerLab:
 
     def start(self, program: Program) -> Process:
         """Start a program; raises NotMeasuredError when the agent could not."""
-        self._next += 1
-        number = self._next
+        number = next(self._numbers)
         terminal = program.stdin if program.terminal and isinstance(program.stdin, int) else None
         message = {
             "do": "start",
@@ -195,10 +195,10 @@ class DockerLab:
         return self.await_answer(self.request(message), message, limit)
 
     def request(self, message: Message) -> int:
-        """Send a request whose answer is to be awaited later; its number."""
-        self._next += 1
-        self.tell({**message, "id": self._next})
-        return self._next
+        """Send a request whose answer is to be awaited later; its number. Any thread may do that."""
+        number = next(self._numbers)
+        self.tell({**message, "id": number})
+        return number
 
     def await_answer(self, number: int, message: Message, limit: float = _ANSWER_LIMIT) -> Message:
         """The answer to a request; see `ask`."""

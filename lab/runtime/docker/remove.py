@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _AT_ONCE = 4  # Debian's Engine 20.10 can hang for ever when eight are removed at once
 
 
-def everything(client: APIClient, filters: dict[str, list[str]]) -> tuple[int, int]:
-    """Remove all containers and networks that have these labels; how many there were of each.
+def everything(client: APIClient, filters: dict[str, list[str]]) -> None:
+    """Remove all containers and networks that have these labels.
 
     The helper goes first: nothing then runs in the nodes any more, and nobody ends them beside us.
     """
@@ -30,7 +30,6 @@ def everything(client: APIClient, filters: dict[str, list[str]]) -> tuple[int, i
             work.result()
         for work in [workers.submit(_remove_network, client, each["Id"]) for each in networks]:
             work.result()
-    return len(containers), len(networks)
 
 
 def _remove_container(client: APIClient, identifier: str) -> None:

@@ -124,8 +124,8 @@ def _build(box: Box) -> None:
         move_mount(box.folder, str(root / "work"))
     # hidepid: the sandbox's own processes are root's.
     mount("proc", str(root / "proc"), "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, "hidepid=2")
-    for path in (root / "dev", root):
-        mount("none", str(path), None, _MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | (MS_NODEV if path == root else 0))
+    for folder in ("dev", ""):
+        mount("none", str(root / folder), None, _MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID)
     # Not pivot_root, which the Engine's profile refuses. What is underneath has no name any more, and nobody in
     # here may unmount.
     os.chdir(_ROOT)

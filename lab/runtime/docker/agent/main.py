@@ -74,7 +74,7 @@ class Agent:
         os.set_blocking(1, False)
         self._selector.register(reader, selectors.EVENT_READ, lambda _: self._reap(reader))
         self._selector.register(0, selectors.EVENT_READ, lambda _: self._receive())
-        self._say({"ready": True, "machine": wiring.machine(self._netlink)})
+        self._say({"ready": True, "machine": wiring.machine()})
         while True:
             for key, mask in self._selector.select():
                 if key.fileobj in self._selector.get_map():
@@ -221,7 +221,10 @@ class Agent:
         return {}
 
     def _do_quiet(self, message: Message) -> Message:
-        wiring.quiet(self._netlink, message["bridges"])
+        if "bridge" in message:
+            wiring.quiet_bridge(self._netlink, message["bridge"])
+        else:
+            wiring.quiet_ports(self._netlink, message["ports"])
         return {}
 
     def _do_go(self, message: Message) -> Message:

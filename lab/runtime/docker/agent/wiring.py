@@ -61,6 +61,8 @@ def wire(netlink: nl.Netlink, node: dict[str, Any]) -> dict[int, str]:
     netlink.send((_RTM_SETLINK, 0, _named(index, each["name"])) for index, each in wired.items())
     set_sysctls(_KERNEL_DEFAULTS)
     names = [interface["name"] for interface in node["interfaces"]]
+    if node["dual"]:  # the Engine has switched it off, for its own network is without
+        set_sysctls((f"net.ipv6.conf.{name}.disable_ipv6", "0") for name in ("all", "default", "lo", *names))
     set_sysctls(_settings(node["sysctls"], names))
     for name in names:
         offload.switch_off(netlink.fileno(), name)
@@ -127,7 +129,8 @@ def _configuration(node: dict[str, Any], indices: dict[str, int]) -> Iterator[tu
 
 def _no_resolver() -> bytes:
     """A route by which the Engine's resolver cannot be reached: 127.0.0.11 is found before 127.0.0.0/8."""
-    body = struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 0, 0, _RT_TABLE_LOCAL, nl.RTPROT_STATIC, 0, _RTN_UNREACHABLE, 0)
+    kind = (_RT_TABLE_LOCAL, nl.RTPROT_STATIC, 0, _RTN_UNREACHABLE, 0)
+    body = struct.pack("=BBBBBBBBI", socket.AF_INET, 32, 0, 0, *kind)
     return body + nl.attribute(nl.RTA_DST, _RESOLVER.packed)
 
 
@@ -148,30 +151,32 @@ def flush_filters() -> None:
         netfilter.recv(8192)  # its answer; an Engine that uses iptables' older tables has nothing here
 
 
-def quiet(netlink: nl.Netlink, bridges: list[str]) -> None:
-    """Have the host say nothing into the segments: no address on their bridges, no IPv6 on their ports, no snooping."""
-    found = links(netlink)
-    ours = {link.index: link.name for link in found if link.name in bridges}
-    missing = set(bridges) - set(ours.values())
-    if missing:
-        raise OSError(2, f"the Engine's machine has no bridge {', '.join(sorted(missing))}")
-    silent = [link.name for link in found if link.index in ours or link.master in ours]
-    set_sysctls((f"net.ipv6.conf.{name}.disable_ipv6", "1") for name in silent)
-    netlink.send([(_RTM_DELADDR, 0, body) for index, _, body in _addresses(netlink) if index in ours])
+def quiet_bridge(netlink: nl.Netlink, name: str) -> None:
+    """Keep the host out of a segment: no address of its bridge, no IPv6, and no snooping, which floods less than a hub.
+
+    With snooping goes a multicast group of the bridge's own, and its reports: they are told to come at once, while
+    no node is there yet.
+    """
+    bridge = next((link for link in links(netlink) if link.name == name), None)
+    if bridge is None:
+        raise OSError(2, f"the Engine's machine has no bridge {name}")
+    set_sysctls(
+        ((f"net.ipv6.conf.{name}.disable_ipv6", "1"), (f"net.ipv4.conf.{name}.igmpv3_unsolicited_report_interval", "1"))
+    )
+    netlink.send([(_RTM_DELADDR, 0, body) for index, _, body in _addresses(netlink) if index == bridge.index])
     options = nl.attribute(nl.IFLA_BR_MCAST_SNOOPING, b"\0")
     kind = nl.text(nl.IFLA_INFO_KIND, "bridge") + nl.attribute(nl.IFLA_INFO_DATA, options)
-    netlink.send(
-        (nl.RTM_NEWLINK, 0, nl.link(index, nl.attribute(nl.IFLA_LINKINFO, kind), up=False)) for index in ours
-    )
+    netlink.send([(nl.RTM_NEWLINK, 0, nl.link(bridge.index, nl.attribute(nl.IFLA_LINKINFO, kind), up=False))])
 
 
-def machine(netlink: nl.Netlink) -> dict[str, Any]:
-    """What of the Engine's machine bears on a lab: its routes, and whether bridged packets pass its filters."""
-    routes = []
-    for body in netlink.dump(nl.RTM_GETROUTE, bytes(12)):
-        family, length = struct.unpack_from("=BB", body)
-        to = nl.attributes(body[12:]).get(nl.RTA_DST)
-        if family == socket.AF_INET and to and length:
-            routes.append(f"{ip_address(to)}/{length}")
+def quiet_ports(netlink: nl.Netlink, bridges: list[str]) -> None:
+    """Have the host's ends of the nodes' links send nothing of their own."""
+    found = links(netlink)
+    ours = {link.index for link in found if link.name in bridges}
+    set_sysctls((f"net.ipv6.conf.{link.name}.disable_ipv6", "1") for link in found if link.master in ours)
+
+
+def machine() -> dict[str, Any]:
+    """What of the Engine's machine bears on a lab: whether bridged packets pass its filters."""
     filtered = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
-    return {"routes": sorted(set(routes)), "filtered": filtered.exists() and filtered.read_text().strip() == "1"}
+    return {"filtered": filtered.exists() and filtered.read_text().strip() == "1"}
