@@ -41,11 +41,12 @@ def read_submission(exercise: Exercise, folder: Path) -> HandedIn:
     """Read a hand-in from a folder; its files may lie one folder deeper. Raises LabError where there is no folder."""
     if not folder.is_dir():
         raise LabError(f"{folder} is no folder", hint="--submission takes the folder with the student's files")
-    wanted = exercise.submission.files or ((exercise.submission.routes,) if exercise.submission.routes else ())
-    found, notes = _look(folder, wanted), []
+    asked = exercise.submission
+    wanted = (*asked.files, asked.routes) if asked.routes else asked.files
+    found, notes = _look(folder, wanted, exercise), []
     if not found:
         below = [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.is_symlink()]
-        candidates = [(entry, inside) for entry in below if (inside := _look(entry, wanted))]
+        candidates = [(entry, inside) for entry in below if (inside := _look(entry, wanted, exercise))]
         if len(candidates) == 1:
             entry, found = candidates[0]
             notes.append(f"the files were found one folder deeper, in {entry.name}/")
@@ -65,9 +66,19 @@ def read_submission(exercise: Exercise, folder: Path) -> HandedIn:
     return HandedIn(files, missing, tuple(problems), tuple(notes), str(folder))
 
 
-def _look(folder: Path, wanted: tuple[str, ...]) -> list[str]:
-    """Names below `folder` that the exercise asks for."""
-    return sorted({name for name in _names(folder) if any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted)})
+def _look(folder: Path, wanted: tuple[str, ...], exercise: Exercise) -> list[str]:
+    """Names below `folder` that the exercise asks for; the teacher's own files, as in a handout, are none of them."""
+    return sorted(
+        name
+        for name in _names(folder)
+        if name in wanted or (name not in exercise.files and any(_fits(name, pattern) for pattern in wanted))
+    )
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Whether a path fits a pattern, folder by folder: `*.c` means the files of one folder."""
+    parts, patterns = name.split("/"), pattern.split("/")
+    return len(parts) == len(patterns) and all(map(fnmatch.fnmatchcase, parts, patterns))
 
 
 def _names(folder: Path) -> Iterator[str]:

@@ -61,16 +61,19 @@ class NetnsRuntime:
         """The lasting labs of this user; what dead ones left behind is cleared."""
         found = []
         for name in state.names():
-            try:
-                with state.folder(name, wait=False) as folder:
-                    record = folder.record()
-                    if record and _alive(record):
-                        found.append(LabInfo(name, self.name, record.source, record.nodes, record.started, record.pid))
-                    else:
-                        folder.clear()
-            except NotMeasuredError:  # being brought up or taken down at this moment: not up
-                continue
+            record = state.read(name)
+            if record and _alive(record):
+                found.append(LabInfo(name, self.name, record.source, record.nodes, record.started, record.pid))
+            else:
+                self._clear(name)
         return found
+
+    def _clear(self, name: str) -> None:
+        """Forget a dead lab; one whose folder is locked is being brought up or taken down at this moment."""
+        with contextlib.suppress(NotMeasuredError), state.folder(name, wait=False) as folder:
+            record = folder.record()
+            if record is None or not _alive(record):
+                folder.clear()
 
     def open(self, name: str) -> NetnsLab:
         """Enter a lasting lab; raises LabError where none has that name."""

@@ -107,10 +107,7 @@ class Folder:
 
     def record(self) -> Record | None:
         """The lab's record; None where there is none, or an unreadable one of a `lab` that was killed."""
-        try:
-            return Record(**json.loads((self.path / "lab.json").read_text()))
-        except (FileNotFoundError, ValueError, TypeError):
-            return None
+        return _read(self.path)
 
     def write(self, record: Record) -> None:
         """Remember the lab."""
@@ -125,6 +122,18 @@ class Folder:
     def unlock(self) -> None:
         """Let others work on it."""
         os.close(self._lock)
+
+
+def read(name: str) -> Record | None:
+    """A lab's record as it stands, without waiting for whoever works on the lab."""
+    return _read(base() / "labs" / name)
+
+
+def _read(path: Path) -> Record | None:
+    try:
+        return Record(**json.loads((path / "lab.json").read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
 
 
 @contextlib.contextmanager
