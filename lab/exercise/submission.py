@@ -46,6 +46,7 @@ def read_submission(exercise: Exercise, folder: Path) -> HandedIn:
     found, notes = _look(folder, wanted, exercise), []
     if not found:
         below = [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.is_symlink()]
+        below = [entry for entry in below if _counts(entry.name)]
         candidates = [(entry, inside) for entry in below if (inside := _look(entry, wanted, exercise))]
         if len(candidates) == 1:
             entry, found = candidates[0]
@@ -81,10 +82,15 @@ def _fits(name: str, pattern: str) -> bool:
     return len(parts) == len(patterns) and all(map(fnmatch.fnmatchcase, parts, patterns))
 
 
+def _counts(folder: str) -> bool:
+    """Whether a folder can hold what was handed in; archives made on a Mac have a shadow of every file."""
+    return not folder.startswith(".") and folder != "__MACOSX"
+
+
 def _names(folder: Path) -> Iterator[str]:
     seen = 0
     for current, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+        folders[:] = sorted(filter(_counts, folders))
         for name in files:
             seen += 1
             if seen > _ENTRIES:
