@@ -9,10 +9,12 @@ from typing import Any
 
 from lab import console, pipeline
 from lab.catalog import EXERCISE_FILE, find_exercise
-from lab.errors import LabError, NotMeasuredError
+from lab.commands.traces import ladder_of
+from lab.errors import NOT_MEASURED, LabError, NotMeasuredError, Problem
 from lab.evidence import Evidence
 from lab.exercise import Exercise, load_exercise
 from lab.exercise.submission import HandedIn, read_submission
+from lab.gather.rundir import find_run, latest_run
 from lab.grade import Grade
 from lab.plan import make_plan
 from lab.runtime import choose
@@ -46,7 +48,7 @@ def run(
     directory, evidence, grade = pipeline.grade(
         exercise, handed_in, chosen, Path(runs), say, keep=keep and standing is None, standing=standing
     )
-    _report(evidence, grade, directory, runs, as_json=as_json)
+    _report(evidence, grade, directory, as_json=as_json)
     return grade.exit_code
 
 
@@ -100,29 +102,11 @@ def judge(given: str, runs: str, *, as_json: bool, students: bool) -> int:
     """Judge a kept run again; its exit code. With `students` the report is the one that a student may see."""
     directory = find_run(given, runs)
     evidence, grade = pipeline.judge(directory)
-    _report(evidence, grade, directory, runs, as_json=as_json, students=students)
+    _report(evidence, grade, directory, as_json=as_json, students=students)
     return grade.exit_code
 
 
-def find_run(given: str, runs: str) -> Path:
-    """The run directory that is meant; `.` is the latest, unless the current folder is one itself."""
-    path = Path(given)
-    if (path / "manifest.json").is_file() or given != ".":
-        return path
-    latest = _latest_run(runs)
-    if latest is None:
-        raise LabError(f"there is no run in {runs} yet", hint="lab run EXERCISE makes one; --runs DIR looks elsewhere")
-    return latest
-
-
-def _latest_run(runs: str) -> Path | None:
-    kept = sorted(Path(runs).glob("*/*/manifest.json"), key=lambda found: found.stat().st_mtime)
-    return kept[-1].parent if kept else None
-
-
-def _report(
-    evidence: Evidence, grade: Grade, directory: Path, runs: str, *, as_json: bool, students: bool = False
-) -> None:
+def _report(evidence: Evidence, grade: Grade, directory: Path, *, as_json: bool, students: bool = False) -> None:
     if as_json:
         from lab.report.json import report_dict
 
@@ -130,7 +114,7 @@ def _report(
         return
     from lab.report.text import report_lines
 
-    latest = _latest_run(RUNS)
+    latest = latest_run(RUNS)
     called = "." if latest and latest.resolve() == directory.resolve() else None
     console.show(
         report_lines(evidence, grade, str(directory), width=console.width(), called=called, students=students)
@@ -141,23 +125,25 @@ def _report(
 
 def demo(runs: str, runtime: str | None, verbose: bool) -> int:
     """The main job, shown: the network, the conversation as a ladder, the checks and the grade."""
-    from lab.commands.traces import ladder_of
-
+    path = find_exercise("two-lans/tcp-echo")
     try:
-        path = find_exercise("two-lans/tcp-echo")
         exercise = load_exercise(path)
         chosen = choose(runtime)
         handed_in = _handed_in(exercise, path.parent, None)
         directory = pipeline.run(exercise, handed_in, chosen, Path(runs), console.say if verbose else console.quiet)
+        evidence, grade = pipeline.judge(directory)
+        if grade.exit_code == NOT_MEASURED:
+            raise NotMeasuredError([Problem(gap.what, gap.where) for gap in evidence.gaps])
     except NotMeasuredError as error:
         for problem in error.problems:
-            print(f"this machine cannot run a lab: {problem.what}\n  {problem.hint}", file=sys.stderr)
-        directory = find_exercise("two-lans/tcp-echo").parent / "recorded"
+            hint = problem.hint.replace("\n", "\n  ")
+            print(f"this machine cannot run a lab: {problem.what}" + (f"\n  {hint}" if hint else ""), file=sys.stderr)
+        directory = path.parent / "recorded"
         print("here is the judge at work on a RECORDED run instead\n")
-    evidence, grade = pipeline.judge(directory)
+        evidence, grade = pipeline.judge(directory)
     console.show(network_lines(evidence))
     console.show([("", ""), *ladder_of(evidence), ("", "")])
-    _report(evidence, grade, directory, runs, as_json=False)
+    _report(evidence, grade, directory, as_json=False)
     return grade.exit_code
 
 

@@ -9,10 +9,9 @@ from typing import Any
 
 from lab import console
 from lab.checks.base import FrameRef
-from lab.commands.exercise import find_run
 from lab.errors import LabError
 from lab.evidence import Evidence
-from lab.gather.rundir import load
+from lab.gather.rundir import find_run, load
 from lab.plan import Plan
 from lab.report.safe import safe
 from lab.trace import pcap

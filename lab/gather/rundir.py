@@ -88,6 +88,23 @@ def exercise_digest(exercise: Exercise) -> str:
     return hashed.hexdigest()
 
 
+def find_run(given: str, runs: str) -> Path:
+    """The run directory that is meant; `.` is the latest below `runs`, unless the current folder is one itself."""
+    path = Path(given)
+    if (path / _MANIFEST).is_file() or given != ".":
+        return path
+    latest = latest_run(runs)
+    if latest is None:
+        raise LabError(f"there is no run in {runs} yet", hint="lab run EXERCISE makes one; --runs DIR looks elsewhere")
+    return latest
+
+
+def latest_run(runs: str) -> Path | None:
+    """The run whose evidence was finished last."""
+    kept = sorted(Path(runs).glob(f"*/*/{_MANIFEST}"), key=lambda found: found.stat().st_mtime)
+    return kept[-1].parent if kept else None
+
+
 def load(path: Path) -> Evidence:
     """Read a run directory; raises LabError where it is none, or of a later format than this `lab` knows."""
     manifest = _read_json(path, _MANIFEST)

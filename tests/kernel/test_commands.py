@@ -98,14 +98,14 @@ def start_slow(tmp_path: Path) -> tuple[subprocess.Popen[str], str]:
     env = {**os.environ, "LAB_TEST_MARK": mark.partition("=")[2]}
     process = subprocess.Popen(words, cwd=tmp_path, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 20
-    while not list(tmp_path.glob("runs/*/*/state/before.json")) or len(marked(mark, "python3")) < 3:
+    while not list(tmp_path.glob("runs/*/*/state/before.json")) or len(marked(mark, "python")) < 3:
         assert time.monotonic() < deadline, process.communicate()
         time.sleep(0.01)
     return process, mark
 
 
 def marked(mark: str, name: str) -> list[int]:
-    """Processes of ours with that name: started below the marked command, whatever their own environment is."""
+    """Processes of ours whose name begins so: started below the marked command, whatever their own environment is."""
     parents: dict[int, int] = {}
     names: dict[int, str] = {}
     ours: set[int] = set()
@@ -123,7 +123,7 @@ def marked(mark: str, name: str) -> list[int]:
                 ours.add(pid)
     for _ in range(6):
         ours |= {pid for pid, parent in parents.items() if parent in ours}
-    return [pid for pid in ours if names[pid] == name]
+    return [pid for pid in ours if names[pid].startswith(name)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
