@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import resource
 import socket
 import time
 from collections.abc import Callable
@@ -179,6 +180,8 @@ def _take_ids(uid: int, gid: int) -> None:
 def _keep(plan: Plan, listener: socket.socket | None, channel: Channel, mount_point: Path) -> NoReturn:
     try:
         set_process_name("lab-keeper")
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # two descriptors a node, and usual is a bound of 1,024
         mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
         null = os.open(os.devnull, os.O_RDWR)
         for fd in range(3):
