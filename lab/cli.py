@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
@@ -392,8 +393,17 @@ def _print_error(error: LabError) -> None:
             print(f"  {line}", file=sys.stderr)
 
 
+def _open_standard_streams() -> None:
+    """Stand in for what the caller closed, or the next file that is opened would be taken for standard output."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: SIM115
+
+
 def main() -> NoReturn:
     """Run the command line; every expected failure becomes one block on standard error and its exit code."""
+    _open_standard_streams()
     try:
         app()
     except LabError as error:

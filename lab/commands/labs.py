@@ -14,7 +14,7 @@ from lab import console
 from lab.errors import LabError
 from lab.plan import make_plan
 from lab.runtime import RUNTIMES, choose
-from lab.runtime.base import LabInfo, LiveLab, Program, Runtime
+from lab.runtime.base import LabInfo, lab_name, LiveLab, Program, Runtime
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
@@ -24,12 +24,13 @@ def up(file: str, name: str | None, runtime: str | None, verbose: bool) -> None:
     from lab.commands.topology import topology_file
     from lab.topology import load_topology
 
+    named = lab_name(name) if name is not None else None
     path = topology_file(file)
     topology = load_topology(path)
     plan = make_plan(topology)
     started = time.monotonic()
     chosen = choose(runtime, topology.runtime)
-    lab = chosen.up(plan, name=name or topology.name, source=str(path.resolve()), say=_say(verbose))
+    lab = chosen.up(plan, name=named or topology.name, source=str(path.resolve()), say=_say(verbose))
     lab.close()
     took = time.monotonic() - started
     nodes = ", ".join(node.name for node in plan.nodes[:6]) + (", …" if len(plan.nodes) > 6 else "")
@@ -109,7 +110,7 @@ def execute(words: Sequence[str], runtime: str | None) -> int:
     if command[:1] == ["--"]:
         command = command[1:]
     if not command:
-        raise LabError("no command was given", hint=f"lab exec {node} -- COMMAND …")
+        raise LabError("no command was given", hint=f"lab exec {lab.name} {node} -- COMMAND …")
     program = Program(node, command, kind="admin", env=_environment(), stdin=0, stdout=1, stderr=2, cwd=_folder())
     process = lab.start(program)
     for number in _FORWARDED:
@@ -160,6 +161,8 @@ def _lab_and_rest(words: Sequence[str], runtime: str | None, separator: str = ""
     if words[0] in names and len(words) > 1 and words[1] != "--":
         lab, rest = _open(words[0], runtime), list(words[1:])
         head = rest[0].partition(separator)[0] if separator else rest[0]
+    elif len(names) > 1:
+        raise LabError(f"no lab {words[0]} is up", hint="several are, so name the one that is meant: " + ", ".join(names))
     else:
         lab, rest = _open(None, runtime), list(words)
     if head not in lab.plan.by_name:

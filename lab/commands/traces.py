@@ -114,7 +114,7 @@ def _told(index: int, talk: Conversation, plan: Plan | None) -> dict[str, Any]:
 def frame(given: str, name: str, runs: str, as_json: bool) -> None:
     """Explain one frame of a run, or of a capture file (`#4`)."""
     point, _, number = name.rpartition("#")
-    if not number.isdigit():
+    if not (number.isascii() and number.isdigit()):
         raise LabError(f"{name} names no frame", hint="a frame is written POINT#NUMBER, such as client:eth0#4")
     path = Path(given)
     plan: Plan | None = None

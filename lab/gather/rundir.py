@@ -107,6 +107,8 @@ def latest_run(runs: str) -> Path | None:
 
 def load(path: Path) -> Evidence:
     """Read a run directory; raises LabError where it is none, or of a later format than this `lab` knows."""
+    if path.is_file():
+        raise LabError(f"{path} is a file, not a run directory", hint="lab trace reads captures; lab judge takes a run")
     manifest = _read_json(path, _MANIFEST)
     if manifest.get("format", 0) > FORMAT:
         raise LabError(f"{path} has format {manifest['format']}, this lab knows up to {FORMAT}", hint="use a newer lab")

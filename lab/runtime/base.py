@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from lab.errors import Problem
+from lab.errors import LabError, Problem
 
 if TYPE_CHECKING:  # a container's agent knows limits, but has no parser of plans
     from lab.plan import Plan
@@ -127,6 +128,17 @@ class LabInfo:
     nodes: int
     started: float
     pid: int | None = None
+
+
+_LAB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,40}")
+
+
+def lab_name(name: str) -> str:
+    """The name of a lasting lab, if it can be one: it becomes a folder's name and part of containers' names."""
+    if not _LAB_NAME.fullmatch(name):
+        hint = "letters, digits, - and _, at most 41, a letter or digit first"
+        raise LabError(f"a lab cannot be called {name!r}", hint=hint)
+    return name
 
 
 class Runtime(Protocol):

@@ -108,6 +108,19 @@ def test_down_of_a_lab_that_is_not_up_is_harmless(place: Place) -> None:
     assert "no lab is up" in place.lab("down", "--all")
 
 
+@pytest.mark.parametrize("name", ["..", ".", "../../x", "/tmp/x", "--all", "a b", "a\nb", "é", "x" * 42, ""])
+def test_a_name_that_is_none_is_refused(place: Place, name: str) -> None:
+    assert "a lab cannot be called" in place.lab("up", TOPOLOGY, f"--name={name}", code=2)
+    assert place.names() == []
+
+
+def test_closed_streams_do_no_harm(place: Place) -> None:
+    for closed in (">&-", "<&- >&- 2>&-"):
+        words = f"{sys.executable} -m lab up {TOPOLOGY} {closed}; {sys.executable} -m lab exec client true"
+        subprocess.run(["/bin/sh", "-c", words], env=place.env, cwd=place.folder, check=True, timeout=60)
+        place.lab("down")
+
+
 def test_of_two_ups_at_once_one_wins(place: Place) -> None:
     both = [place.start("up", TOPOLOGY) for _ in range(2)]
     outputs = [process.communicate(timeout=60) for process in both]
