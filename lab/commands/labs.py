@@ -14,7 +14,7 @@ from lab import console
 from lab.errors import LabError
 from lab.plan import make_plan
 from lab.runtime import RUNTIMES, choose
-from lab.runtime.base import LabInfo, lab_name, LiveLab, Program, Runtime
+from lab.runtime.base import LabInfo, LiveLab, Program, Runtime, lab_name
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
@@ -162,7 +162,7 @@ def _lab_and_rest(words: Sequence[str], runtime: str | None, separator: str = ""
         lab, rest = _open(words[0], runtime), list(words[1:])
         head = rest[0].partition(separator)[0] if separator else rest[0]
     elif len(names) > 1:
-        raise LabError(f"no lab {words[0]} is up", hint="several are, so name the one that is meant: " + ", ".join(names))
+        raise LabError(f"no lab {words[0]} is up", hint="several are: " + ", ".join(names))
     else:
         lab, rest = _open(None, runtime), list(words)
     if head not in lab.plan.by_name:

@@ -181,7 +181,7 @@ def _keep(plan: Plan, listener: socket.socket | None, channel: Channel, mount_po
     try:
         set_process_name("lab-keeper")
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # two descriptors a node, and usual is a bound of 1,024
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # two a node; 1,024 is usual
         mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
         null = os.open(os.devnull, os.O_RDWR)
         for fd in range(3):
