@@ -236,6 +236,8 @@ def test_capture_live(place: Place) -> None:
 
 
 def test_a_stale_record_is_recognised_and_cleared(place: Place) -> None:
+    if place.env["LAB_RUNTIME"] != "netns":  # others write nothing down here; what they leave is in tests/kernel
+        return
     place.lab("up", TOPOLOGY)
     record = place.folder / "lab" / "labs" / "two-lans" / "lab.json"
     told = json.loads(record.read_text())

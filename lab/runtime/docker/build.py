@@ -65,7 +65,7 @@ class Builder:
         try:
             networks = workers.submit(self._make_networks)
             nodes = [workers.submit(self._start_node, node) for node in self._plan.nodes]
-            lab = DockerLab(self._names.lab, self._plan, self._start_helper(source))
+            lab = self._start_helper(source)
             self._lab.set_result(lab)
             lab.await_ready()
             networks.result()
@@ -147,7 +147,7 @@ class Builder:
                 self._choose_subnets(attempt)
         raise AssertionError
 
-    def _start_helper(self, source: str) -> Connection:
+    def _start_helper(self, source: str) -> DockerLab:
         client = self._client
         config = client.create_host_config(
             network_mode="host",
@@ -176,7 +176,8 @@ class Builder:
             # Its input has to end with the first connection: the lab of a `lab run` lives by that.
             stream = client.attach_socket(made["Id"], {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
             client.start(made["Id"])
-        return Connection(stream, bundle.archive())
+        connection = Connection(stream, bundle.archive())
+        return DockerLab(self._names.lab, self._plan, connection, lambda: engine.runs(client, made["Id"]))
 
     def _start_node(self, node: PlannedNode) -> Asked:
         """Make and start a node's container, joined to its networks, and have it wired."""

@@ -38,10 +38,10 @@ class Connection:
         """Send without waiting; safe in a signal handler."""
         self._out.put(data)
 
-    def receive(self, timeout: float) -> Incoming | None:
+    def receive(self, timeout: float) -> Incoming:
         """The next frame for the caller; raises TimeoutError, and EOFError when the agent is gone."""
         try:
-            found = self._in.get(timeout=min(timeout, threading.TIMEOUT_MAX)) if timeout > 0 else self._in.get_nowait()
+            found = self._in.get(timeout=timeout) if timeout > 0 else self._in.get_nowait()
         except queue.Empty:
             raise TimeoutError from None
         if found is None:

@@ -116,3 +116,14 @@ def hint_for(why: str) -> str:
     if "No such image" in why:
         return "lab image build makes the node image, lab image load FILE takes one from elsewhere"
     return ""
+
+
+def runs(client: APIClient, container: str) -> bool:
+    """Whether a container is running."""
+    from docker.errors import NotFound
+
+    with told("looking at a container"):
+        try:
+            return bool(client.inspect_container(container)["State"]["Running"])
+        except NotFound:
+            return False

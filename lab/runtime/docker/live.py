@@ -19,6 +19,7 @@ from lab.runtime.docker.connection import Connection
 from lab.runtime.docker.frames import Message
 
 _ANSWER_LIMIT = 30.0  # seconds in which an agent answers anything
+_LOOK = 3.0  # seconds without a word from the agent after which the Engine is asked for it
 _SIZE_POLL = 0.3  # seconds between two looks at the size of a terminal
 
 
@@ -62,18 +63,20 @@ class Process:
 
 
 class DockerLab:
-    """Implements `lab.runtime.base.LiveLab` over an agent; `end`, where given, takes the lab down with `close`."""
+    """Implements `lab.runtime.base.LiveLab` over an agent; `alive` asks the Engine whether its container still runs."""
 
-    def __init__(self, name: str, plan: Plan, connection: Connection, end: Callable[[], None] | None = None) -> None:
+    def __init__(self, name: str, plan: Plan, connection: Connection, alive: Callable[[], bool]) -> None:
         self.name = name
         self.plan = plan
         self._connection = connection
-        self._end = end
+        self._alive = alive
+        self._end: Callable[[], None] | None = None
         self._numbers = itertools.count(1)
         self._answers: dict[int, Message] = {}
         self._probes: dict[int, Message] = {}
         self._processes: dict[int, Process] = {}
         self._machine: Message | None = None
+        self._heard = time.monotonic()
 
     def await_ready(self) -> Message:
         """Wait until the agent serves; what it says of the Engine's machine."""
@@ -143,8 +146,7 @@ class DockerLab:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            # On Windows nothing interrupts a longer wait.
-            self._serve(min(left, poll or 3600.0, 3600.0 if os.name == "posix" else 0.2))
+            self._serve(min(left, poll or left))
         return True
 
     def _serve_waiting(self) -> None:
@@ -153,14 +155,15 @@ class DockerLab:
 
     def _serve(self, timeout: float) -> bool:
         try:
-            kind, number, content = self._connection.receive(timeout) or (0, 0, b"")
+            # On Windows nothing interrupts a long wait.
+            most = _LOOK if os.name == "posix" else _LOOK / 10
+            kind, number, content = self._connection.receive(min(timeout, most))
         except TimeoutError:
+            self._look_after()
             return False
         except EOFError:
-            said = bytes(self._connection.trouble).decode(errors="replace").strip()
-            raise NotMeasuredError(
-                f"lab {self.name} ended while it was in use", hint=said or "its helper was killed, or lab down ran"
-            ) from None
+            raise self._ended() from None
+        self._heard = time.monotonic()
         if kind == frames.JSON:
             self._take(frames.unpack_message(content))
         elif number in self._processes:
@@ -170,6 +173,18 @@ class DockerLab:
             else:
                 process.open_outputs -= 1
         return True
+
+    def _look_after(self) -> None:
+        """Some Engines never end the stream of a helper that was killed: ask them, when nothing has come for long."""
+        if time.monotonic() - self._heard >= _LOOK:
+            self._heard = time.monotonic()
+            if not self._alive():
+                raise self._ended()
+
+    def _ended(self) -> NotMeasuredError:
+        said = bytes(self._connection.trouble).decode(errors="replace").strip()
+        hint = said or "its helper was killed, or lab down ran"
+        return NotMeasuredError(f"lab {self.name} ended while it was in use", hint=hint)
 
     def _take(self, message: Message) -> None:
         if "ended" in message:

@@ -113,7 +113,8 @@ class DockerRuntime:
             made = self._client.exec_create(helper["Id"], command, stdin=True)
             stream = self._client.exec_start(made["Id"], socket=True)
         plan = build.read_plan(labels[names.PLAN])
-        lab = DockerLab(name, plan, Connection(stream, bundle.archive()))
+        connection = Connection(stream, bundle.archive())
+        lab = DockerLab(name, plan, connection, lambda: engine.runs(self._client, helper["Id"]))
         lab.await_ready()
         lab.ask({"do": "find", "nodes": [build.node_data(node, plan) for node in plan.nodes]})
         return lab
