@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from lab.checks.base import Cause, Outcome, Verdict
-from lab.checks.depth import depth, is_foreign
+from lab.checks.depth import depth, follows, is_foreign
 from lab.errors import FAILED, NOT_MEASURED, PASSED
 from lab.evidence import Evidence
 from lab.exercise import Graded
@@ -155,8 +155,13 @@ def _causes(results: tuple[Result, ...]) -> tuple[RootCause, ...]:
     for result in results:
         if result.verdict.outcome is Outcome.FAILED and result.verdict.cause is not None:
             found.setdefault(result.verdict.cause, []).append(result)
+    first, *others = sorted(found, key=depth) or (None,)
+    further = [result for other in others if follows(other, first) for result in found.pop(other)] if first else []
     causes = [
         RootCause(cause, tuple(r.graded.id for r in sorted(failed, key=lambda r: (r.needed is not None, -r.of))))
         for cause, failed in found.items()
     ]
-    return tuple(sorted(causes, key=lambda root: depth(root.cause)))
+    causes.sort(key=lambda root: depth(root.cause))
+    if further:
+        causes[0] = replace(causes[0], checks=(*causes[0].checks, *(result.graded.id for result in further)))
+    return tuple(causes)

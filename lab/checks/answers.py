@@ -18,19 +18,19 @@ def unanswered(evidence: Evidence, view: Seen, speaker: Side, listener: Side, na
     None where an answer came in time, whatever it was, or where nothing was asked.
     """
     name, other = names
-    goodbye = _goodbye(evidence, view, listener, speaker)
+    farewell = goodbye(evidence, view, listener, speaker)
     if not speaker.segments:
         waiting = other if listener.fin is None and listener.reset is None else None
         return causes.never_answered(name, listener.stream, waiting) if listener.stream else None
     first = speaker.segments[0].packet
-    if goodbye is None or first.time < goodbye.time:
+    if farewell is None or first.time < farewell.time:
         return None
-    if first.time - goodbye.time < _AT_ONCE:
+    if first.time - farewell.time < _AT_ONCE:
         return causes.waited_for_end(name, other)
     return causes.answered_late(name, other)
 
 
-def _goodbye(evidence: Evidence, view: Seen, side: Side, peer: Side) -> Packet | None:
+def goodbye(evidence: Evidence, view: Seen, side: Side, peer: Side) -> Packet | None:
     """The FIN or RST that a side's kernel sent after its program had been ended by us; it counts for nobody."""
     ends = side.address, side.port, peer.address, peer.port
     counted = {id(packet) for packet in view.conversation.packets}

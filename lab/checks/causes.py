@@ -53,12 +53,14 @@ def handed_in(problem: str) -> Cause:
 
 def crashed(result: StepResult) -> Cause:
     """It ended with an error of its own."""
-    lines = [line[:_LONGEST] for line in last_lines(result.stderr, 40) if not _MARKS.fullmatch(line)]
+    everything = [line[:_LONGEST] for line in last_lines(result.stderr, 40)]
+    lines = [line for line in everything if not _MARKS.fullmatch(line)]
     last = lines[-1].strip() if lines else ""
     index, place = _own_place(lines)
-    said = tuple(lines[-3:] if index < 0 else dict.fromkeys((*lines[index : index + 2], lines[-1])))
     if last.split(":")[0] in _SYNTAX:
-        return Cause("syntax-error", f"{program(result)} could not be read by Python: {last}", place, said)
+        text = f"{program(result)} could not be read by Python: {last}"
+        return Cause("syntax-error", text, place, tuple(everything[-4:]))
+    said = tuple(lines[-3:] if index < 0 else dict.fromkeys((*lines[index : index + 2], lines[-1])))
     when = " at start" if result.ready is False else ""
     if result.signal:
         how = f"was ended{when} by signal {result.signal}"
@@ -78,8 +80,8 @@ def timed_out(result: StepResult) -> Cause:
 
 def ended_early(result: StepResult) -> Cause:
     """A background program ended by itself before anyone needed it."""
-    return Cause("ended-early", f"{program(result)} ended by itself, with exit code {result.exit_code}, too early",
-                 f"how far {result.name} gets before it ends")  # fmt: skip
+    return Cause("ended-early", f"{program(result)} ended by itself, with exit code {result.exit_code}, before anybody "
+                 "could connect", f"how far {result.name} gets before it ends")  # fmt: skip
 
 
 def not_listening(server: str, port: int) -> Cause:
@@ -257,7 +259,7 @@ def waited_for_end(side: str, other: str) -> Cause:
 
 def nothing_sent(side: str) -> Cause:
     """The side that was to begin sent nothing."""
-    return Cause("nothing-sent", f"{side} sent nothing", "whether send() is reached")
+    return Cause("nothing-sent", f"{side} was to speak and never did", "whether send() is reached")
 
 
 def too_little(side: str, sent: int, wanted: bytes) -> Cause:
@@ -267,9 +269,10 @@ def too_little(side: str, sent: int, wanted: bytes) -> Cause:
                  "how often recv() and send() are called, and what happens to the bytes in between")  # fmt: skip
 
 
-def too_much(side: str, extra: bytes) -> Cause:
-    """What was asked for, and more."""
-    return Cause("too-much", f"{side} sent {count(len(extra), 'byte')} too many: {quoted(extra)}",
+def too_much(side: str, extra: bytes, before: bool = False) -> Cause:
+    """What was asked for, and more; `before` if that began with the more."""
+    where = " before what was asked for" if before else ""
+    return Cause("too-much", f"{side} sent {count(len(extra), 'byte')} too many{where}: {quoted(extra)}",
                  "what is sent besides the answer")  # fmt: skip
 
 
@@ -278,6 +281,17 @@ def differs(side: str, at: int, wanted: bytes, got: bytes) -> Cause:
     first, right = quoted(got[at : at + 1]), quoted(wanted[at : at + 1])
     return Cause("differs", f"{side} sent something else: byte {at + 1} is {first}, not {right}",
                  "what happens to the bytes between recv() and send()")  # fmt: skip
+
+
+def spoke_first(side: str, other: str) -> Cause:
+    """An answer to nothing."""
+    return Cause("spoke-first", f"{side} spoke before {other} had said anything: that is no answer",
+                 "the order of recv() and send()")  # fmt: skip
+
+
+def urgent(text: str) -> Cause:
+    """A byte out of band."""
+    return Cause("urgent", text, "the flags given to send(): MSG_OOB")
 
 
 def answered_late(side: str, other: str) -> Cause:
@@ -298,10 +312,13 @@ def reset(side: str) -> Cause:
                  "whether everything that arrived was read before close(), and SO_LINGER")  # fmt: skip
 
 
-def never_closed(side: str) -> Cause:
-    """No FIN of its own."""
+def never_closed(side: str, waiting: str | None = None) -> Cause:
+    """No FIN of its own; `waiting` is the other side if that closed only after this one had been ended."""
+    look = "whether close() is reached, and what the program waits for"
+    if waiting:
+        look += f": {waiting} closed only after {side} had been ended"
     return Cause("never-closed", f"{side} never closed the connection (lab ended the program; that does not count)",
-                 "whether close() is reached, and what the program waits for")  # fmt: skip
+                 look)  # fmt: skip
 
 
 def both_wait(client: str, server: str) -> Cause:
@@ -345,8 +362,13 @@ def reachable(node: str, to: str) -> Cause:
 
 
 def wrong_output(step: str, what: str) -> Cause:
-    """A step's output or exit code is another."""
-    return Cause("wrong-output", f"{step} {what}", f"what {step} prints, and how it ends")
+    """A step's output is another."""
+    return Cause("wrong-output", f"the output of {step} is not what is asked for: {what}", f"what {step} prints")
+
+
+def wrong_exit(step: str, how: str) -> Cause:
+    """A step's exit code is another."""
+    return Cause("wrong-output", f"{step} {how}", f"how {step} ends: sys.exit(), or the end of the program")
 
 
 def nothing_to_judge(source: str, to: str) -> Cause:

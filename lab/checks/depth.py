@@ -12,9 +12,11 @@ _NETWORK = (
 )
 _CONNECTIONS = ("wrong-target", "wrong-source", "not-tried", "refused", "no-answer")
 
+_SYMPTOMS = ("timed-out", "no-packets")
+
 _ORDER = (*_PROGRAMS, *_LISTENING, *_NETWORK, *_CONNECTIONS)
 _LAYER = {
-    **dict.fromkeys(_PROGRAMS, 0),
+    **dict.fromkeys((*_PROGRAMS, "timed-out"), 0),
     **dict.fromkeys(_NETWORK, 1),
     **dict.fromkeys(_LISTENING + _CONNECTIONS, 2),
 }
@@ -24,7 +26,19 @@ _BYTES = 3
 
 def depth(cause: Cause) -> int:
     """Its place among causes of one run: the smallest explains the others."""
-    return _ORDER.index(cause.kind) if cause.kind in _ORDER else len(_ORDER)
+    if cause.kind in _ORDER:
+        return _ORDER.index(cause.kind)
+    return len(_ORDER) + (cause.kind in _SYMPTOMS)
+
+
+def follows(cause: Cause, root: Cause) -> bool:
+    """Whether a cause is only what another, the deepest of a run, looks like from elsewhere.
+
+    Who waits is ended at a time limit, whatever made it wait; who never got to send sent no packet.
+    """
+    if cause.kind == "no-packets":
+        return root.kind in _LAYER
+    return cause.kind == "timed-out" and root.kind not in _SYMPTOMS
 
 
 def is_foreign(cause: Cause, check: str) -> bool:

@@ -94,9 +94,12 @@ def _not_tried(evidence: Evidence, found: Found, source: str, to: str, port: int
         origin = who(evidence.plan, view.client.address)
         return Fault(f"the only connection to port {port} of {to} came from {origin}",
                      causes.other_source(origin, source), view.frames(view.conversation.packets[0]))  # fmt: skip
-    if blame is None and (datagram := _datagram(evidence, source, to, port)):
+    elsewhere = blame is None or trouble(evidence, [source], submitted=True) == blame != trouble(
+        evidence, [to], submitted=True
+    )  # a client that found nobody where it went may well have ended with an error for that
+    if elsewhere and (datagram := _datagram(evidence, source, to, port)):
         return Fault(f"{source} sent UDP to port {port}", causes.udp_for_tcp(source, port), (datagram,))
-    if blame is None and found.elsewhere:
+    if elsewhere and found.elsewhere:
         view = found.elsewhere[0]
         where = f"{who(evidence.plan, view.server.address)} port {view.server.port}"
         return Fault(f"{source} connected to {where}", causes.connected_elsewhere(source, where, to, port),

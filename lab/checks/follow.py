@@ -171,17 +171,19 @@ def why_not(evidence: Evidence, packet: Packet, way: list[Leg], leg: Leg, arrivi
         wanted = next((each.receiver.node for each in way if sender and each.sender.node == sender.node), None)
         if sender and wanted and sender.node != receiver:
             cause = causes.wrong_next_hop(sender.node, receiver, wanted, destination)
-            return Stop(cause.text, cause, (FrameRef(point, stray.number),))
+            return Stop(f"it came to {point}, which is not on this way", cause, (FrameRef(point, stray.number),))
     if found := altered(evidence, packet, way):
         return Stop(found[0].text, found[0], (found[1],))
+    own = [interface.point for interface in interfaces_of(plan, before) if interface.point in evidence.captures]
+    last = tuple(FrameRef(point, other.number) for point in own for other in _at(evidence, point, packet))[:1]
     if arriving:
         return Stop(f"{leg.sender.point} sent it and {leg.receiver.point} did not receive it",
-                    causes.lost(leg.sender.point, leg.receiver.point))  # fmt: skip
+                    causes.lost(leg.sender.point, leg.receiver.point), last)  # fmt: skip
     if neighbour := unanswered_arp(evidence, before):
         return Stop(f"{before} asked for the MAC of {neighbour[0]} and nobody answered",
-                    causes.no_neighbour(before, neighbour[0]), (neighbour[1],))  # fmt: skip
+                    causes.no_neighbour(before, neighbour[0]), (*last, neighbour[1]))  # fmt: skip
     return Stop(f"{before} received it and did not send it on to {leg.receiver.node}",
-                causes.not_forwarded(before, leg.receiver.node))  # fmt: skip
+                causes.not_forwarded(before, leg.receiver.node), last)  # fmt: skip
 
 
 def _at(evidence: Evidence, point: str, packet: Packet) -> Iterator[Packet]:

@@ -85,13 +85,15 @@ class Output(Check):
         if result.ended == "timed out":
             return self._failed(expected, result, "it was still running at its time limit", causes.timed_out(result))
         if result.ended != "exited":
-            return self._failed(expected, result, "it did not end by itself: lab ended it")
+            cause = causes.wrong_exit(self.step, "did not end by itself: lab ended it")
+            return self._failed(expected, result, "it did not end by itself: lab ended it", cause)
         if result.exit_code != wanted:
             crash = bool(result.signal or result.exit_code)
             how = f"signal {result.signal}" if result.signal else f"exit code {result.exit_code}"
             last = " / ".join(causes.last_lines(result.stderr))
             seen = f"it ended with {how}" + (f"; its last words on stderr: {last}" if last and crash else "")
-            return self._failed(expected, result, seen, causes.crashed(result) if crash else None)
+            cause = causes.crashed(result) if crash else causes.wrong_exit(self.step, f"ended with {how}")
+            return self._failed(expected, result, seen, cause)
         return None
 
     def _output(self, evidence: Evidence, expected: str, result: StepResult) -> Verdict:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from lab.checks import causes
-from lab.checks.answers import unanswered
+from lab.checks.answers import goodbye, unanswered
 from lab.checks.connections import Connection, Seen
 from lab.checks.diagnose import Fault
 from lab.checks.names import count
@@ -82,18 +82,21 @@ class TcpClose(TcpCheck):
             first = view.client.fin is None and self.closes_first == "client" and name == self.to
             cause = causes.closed_first(name, self.source) if first else causes.reset(name)
             return Fault(seen, blame.cause if blame else cause, (*fins, view.frame(talk.reset)))
-        open_sides = [n for side, n in ((view.client, self.source), (view.server, self.to)) if side.fin is None]
         silent = unanswered(evidence, view, view.server, view.client, (self.to, self.source))
-        if len(open_sides) == 2:
+        if view.client.fin is None and view.server.fin is None:
             seen = f"neither {self.source} nor {self.to} closed the connection"
             cause = silent or causes.both_wait(self.source, self.to)
-        elif open_sides:
-            seen = f"{open_sides[0]} never closed the connection: no FIN came from its program"
-            cause = (silent if view.client.fin is None else None) or causes.never_closed(open_sides[0])
+        elif view.client.fin is None or view.server.fin is None:
+            ends = (view.client, self.source), (view.server, self.to)
+            (still, name), (gone, other) = ends if view.client.fin is None else ends[::-1]
+            seen = f"{name} never closed the connection: no FIN came from its program"
+            end = goodbye(evidence, view, still, gone)
+            waiting = other if end and gone.fin and gone.fin.time > end.time else None
+            cause = (silent if still is view.client else None) or causes.never_closed(name, waiting)
         else:
-            waiting, other = (self.source, self.to) if view.client.fin_ack is None else (self.to, self.source)
-            seen = f"{other} never acknowledged the FIN of {waiting}"
-            return Fault(seen, causes.not_acknowledged(waiting), fins)
+            closing, other = (self.source, self.to) if view.client.fin_ack is None else (self.to, self.source)
+            seen = f"{other} never acknowledged the FIN of {closing}"
+            return Fault(seen, causes.not_acknowledged(closing), fins)
         return Fault(seen, blame.cause if blame else cause, fins, timed=blame is None)
 
     def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:

@@ -15,8 +15,9 @@ from lab.checks.names import count, quoted
 from lab.checks.programs import overdue, runs_submission, trouble
 from lab.checks.tcp import Praise, TcpCheck
 from lab.evidence import Evidence
-from lab.grammar import Payload, param
+from lab.grammar import Choice, Payload, param
 from lab.trace.flows import Side
+from lab.trace.packets import URG
 
 
 @dataclass(frozen=True)
@@ -34,10 +35,19 @@ class TcpData(TcpCheck):
     client_sends: bytes | None = param(Payload(), "all that the connecting side must send", default=None)
     server_sends: bytes | None = param(Payload(), "all that the other side must send", default=None)
 
+    speaks_first: str = param(
+        Choice("client", "server", "either"),
+        "which side's bytes must come first: the other's first ones acknowledge some of them",
+        default="either",
+    )
+
     def problems(self) -> Iterable[tuple[str, str, str]]:
         """A check that demands nothing would pass on anything."""
         if self.client_sends is None and self.server_sends is None:
             yield "check", "tcp-data demands no bytes", "say client_sends, server_sends or both"
+        answer = {"client": self.server_sends, "server": self.client_sends}.get(self.speaks_first)
+        if self.speaks_first != "either" and not answer:
+            yield "speaks_first", "the other side is not asked to answer anything", "say what it sends, or leave it out"
 
     def expectation(self) -> str:
         """What is demanded, in a sentence."""
@@ -60,6 +70,9 @@ class TcpData(TcpCheck):
             for view in connection.views:
                 if fault := self._stream_fault(evidence, view, wanted, client_speaks):
                     return fault
+        for view in connection.views:
+            if fault := self._order_fault(view):
+                return fault
         first, *others = connection.views
         for other in others:
             for ours, theirs in ((first.client, other.client), (first.server, other.server)):
@@ -92,7 +105,24 @@ class TcpData(TcpCheck):
             if packet.checksum_ok is False or packet.ip_checksum_ok is False:
                 text = f"frame {view.frame(packet)} has a wrong checksum"
                 return Fault(text, causes.altered(text), view.frames(packet))
+            if packet.flags & URG:
+                text = f"{name} sent {quoted(packet.payload[-1:])} as urgent data, which a plain recv() leaves out"
+                return Fault(f"frame {view.frame(packet)} has the flag URG", causes.urgent(text), view.frames(packet))
         return None
+
+    def _order_fault(self, view: Seen) -> Fault | None:
+        """An answer that came before the other side had said anything: it acknowledges none of it."""
+        if self.speaks_first == "either":
+            return None
+        asks, answers, name, other = (view.client, view.server, self.to, self.source)
+        if self.speaks_first == "server":
+            asks, answers, name, other = answers, asks, other, name
+        first = answers.segments[0].packet
+        if asks.first is None or 0 < (first.ack - asks.first) % 2**32 < 2**31:
+            return None
+        shown = sorted((first, *(each.packet for each in asks.segments[:1])), key=view.conversation.packets.index)
+        return Fault(f"{name} sent {quoted(first.payload)} before anything of {other} had arrived",
+                     causes.spoke_first(name, other), view.frames(*shown))  # fmt: skip
 
     def _difference(self, evidence: Evidence, view: Seen, client_speaks: bool, wanted: bytes) -> Fault:
         """How the bytes differ from what is demanded: something else, too much, nothing, too little."""
@@ -102,7 +132,9 @@ class TcpData(TcpCheck):
         at = next((i for i, (a, b) in enumerate(zip(wanted, got, strict=False)) if a != b), None)
         if at is not None:
             seen = f"{name} sent {quoted(got)}; byte {at + 1} is the first that differs"
-            return Fault(seen, causes.differs(name, at, wanted, got), frames)
+            extra = got.removesuffix(wanted)
+            cause = causes.differs(name, at, wanted, got) if extra == got else causes.too_much(name, extra, before=True)
+            return Fault(seen, cause, frames)
         if len(got) > len(wanted):
             seen = f"{name} sent {quoted(got)}, {count(len(got) - len(wanted), 'byte')} too many"
             return Fault(seen, causes.too_much(name, got[len(wanted) :]), frames)

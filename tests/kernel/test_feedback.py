@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,8 @@ CASES = {
 }
 # What differs from run to run, and what stands in its place; frames are numbered alike only until data flows.
 VARYING = (
+    (r"source ports \d+ and \d+", "source ports N and N"),
+    (r"UDP \d+ →", "UDP N →"),
     (r"(source port|ISN) \d+", r"\1 N"),
     (r"\b\d+ packets?\b", "N packets"),
     (r"#(?:[6-9]|\d{2,})\b", "#n"),
@@ -38,11 +41,13 @@ VARYING = (
 
 
 def told(found: Run) -> str:
-    lines = [line.text for line in report_lines(found.evidence, found.grade, "RUN", width=100, called=".")]
-    text = "\n".join(lines) + "\n"
+    """The report, wrapped only after what varies is gone, for the places where lines break vary with it."""
+    text = "\n".join(line.text for line in report_lines(found.evidence, found.grade, "RUN", width=999, called="."))
+    text = re.sub(r"(?m)^(.{60,})   (more: lab frame)", r"\1\n   \2", text)
     for pattern, constant in VARYING[: None if "closed the connection when it had sent" in text else -1]:
         text = re.sub(pattern, constant, text)
-    return text
+    wrapped = (textwrap.wrap(line, 100, subsequent_indent="   ", break_on_hyphens=False) for line in text.splitlines())
+    return "".join(f"{line}\n" for lines in wrapped for line in lines)
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
@@ -56,13 +61,12 @@ def test_feedback(name: str, judged: Judged) -> None:
 
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_the_cause_is_told_first_and_once_with_few_frames(name: str) -> None:
-    title, first, *rest = (GOLDEN / f"{name}.txt").read_text().splitlines()
+    _, first, *rest = (GOLDEN / f"{name}.txt").read_text().splitlines()
     assert first.startswith("CAUSE  ")
     cause = first.removeprefix("CAUSE  ")
     assert not any(cause in line for line in rest), "told twice"
     assert sum(line.startswith("   ") and " #" in line and "→" in line for line in rest) <= MOST_FRAMES
     assert "look at:" in "\n".join(rest)
-    assert all(len(line) <= 100 for line in (title, first, *rest) if "lab frame" not in line)
 
 
 def test_every_golden_is_of_a_case() -> None:

@@ -56,8 +56,8 @@ def test_the_way_is_exact(plan: Plan) -> None:
 @pytest.mark.parametrize(
     ("way", "via", "kind", "text"),
     [
-        (AROUND, ("r1", "r2"), "wrong-route", "r1 sent packets for server to r3, not to r2"),
-        (DIRECT, ("r1", "r3", "r2"), "wrong-route", "r1 sent packets for server to r2, not to r3"),
+        (AROUND, ("r1", "r2"), "wrong-route", "it came to r3:eth1, which is not on this way"),
+        (DIRECT, ("r1", "r3", "r2"), "wrong-route", "it came to r2:eth1, which is not on this way"),
         (LAN, ("r1", "r2"), "not-forwarded", "r1 received it and did not send it on to r2"),
         (LAN[:1], ("r1", "r2"), "lost", "r1:eth0 did not receive it"),
         (DIRECT, ("r2",), "not-forwarded", "client and r2 have no network in common"),

@@ -125,7 +125,7 @@ CASES: dict[str, tuple[Callable[[], Evidence], str, str]] = {
     "too much": (lambda: of(talk(answered=TEXT + b"!\x1b")), "too-much", '2 bytes too many: "!\\x1b"'),
     "differs": (lambda: of(talk(answered=b"Hello\n")), "differs", 'byte 1 is "H", not "h"'),
     "no answer": (lambda: of(talk(answered=b"")), "never-answered", 'after "hello\\n" arrived'),
-    "nothing said": (lambda: of(talk(asked=b"", answered=b"")), "nothing-sent", "client sent nothing"),
+    "nothing said": (lambda: of(talk(asked=b"", answered=b"")), "nothing-sent", "client was to speak"),
     "two": (
         lambda: of(clean().talk(sport=40002, isn=5, answer_isn=9, prefix="2 ")),
         "several-connections", "2 connections"),

@@ -1,0 +1,9 @@
+import socket
+import sys
+
+with socket.create_server(("", int(sys.argv[1]))) as listener:
+    while True:
+        connection, _ = listener.accept()
+        with connection, connection.makefile("rb") as lines:
+            for line in lines:
+                connection.sendall(line)

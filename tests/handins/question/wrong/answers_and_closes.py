@@ -1,0 +1,8 @@
+import socket
+import sys
+
+with socket.create_server(("", int(sys.argv[1]))) as listener:
+    while True:
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(connection.recv(4096))

@@ -1,0 +1,8 @@
+import socket
+import sys
+
+with socket.create_connection((sys.argv[1], int(sys.argv[2]))) as connection:
+    connection.sendall(sys.stdin.buffer.read())
+    connection.shutdown(socket.SHUT_WR)
+    while data := connection.recv(4096):
+        sys.stdout.buffer.write(data)

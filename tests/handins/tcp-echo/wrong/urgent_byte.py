@@ -1,0 +1,14 @@
+"""The last byte goes out of band: the client's recv() leaves it out."""
+
+import socket
+import sys
+
+with socket.create_server(("", int(sys.argv[1]))) as listener:
+    while True:
+        connection, _ = listener.accept()
+        with connection:
+            text = b""
+            while data := connection.recv(4096):
+                text += data
+            connection.sendall(text[:-1])
+            connection.send(text[-1:], socket.MSG_OOB)
