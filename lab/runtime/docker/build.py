@@ -161,8 +161,7 @@ class Builder:
         )
         # Without these two the Engine shows /proc/sys readable only, and wiring is to a good part sysctls.
         config |= {"MaskedPaths": [], "ReadonlyPaths": [], "CgroupnsMode": "host"}
-        plan = base64.b85encode(zlib.compress(json.dumps(plan_to_json(self._plan)).encode())).decode()
-        labels = {names.KIND: "helper", names.SOURCE: source, names.PLAN: plan}
+        labels = {names.KIND: "helper", names.SOURCE: source, names.PLAN: written_plan(self._plan)}
         with engine.told("the lab's helper"):
             made = client.create_container(
                 self._image,
@@ -246,6 +245,11 @@ def node_data(node: PlannedNode, plan: Plan) -> dict[str, Any]:
         "hosts": node.hosts,
         "files": [file.path for file in node.files],
     }
+
+
+def written_plan(plan: Plan) -> str:
+    """A plan as a label."""
+    return base64.b85encode(zlib.compress(json.dumps(plan_to_json(plan)).encode())).decode()
 
 
 def read_plan(label: str) -> Plan:
