@@ -130,7 +130,8 @@ class DockerRuntime:
 
 def _is_up(helper: Container) -> bool:
     """Whether a lab was brought up to its end, and has not ended since: its helper then has its lasting name."""
-    return helper["State"] == "running" and any(name.endswith(names.HELPER) for name in helper["Names"])
+    lasting = names.LASTING in helper["Labels"] and any(name.endswith(names.HELPER) for name in helper["Names"])
+    return lasting and helper["State"] == "running"
 
 
 def _up_already(name: str) -> LabError:
