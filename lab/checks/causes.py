@@ -84,10 +84,10 @@ def ended_early(result: StepResult) -> Cause:
                  "could connect", f"how far {result.name} gets before it ends")  # fmt: skip
 
 
-def not_listening(server: str, port: int) -> Cause:
+def not_listening(server: str, port: int, protocol: str = "TCP") -> Cause:
     """No socket listened."""
-    return Cause("not-listening", f"nothing on {server} listened on TCP port {port}",
-                 "the calls before accept(): socket, bind, listen")  # fmt: skip
+    calls = "the calls before accept(): socket, bind, listen" if protocol == "TCP" else "socket() and bind()"
+    return Cause("not-listening", f"nothing on {server} listened on {protocol} port {port}", calls)
 
 
 def late(result: StepResult, port: int) -> Cause:
@@ -103,10 +103,10 @@ def wrong_address(server: str, listening: str, port: int, address: str) -> Cause
                  "the address in bind()")  # fmt: skip
 
 
-def ipv6_only(server: str, port: int) -> Cause:
-    """A listener that takes IPv6 alone."""
-    return Cause("wrong-address", f"{server} listened on port {port} for IPv6 alone; packets arrive by IPv4",
-                 "the family given to socket(), and IPV6_V6ONLY")  # fmt: skip
+def one_family(server: str, port: int, listening: int, arriving: int) -> Cause:
+    """A listener that takes the other version of IP alone."""
+    return Cause("wrong-address", f"{server} listened on port {port} for IPv{listening} alone; packets arrive by "
+                 f"IPv{arriving}", "the family given to socket(), and IPV6_V6ONLY")  # fmt: skip
 
 
 def wrong_port(server: str, ports: Sequence[int], port: int) -> Cause:
@@ -119,6 +119,11 @@ def wrong_port(server: str, ports: Sequence[int], port: int) -> Cause:
 def udp_for_tcp(node: str, port: int) -> Cause:
     """UDP was used where TCP is asked for."""
     return Cause("udp-for-tcp", f"{node} used UDP port {port}, where TCP is asked for", "the type given to socket()")
+
+
+def tcp_for_udp(node: str, port: int) -> Cause:
+    """TCP was used where UDP is asked for."""
+    return Cause("tcp-for-udp", f"{node} used TCP port {port}, where UDP is asked for", "the type given to socket()")
 
 
 def refused(client: str, server: str, port: int) -> Cause:
@@ -285,8 +290,8 @@ def differs(side: str, at: int, wanted: bytes, got: bytes) -> Cause:
 
 def spoke_first(side: str, other: str) -> Cause:
     """An answer to nothing."""
-    return Cause("spoke-first", f"{side} spoke before {other} had said anything: that is no answer",
-                 "the order of recv() and send()")  # fmt: skip
+    return Cause("spoke-first", f"{side} sent bytes before it had got them from {other}: that is no echo",
+                 "where the bytes given to send() come from")  # fmt: skip
 
 
 def urgent(text: str) -> Cause:
@@ -359,6 +364,12 @@ def reachable(node: str, to: str) -> Cause:
     """A probe that should have failed."""
     look = f"the routes and filters between {node} and {to}"
     return Cause("reachable", f"{node} reaches {to}, where it must not", look)
+
+
+def other_program(step: str, what: str) -> Cause:
+    """A program that is not the student's shows that something went wrong before it."""
+    return Cause("other-program", f"{step}, which was not handed in, shows it: {what}",
+                 f"what {step} sends, waits for and gets")  # fmt: skip
 
 
 def wrong_output(step: str, what: str) -> Cause:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from lab.checks.base import Cause
 
 _PROGRAMS = ("handed-in", "not-started", "syntax-error", "crashed", "ended-early", "flooded")
-_LISTENING = ("wrong-address", "wrong-port", "udp-for-tcp", "not-listening", "late")
+_LISTENING = ("wrong-address", "wrong-port", "udp-for-tcp", "tcp-for-udp", "not-listening", "late")
 _NETWORK = (
     *("no-neighbour", "asked-off-link", "no-route", "loop", "wrong-route", "not-forwarded"),
     *("wrong-mac", "wrong-forwarding", "altered", "lost"),
 )
 _CONNECTIONS = ("wrong-target", "wrong-source", "not-tried", "refused", "no-answer")
 
-_SYMPTOMS = ("timed-out", "no-packets")
+_SYMPTOMS = ("other-program", "timed-out", "no-packets")
 
 _ORDER = (*_PROGRAMS, *_LISTENING, *_NETWORK, *_CONNECTIONS)
 _LAYER = {
@@ -34,11 +34,12 @@ def depth(cause: Cause) -> int:
 def follows(cause: Cause, root: Cause) -> bool:
     """Whether a cause is only what another, the deepest of a run, looks like from elsewhere.
 
-    Who waits is ended at a time limit, whatever made it wait; who never got to send sent no packet.
+    Who waits is ended at a time limit, whatever made it wait; who never got to send sent no packet; and a program that
+    was not handed in does what it does for what the others did.
     """
     if cause.kind == "no-packets":
         return root.kind in _LAYER
-    return cause.kind == "timed-out" and root.kind not in _SYMPTOMS
+    return cause.kind in _SYMPTOMS and root.kind not in _SYMPTOMS
 
 
 def is_foreign(cause: Cause, check: str) -> bool:

@@ -9,7 +9,7 @@ from lab.checks.base import Cause, FrameRef
 from lab.checks.connections import Connection, Found, Seen, points_of
 from lab.checks.follow import errors_about, ttl_ran_out, unanswered_arp
 from lab.checks.names import addresses_of, who
-from lab.checks.programs import Blame, ipv6_only, listening, overdue, trouble, unready
+from lab.checks.programs import Blame, listening, one_family, overdue, trouble, unready
 from lab.checks.routing import misrouted
 from lab.evidence import Evidence
 from lab.trace.packets import RST, SYN, UDP, Packet, flags_text
@@ -35,9 +35,9 @@ def no_connection(evidence: Evidence, found: Found, source: str, to: str, port: 
     if refusal is not None:
         frames = refusal.frames(refusal.conversation.syn, refusal.conversation.refused)
         seen = f"{to} refused the connection to port {port} (RST)"
-        blame = blame or listening(evidence, to, port) or trouble(evidence, [to], submitted=False)
-        if blame is None and len(refusal.server.address) == 4:
-            blame = ipv6_only(evidence, to, port)
+        arriving = refusal.server.address
+        blame = blame or listening(evidence, to, port, arriving) or trouble(evidence, [to], submitted=False)
+        blame = blame or one_family(evidence, to, port, arriving)
         cause = blame.cause if blame else causes.refused(source, to, port)
         return Fault(seen, cause, frames, blame.timed if blame else unready(evidence, [to]))
     if found.connections:

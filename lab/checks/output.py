@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from lab.checks import causes
@@ -14,6 +14,8 @@ from lab.checks.names import quoted
 from lab.checks.programs import trouble
 from lab.evidence import Evidence, StepResult
 from lab.grammar import Bool, Choice, Int, Pattern, Payload, StepName, param
+
+_OWN = ("crashed", "wrong-output")  # what is a program's own fault, where it is the student's
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,16 @@ class Output(Check):
         if result.ended == "not started":
             cause = causes.not_started(result)
             return Verdict(Outcome.FAILED, self.rule, expected, cause.text, (), cause)
-        return self._end(evidence, expected, result) or self._output(evidence, expected, result)
+        verdict = self._end(evidence, expected, result) or self._output(evidence, expected, result)
+        if verdict.cause and verdict.cause.kind in _OWN and not self._is_submitted(evidence):
+            return replace(verdict, cause=causes.other_program(self.step, verdict.seen))
+        return verdict
+
+    def _is_submitted(self, evidence: Evidence) -> bool:
+        """Whether the step's program is the student's, or nobody's in an exercise that asks for no program."""
+        steps = evidence.exercise.steps
+        mine = next((step.code for step in steps if step.name == self.step), None)
+        return mine == "submission" or not evidence.exercise.runs_submission
 
     def _expectation(self) -> str:
         parts = []

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from lab.checks import causes
 from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
+from lab.checks.datagrams import unanswered
 from lab.checks.follow import Leg, Sightings, Stop, legs, unanswered_arp, why_not
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.names import addresses_of, count, interfaces_of, listed, mac_bytes, who, whose_mac
@@ -126,6 +127,9 @@ class Path(Check):
         blame = trouble(evidence, [source, to], submitted=True)
         if blame is None and (cause := misrouted(evidence, source, to)):
             return Verdict(Outcome.FAILED, self.rule, expected, seen, (), cause)
+        if blame is None and self.protocol in (None, "udp") and (lack := unanswered(evidence, source, to, self.port)):
+            what = f"{seen}, though a datagram of {to} arrived"
+            return Verdict(Outcome.FAILED, self.rule, expected, what, (lack[1],), lack[0], timed=True)
         if blame := blame or idle(evidence, [source, to]):
             return Verdict(Outcome.FAILED, self.rule, expected, seen, (), blame.cause, blame.timed)
         if neighbour := unanswered_arp(evidence, source):

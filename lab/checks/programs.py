@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lab.checks import causes
 from lab.checks.base import Cause
-from lab.checks.names import addresses_of
+from lab.checks.names import address_of, addresses_of
 from lab.checks.states import Socket, sockets
 from lab.evidence import Evidence, StepResult
 from lab.exercise import Step
@@ -76,8 +76,11 @@ def unready(evidence: Evidence, nodes: Sequence[str]) -> bool:
     return any(result.ready is False for _, result in steps_on(evidence, nodes))
 
 
-def listening(evidence: Evidence, node: str, port: int) -> Blame | None:
-    """Why nobody listened on a node's TCP port when asked, as far as programs and sockets tell."""
+def listening(evidence: Evidence, node: str, port: int, arriving: bytes = b"") -> Blame | None:
+    """Why nobody listened on a node's TCP port when asked, as far as programs and sockets tell.
+
+    `arriving` is the address that packets came for, any of the node's where that is not known.
+    """
     awaited = ((step.ready, result) for step, result in steps_on(evidence, [node]) if result.ready is False)
     late = next((result for ready, result in awaited if ready and ready.tcp == port), None)
     recorded = [sockets(evidence, phase, node) for phase in ("after", "settled")]
@@ -88,7 +91,8 @@ def listening(evidence: Evidence, node: str, port: int) -> Blame | None:
     if any(_reachable(evidence, node, socket) for socket in here):
         return Blame(causes.late(late, port), timed=True) if late else None
     if here:
-        address = next((str(a.ip) for i in evidence.plan.by_name[node].interfaces for a in i.addresses), node)
+        known_addresses = (str(a.ip) for i in evidence.plan.by_name[node].interfaces for a in i.addresses)
+        address = str(address_of(arriving) or next(known_addresses, node))
         return Blame(causes.wrong_address(node, str(here[0].address), port, address))
     if any(socket.protocol == "udp" and socket.port == port for socket in listed):
         return Blame(causes.udp_for_tcp(node, port))
@@ -100,13 +104,17 @@ def listening(evidence: Evidence, node: str, port: int) -> Blame | None:
     return Blame(causes.not_listening(node, port), timed=late is not None) if known else None
 
 
-def ipv6_only(evidence: Evidence, node: str, port: int) -> Blame | None:
-    """Why a node refused a connection by IPv4 although somebody listened on the unspecified IPv6 address in time."""
-    if unready(evidence, [node]) or not any(len(address) == 4 for address in addresses_of(evidence.plan, node)):
+def one_family(evidence: Evidence, node: str, port: int, arriving: bytes) -> Blame | None:
+    """Why a node refused a connection to this address although somebody listened on the other family's unspecified one.
+
+    A listener on :: takes both, unless it was told to take IPv6 alone.
+    """
+    version = 4 if len(arriving) == 4 else 6
+    if unready(evidence, [node]):
         return None
     for socket in sockets(evidence, "after", node) or ():
-        if socket.state == "LISTEN" and socket.port == port and socket.address.version == 6:
-            return Blame(causes.ipv6_only(node, port))
+        if socket.state == "LISTEN" and socket.port == port and socket.address.version != version:
+            return Blame(causes.one_family(node, port, socket.address.version, version))
     return None
 
 

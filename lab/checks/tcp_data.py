@@ -15,7 +15,7 @@ from lab.checks.names import count, quoted
 from lab.checks.programs import overdue, runs_submission, trouble
 from lab.checks.tcp import Praise, TcpCheck
 from lab.evidence import Evidence
-from lab.grammar import Choice, Payload, param
+from lab.grammar import Bool, Payload, param
 from lab.trace.flows import Side
 from lab.trace.packets import URG
 
@@ -35,19 +35,16 @@ class TcpData(TcpCheck):
     client_sends: bytes | None = param(Payload(), "all that the connecting side must send", default=None)
     server_sends: bytes | None = param(Payload(), "all that the other side must send", default=None)
 
-    speaks_first: str = param(
-        Choice("client", "server", "either"),
-        "which side's bytes must come first: the other's first ones acknowledge some of them",
-        default="either",
+    echo: bool = param(
+        Bool(), "whether the server must have got each byte from the client before it sends it back", default=False
     )
 
     def problems(self) -> Iterable[tuple[str, str, str]]:
         """A check that demands nothing would pass on anything."""
         if self.client_sends is None and self.server_sends is None:
             yield "check", "tcp-data demands no bytes", "say client_sends, server_sends or both"
-        answer = {"client": self.server_sends, "server": self.client_sends}.get(self.speaks_first)
-        if self.speaks_first != "either" and not answer:
-            yield "speaks_first", "the other side is not asked to answer anything", "say what it sends, or leave it out"
+        if self.echo and (not self.client_sends or self.client_sends != self.server_sends):
+            yield "echo", "an echo is of the same bytes both ways", "say the same client_sends and server_sends"
 
     def expectation(self) -> str:
         """What is demanded, in a sentence."""
@@ -111,18 +108,17 @@ class TcpData(TcpCheck):
         return None
 
     def _order_fault(self, view: Seen) -> Fault | None:
-        """An answer that came before the other side had said anything: it acknowledges none of it."""
-        if self.speaks_first == "either":
+        """A byte that came back before it had come: its segment does not acknowledge that byte of the client."""
+        start = view.client.first
+        if not self.echo or start is None:
             return None
-        asks, answers, name, other = (view.client, view.server, self.to, self.source)
-        if self.speaks_first == "server":
-            asks, answers, name, other = answers, asks, other, name
-        first = answers.segments[0].packet
-        if asks.first is None or 0 < (first.ack - asks.first) % 2**32 < 2**31:
-            return None
-        shown = sorted((first, *(each.packet for each in asks.segments[:1])), key=view.conversation.packets.index)
-        return Fault(f"{name} sent {quoted(first.payload)} before anything of {other} had arrived",
-                     causes.spoke_first(name, other), view.frames(*shown))  # fmt: skip
+        for segment in view.server.segments:
+            heard = (segment.packet.ack - start + 2**31) % 2**32 - 2**31
+            if heard < segment.end:
+                seen = (f"{self.to} sent {quoted(segment.packet.payload)} when "
+                        f"{count(max(heard, 0), 'byte')} of {self.source} had arrived")  # fmt: skip
+                return Fault(seen, causes.spoke_first(self.to, self.source), view.frames(segment.packet))
+        return None
 
     def _difference(self, evidence: Evidence, view: Seen, client_speaks: bool, wanted: bytes) -> Fault:
         """How the bytes differ from what is demanded: something else, too much, nothing, too little."""

@@ -13,6 +13,7 @@ from lab.errors import LabError
 from lab.evidence import Evidence
 from lab.gather.rundir import find_run, load
 from lab.plan import Plan
+from lab.report.frame import frame_lines
 from lab.report.safe import safe
 from lab.trace import pcap
 from lab.trace.explain import explain
@@ -131,8 +132,4 @@ def frame(given: str, name: str, runs: str, as_json: bool) -> None:
     if as_json:
         console.show_json([dataclasses.asdict(layer) for layer in layers])
         return
-    for layer in layers:
-        shows = f"   shows {layer.claim}" if layer.claim else ""
-        console.show([("title", f"{layer.name}{shows}")])
-        for field in layer.fields:
-            console.show([("", safe(f"  {field.name:<22} {field.value:<30} {field.meaning}").rstrip())])
+    console.show(frame_lines(layers, width=console.width()))

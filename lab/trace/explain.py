@@ -168,6 +168,8 @@ def _tcp(packet: Packet) -> Layer:
     claim = "C12" if flags & n.FIN else "C11"
     if flags & n.SYN:
         claim = "C9" if flags & n.ACK else "C8"
+    if flags & n.RST:
+        claim = "C12" if packet.seq else "C9"  # a refusal of a SYN has the number 0 (RFC 9293 §3.10.7.1)
     return Layer("Transmission Control Protocol", tuple(fields), claim)
 
 

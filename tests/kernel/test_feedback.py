@@ -35,6 +35,8 @@ VARYING = (
     (r"(source port|ISN) \d+", r"\1 N"),
     (r"\b\d+ packets?\b", "N packets"),
     (r"#(?:[6-9]|\d{2,})\b", "#n"),
+    (r"#n(?: #n)+", "#n …"),
+    (r"in [34] segments", "in N segments"),
     (r"port [1-6]\d{4}\b", "port NNNNN"),
     (r"\b(FIN|RST), ACK\b", "FIN or RST, ACK"),
 )

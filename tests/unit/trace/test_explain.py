@@ -44,7 +44,7 @@ def test_a_syn_layer_by_layer():
         (ACK, b"", "C11", "I have received everything up to there"),
         (ACK, b"x", "C11", "here is data"),
         (FIN | ACK, b"", "C12", "I have sent everything and close my direction"),
-        (RST, b"", "C11", "the connection is refused or broken off"),
+        (RST, b"", "C12", "the connection is refused or broken off"),
     ],
 )
 def test_what_the_flags_mean(flags, payload, claim, meaning):
