@@ -21,6 +21,9 @@ from lab.runtime import choose
 from lab.trial import Ran, Trial, assess, read_hand_ins
 from lab.trialpool import Job, Progress, try_all
 
+_TEMPORARY = "lab-try-"  # begins the names of folders for the evidence of a try
+_RUNNING = ".running"
+
 
 def try_exercise(
     name: str, *, repeat: int, side_by_side: int | None, runs: str | None, runtime: str | None, as_json: bool
@@ -84,8 +87,13 @@ def _report(trial: Trial, as_json: bool) -> None:
 @contextmanager
 def _evidence(runs: str | None) -> Iterator[Path]:
     """Where the runs are kept: a folder of the teacher's, else a temporary one that goes with an interruption."""
-    folder = Path(runs) if runs is not None else Path(tempfile.mkdtemp(prefix="lab-try-"))
-    folder.mkdir(parents=True, exist_ok=True)
+    if runs is not None:
+        folder, lock = Path(runs), None
+        folder.mkdir(parents=True, exist_ok=True)
+    else:
+        _clear_abandoned()
+        folder = Path(tempfile.mkdtemp(prefix=_TEMPORARY))
+        lock = _lock(folder / _RUNNING)
     try:
         yield folder
     except BaseException as error:
@@ -94,10 +102,37 @@ def _evidence(runs: str | None) -> Iterator[Path]:
         if isinstance(error, KeyboardInterrupt):
             raise InterruptedRunError("interrupted", hint="every run of this try was ended") from None
         raise
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _lock(path: Path) -> int | None:
+    """A lock that goes with this process, whatever ends it; None where another one holds it."""
+    import fcntl
+
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def _clear_abandoned() -> None:
+    """Remove what a killed `lab try` left: its folder is marked as being in use, and nobody uses it."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*"):
+        if folder.stat().st_uid == os.getuid() and (folder / _RUNNING).exists():
+            lock = _lock(folder / _RUNNING)
+            if lock is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(lock)
 
 
 def _forget(trial: Trial, folder: Path) -> None:
     """Remove the runs that showed nothing unexpected."""
+    (folder / _RUNNING).unlink()
     kept = {run for finding in (*trial.deviations, *trial.unmeasured) for run in finding.runs}
     for each in trial.runs:
         for directory in each.directories:
