@@ -108,21 +108,21 @@ class Builder:
         self._subnets |= pool.choose(chosen_pool, members, taken, seed)
 
     def _make_networks(self) -> None:
-        """One after the other, which is how the Engine does it anyway."""
-        for network in self._plan.networks:
-            if self._failed.is_set():
-                break
-            try:
+        """One after the other, which is how the Engine does it anyway; whoever waits for one hears of a failure."""
+        try:
+            for network in self._plan.networks:
+                if self._failed.is_set():
+                    raise _given_up()
                 made = self._make_network(network.name, network.mtu)
-            except BaseException as error:
-                self._failed.set()
-                for future in self._networks.values():
-                    if not future.done():
-                        future.set_exception(error)
-                raise
-            self._say(f"network {network.name}: {self._names.network(network.name)}, {self._subnets[network.name]}")
-            bridge = f"br-{made[:12]}"
-            self._networks[network.name].set_result((bridge, self._ask({"do": "quiet", "bridge": bridge})))
+                self._say(f"network {network.name}: {self._names.network(network.name)}, {self._subnets[network.name]}")
+                bridge = f"br-{made[:12]}"
+                self._networks[network.name].set_result((bridge, self._ask({"do": "quiet", "bridge": bridge})))
+        except BaseException as error:
+            self._failed.set()
+            for future in self._networks.values():
+                if not future.done():
+                    future.set_exception(error)
+            raise
 
     def _make_network(self, name: str, mtu: int) -> str:
         from docker.types import IPAMConfig, IPAMPool
@@ -185,7 +185,7 @@ class Builder:
         if first:
             self._networks[first.network].result()
         if self._failed.is_set():
-            raise NotMeasuredError("given up, because something else failed")
+            raise _given_up()
         config = client.create_host_config(
             network_mode=self._names.network(first.network) if first else "none",
             cap_drop=["ALL"],
@@ -228,6 +228,10 @@ class Builder:
         """What the Engine is told to give an interface; the agent knows it by that."""
         members = self._members[interface.network]
         return str(self._subnets[interface.network][members.index(interface.point) + 2])
+
+
+def _given_up() -> NotMeasuredError:
+    return NotMeasuredError("given up, because something else failed")
 
 
 def node_data(node: PlannedNode, plan: Plan) -> dict[str, Any]:

@@ -63,8 +63,9 @@ class DockerRuntime:
                     client.rename(given.starting, given.helper)
         except BaseException as error:
             remove.everything(client, self._owner.filters(mark=given.mark))
-            if isinstance(error, NotMeasuredError) and f"{given.starting}\" is already in use" in str(error):
-                raise _up_already(given.lab) from None
+            if name is not None and isinstance(error, NotMeasuredError) and "already" in str(error):
+                if self._look(lab=name)[1]:  # somebody else's was a moment earlier
+                    raise _up_already(name) from None
             raise
         return lab
 
