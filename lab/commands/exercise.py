@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import signal
 import sys
 from pathlib import Path
@@ -36,7 +37,7 @@ def run(
 ) -> int:
     """One run of an exercise, on a lab of its own or on one that stands already; its exit code."""
     path = find_exercise(name) if name else _exercise_here()
-    exercise = load_exercise(path)
+    exercise = load_exercise(path, draw=secrets.token_hex(16))
     if standing is None:
         chosen = choose(runtime, exercise.topology.runtime)
         handed_in = _handed_in(exercise, path.parent, submission)

@@ -22,11 +22,13 @@ def load_exercise(
     topology: Path | None = None,
     values: Mapping[str, str | int] | None = None,
     checks: Mapping[str, type] | None = None,
+    draw: str | None = None,
 ) -> Exercise:
     """The exercise in a file, or in a folder's exercise.yaml, with every file that it names.
 
     `topology` stands in for the one that the file names, `values` for some of its values, `checks` for the kinds of
-    checks that exist. `LabError` holds every problem of the file and of its topology, in the order of their places.
+    checks that exist; drawn values depend on `draw`, and are their examples without it. `LabError` holds every
+    problem of the file and of its topology, in the order of their places.
     """
     path = path / EXERCISE_FILE if path.is_dir() else path
     files: dict[str, bytes] = {}
@@ -35,7 +37,14 @@ def load_exercise(
         return load_topology(topology or topology_path(path.parent, name))
 
     return parse_exercise(
-        read_text(path), str(path), find, read=beside(path.parent, files), files=files, values=values, checks=checks
+        read_text(path),
+        str(path),
+        find,
+        read=beside(path.parent, files),
+        files=files,
+        values=values,
+        checks=checks,
+        draw=draw,
     )
 
 
@@ -48,6 +57,7 @@ def parse_exercise(
     files: Mapping[str, bytes] | None = None,
     values: Mapping[str, str | int] | None = None,
     checks: Mapping[str, type] | None = None,
+    draw: str | None = None,
 ) -> Exercise:
     """The exercise in a text; `find_topology` gets what stands under `topology:`, `read` fills `files`."""
     if checks is None:
@@ -55,7 +65,7 @@ def parse_exercise(
 
         checks = CHECKS
     root, problems = parse_yaml(text, file)
-    context = Context(problems=problems, read=read, seed="".join(_texts([root], "name")))
+    context = Context(problems=problems, read=read, seed="".join(_texts([root], "name")), draw=draw)
     node = root.get("values")
     entries = context.take(VALUES, node) if node else None
     written = {each.name: each.value for each in entries or () if each.value is not None}

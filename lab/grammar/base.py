@@ -34,7 +34,8 @@ class Context:
 
     `values` are substituted for `${name}` (None: no substitution in this file), `names` are the known names of
     each kind of reference ("node", "step", "check", "point"; a kind that is absent is not checked), `read` gives
-    the bytes of a file beside this one and raises `Refused`, `seed` names the exercise for random payloads.
+    the bytes of a file beside this one and raises `Refused`, `seed` names the exercise for random payloads, and
+    `draw` is what drawn values depend on (None: they are their examples).
     """
 
     problems: list[Problem] = field(default_factory=list)
@@ -42,6 +43,7 @@ class Context:
     names: Mapping[str, Collection[str]] = field(default_factory=dict)
     read: Callable[[str], bytes] | None = None
     seed: str = ""
+    draw: str | None = None
 
     def report(self, where: Node | Place, what: str, hint: str = "") -> None:
         """Note a problem."""

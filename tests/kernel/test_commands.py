@@ -198,9 +198,19 @@ def test_trace_and_frame_of_the_latest_run(lab: Lab, tmp_path: Path) -> None:
     lab("run", "tcp-echo")
     told = json.loads(lab("trace", ".", "--json").stdout)
     assert len(told) == 1
-    assert (told[0]["opened"], told[0]["client_sent"]) == ("complete", 12)
+    assert (told[0]["opened"], told[0]["client_sent"]) == ("complete", 18)
     capture = str(only_run(tmp_path) / "client.eth0.pcap")
-    assert json.loads(lab("trace", capture, "--json").stdout)[0]["client_sent"] == 12
+    assert json.loads(lab("trace", capture, "--json").stdout)[0]["client_sent"] == 18
     layers = json.loads(lab("frame", ".", "client:eth0#3", "--json").stdout)
     assert [layer["name"] for layer in layers][:2] == ["Frame", "Ethernet II"]
     assert "has no capture point" in lab("trace", ".", "--point", "x:eth0", code=2).stderr
+
+
+def test_a_server_that_knows_an_answer_beforehand_gets_nothing_for_it(lab: Lab, tmp_path: Path) -> None:
+    handed_in = tmp_path / "knows"
+    handed_in.mkdir()
+    knows = ROOT / "tests" / "handins" / "tcp-echo" / "wrong" / "knows_the_answer.py"
+    shutil.copy(knows, handed_in / "server.py")
+    report = json.loads(lab("run", "tcp-echo", "--submission", str(handed_in), "--json", code=1).stdout)
+    points = {each["id"]: each["points"] for each in report["checks"]}
+    assert (points["echoed"], points["closed"]) == (0, 0)

@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 
 from lab.catalog import exercises, find_topology
+from lab.catalog import folder as ready_made
 from lab.errors import LabError
 from lab.exercise import Exercise, Ready, Step, Stop, Submission, load_exercise, parse_exercise
 from lab.exercise.grammar import exercise_grammar
@@ -237,3 +238,22 @@ def test_two_thousand_mutations_raise_nothing_but_lab_errors() -> None:
     assert all(said)
     assert "".join(said).isprintable()
     assert 20 < survivors < 1000
+
+
+READY_MADE_ECHO = ready_made() / "two-lans" / "tcp-echo"
+
+
+def test_drawn_lines_are_others_in_each_run_and_the_example_where_nothing_is_drawn(tmp_path: Path) -> None:
+    text = (READY_MADE_ECHO / "exercise.yaml").read_text()
+    folder = tmp_path / "echo"
+    folder.mkdir()
+    (folder / "exercise.yaml").write_text(text)
+    (folder / "client.py").write_text("")
+    shown, one, again, other = (load_exercise(folder, draw=draw) for draw in (None, "a", "a", "b"))
+    assert shown.values["text"] == "hello\nworld\n"
+    assert one.values == again.values != other.values
+    drawn = str(one.values["text"])
+    assert drawn.count("\n") == 2
+    assert all(len(line) == 8 and line.isalpha() and line.islower() for line in drawn.split())
+    assert one.steps[1].stdin == drawn.encode()
+    assert load_exercise(folder, values=one.values).steps == one.steps

@@ -92,7 +92,11 @@ SCALARS: list[tuple[g.Grammar[Any], dict[str, Any], list[str]]] = [
         {"[ls, -l]": ("ls", "-l"), "ls -l": ("sh", "-c", "ls -l"), "[sleep, 1]": ("sleep", "1")},
         ["[]", "{a: b}", "[[a]]"],
     ),
-    (g.Value(), {"7000": 7000, "'7000'": "7000", "abc": "abc", "1.5": "1.5", "yes": "yes"}, ["~", "[1]", "{a: 1}"]),
+    (
+        g.Value(),
+        {"7000": 7000, "'7000'": "7000", "abc": "abc", "1.5": "1.5", "yes": "yes", "{lines: 2, example: a}": "a"},
+        ["~", "[1]", "{lines: 2}", "{lines: 0, example: a}"],
+    ),
     (
         g.Payload(),
         {"hello": b"hello", '"a\\n"': b"a\n", "é": "é".encode()},
