@@ -70,7 +70,7 @@ def _complete_topology(incomplete: str) -> list[str]:
 
 Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell each thing that is done, and where.")]
-RuntimeName = Annotated[str | None, typer.Option("--runtime", help="netns or docker; also by LAB_RUNTIME or in the file.")]
+RuntimeName = Annotated[str | None, typer.Option("--runtime", help="netns or docker; also LAB_RUNTIME, or in the file.")]
 Runs = Annotated[str, typer.Option("--runs", help="Where evidence is kept.", metavar="DIR")]
 TopologyFile = Annotated[
     str,
