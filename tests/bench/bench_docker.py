@@ -36,7 +36,8 @@ def chain(nodes: int) -> str:
 def star(hosts: int) -> str:
     """Hosts on one segment."""
     lines = ["name: star\nnetworks: {lan: {subnet: 10.1.0.0/16}}\nnodes:"]
-    return "\n".join([*lines, *(f"  h{n}: {{role: host, interfaces: {{eth0: lan}}}}" for n in range(1, hosts + 1))]) + "\n"
+    lines += [f"  h{n}: {{role: host, interfaces: {{eth0: lan}}}}" for n in range(1, hosts + 1)]
+    return "\n".join(lines) + "\n"
 
 
 def floor(what: str, file: str) -> None:

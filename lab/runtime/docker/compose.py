@@ -12,8 +12,9 @@ _DOCKERFILE = "${LAB_COMPOSE:-.}"  # the folder of the node image's Dockerfile
 
 
 def compose_file(plan: Plan, image: str) -> str:
-    """The text of a compose.yaml whose nodes have that image; raises LabError for what Compose cannot carry: IPv6, or a subnet without room.
+    """The text of a compose.yaml whose nodes have that image.
 
+    Raises LabError for what Compose cannot carry: IPv6, or a subnet without room.
     Compose gives every network a gateway of its own: here the highest address that the plan leaves free.
     """
     if plan.dual:

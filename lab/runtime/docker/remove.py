@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 _AT_ONCE = 4  # Debian's Engine 20.10 can hang for ever when eight are removed at once
+_PATIENCE = 2.0  # seconds that a removed container may take to let go of its networks
 
 
 def everything(client: APIClient, filters: dict[str, list[str]]) -> None:
@@ -56,7 +57,26 @@ def _await_gone(client: APIClient, identifier: str) -> None:
 
 
 def _remove_network(client: APIClient, identifier: str) -> None:
-    from docker.errors import NotFound
+    """A container that is gone may still hold its end for a moment, or for ever where the Engine lost track of it."""
+    from docker.errors import APIError, NotFound
 
+    deadline = time.monotonic() + engine.LIMIT
     with engine.told("removing a network"), contextlib.suppress(NotFound):
-        client.remove_network(identifier)
+        while True:
+            try:
+                client.remove_network(identifier)
+                return
+            except APIError as error:
+                if "active endpoints" not in str(error) or time.monotonic() > deadline:
+                    raise
+            if time.monotonic() > deadline - engine.LIMIT + _PATIENCE:
+                _disconnect(client, identifier)
+            time.sleep(0.02)
+
+
+def _disconnect(client: APIClient, network: str) -> None:
+    from docker.errors import APIError
+
+    for container in client.inspect_network(network).get("Containers") or {}:
+        with contextlib.suppress(APIError):
+            client.disconnect_container_from_network(container.removeprefix("ep-"), network, force=True)

@@ -63,9 +63,9 @@ class DockerRuntime:
                     client.rename(given.starting, given.helper)
         except BaseException as error:
             remove.everything(client, self._owner.filters(mark=given.mark))
-            if name is not None and isinstance(error, NotMeasuredError) and "already" in str(error):
-                if self._look(lab=name)[1]:  # somebody else's was a moment earlier
-                    raise _up_already(name) from None
+            taken = name is not None and isinstance(error, NotMeasuredError) and "already" in str(error)
+            if taken and self._look(lab=given.lab)[1]:  # another `lab up` was a moment earlier
+                raise _up_already(given.lab) from None
             raise
         return lab
 
