@@ -1,11 +1,12 @@
 # One command each; every one sets up what it needs first (see .ci/setup).
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench soak clean
 
 help:
 	@echo "make demo    runs the TCP echo exercise on two LANs and shows its packets and its grade"
 	@echo "make test    runs all tests; ARGS='tests/unit -k arp' chooses"
 	@echo "make check   ruff and mypy"
 	@echo "make bench   measures start, stop and building against references"
+	@echo "make soak    repeats runs a hundred times while all cores are busy, and compares their verdicts"
 	@echo "make clean   removes what the others made"
 
 demo:
@@ -24,6 +25,10 @@ check:
 bench:
 	@.ci/setup test
 	@.venv/bin/python tests/bench/bench.py $(ARGS)
+
+soak:
+	@.ci/setup test
+	@SOAK_REPEATS=100 .venv/bin/pytest tests/kernel/test_under_load.py $(ARGS)
 
 clean:
 	rm -rf .venv .venv-old-* .cache dist runs .pytest_cache .mypy_cache .ruff_cache
