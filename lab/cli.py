@@ -430,12 +430,13 @@ def _or_125(act: Callable[[], int]) -> int:
 
 def _print_error(error: LabError) -> None:
     from lab import console
+    from lab.report.safe import safe
 
     for problem in error.problems:
         where = f"{problem.where}: " if str(problem.where) else ""
-        print(console.paint("bad", f"{where}{problem.what}", sys.stderr), file=sys.stderr)
+        print(console.paint("bad", safe(f"{where}{problem.what}", lines=True), sys.stderr), file=sys.stderr)
         for line in problem.hint.splitlines():
-            print(f"  {line}", file=sys.stderr)
+            print(f"  {safe(line)}", file=sys.stderr)
 
 
 def _open_standard_streams() -> None:
@@ -444,20 +445,31 @@ def _open_standard_streams() -> None:
         if getattr(sys, name) is None:
             os.open(os.devnull, os.O_RDWR)
             setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: SIM115
+        elif number:
+            getattr(sys, name).reconfigure(errors="replace")  # a Latin terminal has no │, and that is no failure
 
 
 def main() -> NoReturn:
     """Run the command line; every expected failure becomes one block on standard error and its exit code."""
     _open_standard_streams()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except LabError as error:
         _print_error(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        sys.stderr.close()
+        _stop_writing()
         sys.exit(USER_ERROR)
     except OSError as error:
-        print(f"{error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        _stop_writing()
+        print(f"{error.filename or 'the output'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(NOT_MEASURED)
     sys.exit(0)
+
+
+def _stop_writing() -> None:
+    """Let what is left in the buffer of a broken standard output go nowhere, instead of complaining at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

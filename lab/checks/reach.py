@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Literal, cast
 
@@ -10,16 +10,18 @@ from lab.checks import causes
 from lab.checks.base import Cause, Check, FrameRef, Outcome, ProbeRequest, Verdict
 from lab.checks.follow import no_route
 from lab.checks.gaps import gaps, unusable
-from lab.checks.names import addresses_of, interfaces_of, who
+from lab.checks.names import address_of, addresses_of, interfaces_of, who
 from lab.checks.programs import listening, trouble
 from lab.checks.routing import misrouted
 from lab.evidence import Evidence, Probe
 from lab.grammar import Address, Bool, Choice, Either, NodeName, Port, param
 from lab.plan import Plan
 from lab.topology import Address as AnyAddress
-from lab.trace.packets import ICMP, ICMPV6, TCP, UDP, Packet
+from lab.trace.packets import ICMP, ICMPV6, TCP, UDP, Packet, quoted
 
 Protocol = Literal["icmp", "tcp", "udp"]
+_ECHO, _ECHO_V6 = 8, 128
+_PORT_UNREACHABLE = {ICMP: (3, 3), ICMPV6: (1, 4)}  # type and code
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,16 @@ class Reach(Check):
             return Verdict(Outcome.NOT_MEASURED, self.rule, expected, seen)
         if verdict := unusable(gaps(evidence, [], [self.source]), self.rule, expected):
             return verdict
-        arrived = self._arrival(evidence, target)
-        taken = self.protocol == "udp" and probe.answer == "silence" and arrived is not None
+        arrived = self._arrival(evidence, target) if probe.sent else None
+        unheard = self._refusal(evidence, target) if probe.answer == "silence" else None
+        taken = self.protocol == "udp" and probe.answer == "silence" and arrived is not None and unheard is None
         reached = probe.answer == "reply" or taken
         seen = _answer(probe)
-        frames = () if arrived is None else (arrived,)
+        frames = tuple(ref for ref in (arrived, unheard) if ref is not None)
         if arrived is not None and probe.answer != "reply":
             seen += f"; the packet arrived at {arrived.point}"
+        if unheard is not None:
+            seen += ", where nobody listened; the refusal did not come back"
         if reached == self.reachable:
             return Verdict(Outcome.PASSED, self.rule, expected, seen, frames)
         if reached:
@@ -97,17 +102,25 @@ class Reach(Check):
     def _arrival(self, evidence: Evidence, target: str | None) -> FrameRef | None:
         """Our packet at the other node's interface, after the end mark."""
         senders = addresses_of(evidence.plan, self.source)
-        owner = next((i for i in evidence.plan.interfaces for a in i.addresses if str(a.ip) == target), None)
-        for interface in interfaces_of(evidence.plan, owner.node) if owner else ():
-            capture = evidence.captures.get(interface.point)
-            for packet in capture.packets[capture.end :] if capture else ():
-                if packet.src in senders and who(evidence.plan, packet.dst) == interface.node and self._fits(packet):
-                    return FrameRef(interface.point, packet.number)
+        for point, packet in _after_the_end(evidence, target):
+            if packet.src in senders and str(address_of(packet.dst)) == target and self._fits(packet):
+                return FrameRef(point, packet.number)
+        return None
+
+    def _refusal(self, evidence: Evidence, target: str | None) -> FrameRef | None:
+        """The other node's word that nobody listens there (RFC 792, RFC 4443 §3.1), whether or not it came back."""
+        receivers = addresses_of(evidence.plan, self.source)
+        for point, packet in _after_the_end(evidence, target):
+            code = _PORT_UNREACHABLE.get(packet.protocol)
+            about = quoted(packet) if code == (packet.icmp_type, packet.icmp_code) else None
+            if packet.dst in receivers and about is not None and about.dport == self.port:
+                return FrameRef(point, packet.number)
         return None
 
     def _fits(self, packet: Packet) -> bool:
         numbers = {"icmp": (ICMP, ICMPV6), "tcp": (TCP,), "udp": (UDP,)}
-        return packet.protocol in numbers[self.protocol] and (self.port is None or packet.dport == self.port)
+        asks = self.protocol != "icmp" or packet.icmp_type in (_ECHO, _ECHO_V6)
+        return asks and packet.protocol in numbers[self.protocol] and (self.port is None or packet.dport == self.port)
 
     def _why(self, evidence: Evidence, probe: Probe, target: str | None) -> tuple[Cause, tuple[FrameRef, ...]]:
         """Why it was not reached: who had no route, or that nobody listened."""
@@ -128,6 +141,15 @@ class Reach(Check):
         if probe.error == "ENETUNREACH":
             return causes.no_route(self.source, str(self.to)), ()
         return causes.unreachable(self.source, str(self.to)), ()
+
+
+def _after_the_end(evidence: Evidence, target: str | None) -> Iterator[tuple[str, Packet]]:
+    """What the interfaces of an address's node saw after the end mark: our own tries and what answered them."""
+    owner = next((i for i in evidence.plan.interfaces for a in i.addresses if str(a.ip) == target), None)
+    for interface in interfaces_of(evidence.plan, owner.node) if owner else ():
+        capture = evidence.captures.get(interface.point)
+        for packet in capture.packets[capture.end :] if capture else ():
+            yield interface.point, packet
 
 
 def _tried(probe: Probe) -> bool:

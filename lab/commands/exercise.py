@@ -92,6 +92,8 @@ def _exercise_here() -> Path:
 def _handed_in(exercise: Exercise, folder: Path, submission: str | None) -> HandedIn:
     """The named hand-in, else the exercise's own solution, else what lies beside it (a handout)."""
     if submission is not None:
+        if not submission:  # an unset variable of a script, which must not mean the current folder
+            raise LabError("--submission names no folder", hint="--submission . is the current one")
         return read_submission(exercise, Path(submission))
     if not exercise.submission.files and not exercise.submission.routes:
         return HandedIn()

@@ -106,7 +106,15 @@ def latest_run(runs: str) -> Path | None:
 
 
 def load(path: Path) -> Evidence:
-    """Read a run directory; raises LabError where it is none, or of a later format than this `lab` knows."""
+    """Read a run directory; raises LabError where it is none, damaged, or of a later format than this `lab` knows."""
+    try:
+        return _load(path)
+    except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
+        what = f"{path} is damaged: {type(error).__name__}: {error}"
+        raise LabError(what, hint="the run has to be done again; captures in it can still be read by lab trace") from None
+
+
+def _load(path: Path) -> Evidence:
     if path.is_file():
         raise LabError(f"{path} is a file, not a run directory", hint="lab trace reads captures; lab judge takes a run")
     manifest = _read_json(path, _MANIFEST)
