@@ -5,6 +5,6 @@ with socket.create_server(("", int(sys.argv[1]))) as listener:
     while True:
         connection, _ = listener.accept()
         with connection:
-            connection.sendall(b"welcome\n")
+            connection.sendall(b"hi\n")
             while data := connection.recv(4096):
                 connection.sendall(data)

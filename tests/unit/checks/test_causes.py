@@ -1,0 +1,203 @@
+"""Which cause is told: of bytes that are no echo, of late answers, of datagrams, of programs, and of several causes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from doctored import PORT, STEPS, TEXT, Story, clean, result, states
+
+from lab.checks import Output, Path, TcpClose, TcpData, causes
+from lab.checks.base import Cause, Outcome, Verdict
+from lab.checks.depth import depth, follows, is_foreign
+from lab.evidence import Mark
+from lab.exercise import Step
+from lab.grade import judge
+from lab.trace.packets import ACK, FIN, PSH, RST, UDP, URG
+
+ENDS = {"source": "client", "to": "server", "port": PORT}
+WAY = ("client:eth0", "r1:eth0", "r1:eth1", "server:eth0")
+ECHO = TcpData(**ENDS, client_sends=TEXT, server_sends=TEXT, echo=True)
+
+
+def kind(verdict: Verdict) -> str:
+    assert verdict.outcome is Outcome.FAILED
+    assert verdict.cause is not None
+    return verdict.cause.kind
+
+
+def test_an_echo_is_of_bytes_that_had_come() -> None:
+    assert ECHO.judge(clean().evidence()).outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize("missing", [1, len(TEXT)])
+def test_bytes_that_had_not_come_are_no_echo(missing: int) -> None:
+    story = clean()
+    (acknowledged,) = {frame.ack for frame in story.frames if frame.name == "answer"}
+    verdict = ECHO.judge(story.alter("answer", ack=acknowledged - missing).evidence())
+    assert kind(verdict) == "spoke-first"
+    assert f"when {len(TEXT) - missing} byte" in verdict.seen
+    plain = TcpData(**ENDS, client_sends=TEXT, server_sends=TEXT)
+    assert plain.judge(story.evidence()).outcome is Outcome.PASSED
+
+
+def test_an_urgent_byte_is_not_in_the_stream() -> None:
+    verdict = ECHO.judge(clean().alter("answer", flags=PSH | ACK | URG).evidence())
+    assert kind(verdict) == "urgent"
+    assert verdict.cause is not None
+    assert '"\\n" as urgent data' in verdict.cause.text
+
+
+def test_more_before_the_answer_is_too_much() -> None:
+    verdict = ECHO.judge(Story().talk(answered=b"re: " + TEXT).evidence())
+    assert kind(verdict) == "too-much"
+    assert '4 bytes too many before what was asked for: "re: "' in str(verdict.cause)
+    assert "byte 1 is the first that differs" in verdict.seen
+
+
+@pytest.mark.parametrize(
+    ("fields", "wrong"),
+    [
+        ({"client_sends": TEXT, "server_sends": TEXT}, []),
+        ({"client_sends": TEXT, "server_sends": b"x"}, ["echo"]),
+        ({"client_sends": TEXT}, ["echo"]),
+        ({"client_sends": b"", "server_sends": b""}, ["echo"]),
+    ],
+)
+def test_an_echo_needs_the_same_bytes_both_ways(fields: dict[str, bytes], wrong: list[str]) -> None:
+    assert [key for key, *_ in TcpData(**ENDS, **fields, echo=True).problems()] == wrong  # type: ignore[arg-type]
+
+
+# -- an answer that comes only when the client has been ended ------------------------------------------------------
+
+
+def waited() -> Story:
+    """The client is ended at its limit, and its kernel's FIN brings the answer."""
+    story = clean().cut_after("question ack")
+    there = {"src": story.address("client"), "dst": story.address("server"), "sport": 40001, "dport": PORT}
+    back = {"src": there["dst"], "dst": there["src"], "sport": PORT, "dport": 40001}
+    x, y = 0xFFFFFFFB, 7_000_001
+    story.send("farewell", WAY, seq=x + 6, ack=y, flags=FIN | ACK, **there)
+    story.send("answer", WAY[::-1], seq=y, ack=x + 7, flags=PSH | ACK, payload=TEXT, **back)
+    return story.send("gone", WAY, seq=x + 7, flags=RST, **there)
+
+
+@pytest.mark.parametrize(
+    ("pause", "wanted"), [(0.0, "waited-for-end"), (0.2, "waited-for-end"), (1.0, "answered-late")]
+)
+def test_who_waits_for_an_end_is_told_from_who_is_slow(pause: float, wanted: str) -> None:
+    story = waited()
+    evidence = story.evidence(
+        TcpData(**ENDS, server_sends=TEXT),
+        TcpClose(**ENDS),
+        marks=(Mark("limit", story.counts("farewell"), "client"),),
+        steps=result("client", ended="timed out"),
+    )
+    for capture in evidence.captures.values():
+        for packet in capture.packets:
+            packet.time += int(pause * 1e9) if packet.sport == PORT and packet.payload else 0
+    (root,) = judge(evidence).causes
+    assert (root.cause.kind, len(root.checks)) == (wanted, 2)
+
+
+# -- datagrams ------------------------------------------------------------------------------------------------------
+
+
+def asked() -> Story:
+    story = Story()
+    ends = {"src": story.address("client"), "dst": story.address("server"), "sport": 40001, "dport": PORT}
+    return story.send("datagram", WAY, protocol=UDP, payload=b"hi", **ends)
+
+
+@pytest.mark.parametrize(
+    ("listening", "protocol", "steps", "wanted"),
+    [
+        (("0.0.0.0", PORT), "udp", {}, "never-answered"),
+        (("10.0.2.80", PORT), "udp", {}, "never-answered"),
+        (("127.0.0.1", PORT), "udp", {}, "wrong-address"),
+        (("0.0.0.0", 7001), "udp", {}, "wrong-port"),
+        (("0.0.0.0", 45678), "udp", {}, "not-listening"),
+        (("0.0.0.0", PORT), "tcp", {}, "tcp-for-udp"),
+        (None, "udp", {}, "not-listening"),
+        (None, "udp", result("server", ended="exited", exit_code=0), "ended-early"),
+        (None, "udp", result("server", ended="exited", exit_code=1, stderr=b"E: x"), "crashed"),
+    ],
+)
+def test_why_a_datagram_is_not_answered(
+    listening: tuple[str, int] | None, protocol: str, steps: dict[str, Any], wanted: str
+) -> None:
+    check = Path(source="server", to="client", via=("r1",), protocol="udp", port=PORT)
+    story = asked().evidence(states=states(listening, protocol), **({"steps": steps} if steps else {}))
+    verdict = check.judge(story)
+    assert kind(verdict) == wanted
+    assert verdict.cause is not None
+    assert "client" not in verdict.cause.text.split()[:1], "the server is to blame"
+
+
+# -- several causes -------------------------------------------------------------------------------------------------
+
+CRASH = b'Traceback (most recent call last):\n  File "/work/c.py", line 3, in <module>\nTimeoutError: timed out\n'
+
+
+def test_a_program_that_was_not_handed_in_is_never_the_root() -> None:
+    checks = (Output(step="client"), TcpData(**ENDS, server_sends=b"other\n"))
+    (cause,) = judge(clean().evidence(*checks, steps=result("client", exit_code=1, stderr=CRASH))).causes
+    assert (cause.cause.kind, cause.checks) == ("differs", ("c1", "c0"))
+
+
+def test_it_is_told_where_nothing_else_is_wrong() -> None:
+    (cause,) = judge(clean().evidence(Output(step="client"), steps=result("client", exit_code=1))).causes
+    assert cause.cause.kind == "other-program"
+    assert cause.cause.text.startswith("client, which was not handed in, shows it: it ended with exit code 1")
+
+
+def test_the_students_own_program_is_the_root() -> None:
+    steps = (STEPS[0], Step("client", "client", ("python3", "client.py"), "submission"))
+    ended = result("client", exit_code=1, stderr=CRASH)
+    (cause,) = judge(clean().evidence(Output(step="client"), exercise_steps=steps, steps=ended)).causes
+    assert cause.cause.kind == "crashed"
+    assert cause.cause.look_at == "c.py, line 3"
+
+
+def cause(name: str) -> Cause:
+    return Cause(name, name)
+
+
+@pytest.mark.parametrize(
+    ("symptom", "root", "expected"),
+    [
+        ("timed-out", "differs", True),
+        ("timed-out", "crashed", True),
+        ("other-program", "never-closed", True),
+        ("no-packets", "not-tried", True),
+        ("no-packets", "differs", False),
+        ("timed-out", "no-packets", False),
+        ("reset", "crashed", False),
+    ],
+)
+def test_what_follows_from_what(symptom: str, root: str, expected: bool) -> None:
+    assert follows(cause(symptom), cause(root)) is expected
+    assert depth(cause(root)) <= depth(cause(symptom)) or not expected
+
+
+@pytest.mark.parametrize(
+    ("name", "check", "foreign"),
+    [
+        ("wrong-address", "tcp-data", True),
+        ("wrong-address", "tcp-handshake", False),
+        ("no-route", "tcp-handshake", True),
+        ("no-route", "path", False),
+        ("crashed", "output", True),
+        ("handed-in", "reach", True),
+        ("closed-first", "tcp-data", False),
+        ("never-answered", "path", False),
+    ],
+)
+def test_where_a_checks_own_hint_would_mislead(name: str, check: str, foreign: bool) -> None:
+    assert is_foreign(cause(name), check) is foreign
+
+
+def test_no_text_says_what_to_write() -> None:
+    told = causes.never_answered("server", b"\x1b[2J")
+    assert "\x1b" not in told.text
+    assert "packets alone do not tell" in told.text
