@@ -198,7 +198,7 @@ def test_terminal_codes_never_reach_the_terminal(echo: Exercise, tmp_path: Path)
     step = found.evidence.steps["server"]
     assert b"\x1b[2J" in step.stdout
     assert b"\x1b[2K" in step.stderr
-    lines = report_lines(found.evidence, found.grade, found.directory)
+    lines = report_lines(found.evidence, found.grade, found.directory, width=200)
     assert any("GRADE 10 of 10" in line.text for line in lines), "the test wants its words to be quoted"
     for line in lines:
         assert not [c for c in line.text if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")], line
