@@ -1,33 +1,37 @@
-"""`lab frame`: three frames of the recorded run, word for word."""
+"""`lab frame`: three frames of a real conversation, word for word."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-from lab.catalog import folder
-from lab.evidence import Evidence
-from lab.gather.rundir import load
+from lab.catalog import find_topology
+from lab.plan import Plan, make_plan
 from lab.report.frame import frame_lines
+from lab.topology import load_topology
+from lab.trace import pcap
 from lab.trace.claims import CLAIMS
 from lab.trace.explain import Field, Layer, explain
+from lab.trace.packets import Packet, decode
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "frames"
 FRAMES = {"arp-request": 1, "syn": 3, "data": 6}
 
 
 @pytest.fixture(scope="module")
-def recorded() -> Evidence:
-    return load(folder() / "two-lans" / "tcp-echo" / "recorded")
+def packets() -> list[Packet]:
+    with (GOLDEN / "client.eth0.pcap").open("rb") as stream:
+        return [decode(*frame) for frame in pcap.open_trace(stream, "client.eth0.pcap")]
 
 
-def layers(evidence: Evidence, name: str) -> list[Layer]:
-    return explain(evidence.captures["client:eth0"].packets[FRAMES[name] - 1], evidence.plan)
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return make_plan(load_topology(find_topology("two-lans")))
 
 
 @pytest.mark.parametrize("name", FRAMES)
-def test_a_frame_is_explained(recorded: Evidence, name: str) -> None:
-    text = "".join(f"{line.text}\n" for line in frame_lines(layers(recorded, name), width=100))
+def test_a_frame_is_explained(packets: list[Packet], plan: Plan, name: str) -> None:
+    text = "".join(f"{line.text}\n" for line in frame_lines(explain(packets[FRAMES[name] - 1], plan), width=100))
     golden = GOLDEN / f"{name}.txt"
     if os.environ.get("UPDATE_GOLDEN"):
         golden.write_text(text)
@@ -35,14 +39,13 @@ def test_a_frame_is_explained(recorded: Evidence, name: str) -> None:
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 160])
-def test_columns_fit(recorded: Evidence, width: int) -> None:
-    for name in FRAMES:
-        told = frame_lines(layers(recorded, name), width=width)
+def test_columns_fit(packets: list[Packet], plan: Plan, width: int) -> None:
+    for number in FRAMES.values():
+        told = frame_lines(explain(packets[number - 1], plan), width=width)
         assert max(len(line.text) for line in told if line.style != "title") <= width
 
 
-def test_the_claims_of_all_frames_have_words(recorded: Evidence) -> None:
-    packets = recorded.captures["client:eth0"].packets
+def test_the_claims_of_all_frames_have_words(packets: list[Packet]) -> None:
     claims = {layer.claim for packet in packets for layer in explain(packet) if layer.claim}
     assert {"C3", "C4", "C5", "C8", "C9", "C11", "C12"} == claims <= set(CLAIMS)
 
