@@ -70,7 +70,9 @@ def _complete_topology(incomplete: str) -> list[str]:
 
 Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell each thing that is done, and where.")]
-RuntimeName = Annotated[str | None, typer.Option("--runtime", help="netns or docker; also LAB_RUNTIME, or in the file.")]
+RuntimeName = Annotated[
+    str | None, typer.Option("--runtime", help="netns or docker; also LAB_RUNTIME, or in the file.")
+]
 Runs = Annotated[str, typer.Option("--runs", help="Where evidence is kept.", metavar="DIR")]
 TopologyFile = Annotated[
     str,
@@ -219,7 +221,9 @@ def run(
     standing: Annotated[
         str | None,
         typer.Option(
-            "--lab", metavar="LAB", help="Run on this lab as it stands, configured by hand.",
+            "--lab",
+            metavar="LAB",
+            help="Run on this lab as it stands, configured by hand.",
             autocompletion=_complete_lab,
         ),
     ] = None,
@@ -234,7 +238,13 @@ def run(
 
     sys.exit(
         commands.run(
-            exercise, submission, standing=standing, keep=keep, runs=runs, runtime=runtime, as_json=json,
+            exercise,
+            submission,
+            standing=standing,
+            keep=keep,
+            runs=runs,
+            runtime=runtime,
+            as_json=json,
             verbose=verbose,
         )
     )

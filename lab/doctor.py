@@ -19,17 +19,18 @@ from typing import Literal
 from lab.errors import LabError, Problem
 
 _SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"  # often not on an ordinary user's PATH
-_REQUIRED = ("tcpdump", "bwrap")
+_REQUIRED = ("tcpdump", "bwrap", "prlimit")
 _PURPOSES = {
     "tcpdump": "captures every link",
     "bwrap": "the sandbox of the programs",
+    "prlimit": "bounds the processes of a program",
     "nft": "keeps segments with IPv6 silent at rest",
     "ip": "shows a node's addresses and routes",
     "ping": "asks a node for an echo",
     "strace": "system calls of programs",
     "tshark": "a second opinion on packets, in the project's own tests",
 }
-_PACKAGES = {"bwrap": "bubblewrap", "nft": "nftables", "ip": "iproute2", "ping": "iputils"}
+_PACKAGES = {"bwrap": "bubblewrap", "prlimit": "util-linux", "nft": "nftables", "ip": "iproute2", "ping": "iputils"}
 _PACKAGES_OF = {
     "apt-get": {"ping": "iputils-ping"},
     "dnf": {"ip": "iproute", "tshark": "wireshark-cli"},

@@ -29,12 +29,17 @@ class Mark:
     """A moment, told as the number of frames that each capture point had seen by then.
 
     `step` is set when the mark was made because that step was about to be ended by us: no later frame of its
-    node's open conversations counts for it. The mark named "end" closes the judged phase.
+    node's open conversations counts for it. `ports` are then the local ports of its own sockets (None: not known),
+    `ended` the frames by the time when it was really gone, and `beside` whether other programs ran on its node
+    meanwhile. The mark named "end" closes the judged phase.
     """
 
     name: str
     frames: Mapping[str, int]
     step: str | None = None
+    ports: tuple[int, ...] | None = None
+    ended: Mapping[str, int] | None = None
+    beside: bool = False
 
 
 @dataclass(frozen=True)

@@ -43,10 +43,14 @@ class RootCause:
 
 @dataclass(frozen=True)
 class Grade:
-    """The results in the order of the exercise; `causes` with the root cause first, each once."""
+    """The results in the order of the exercise; `causes` with the root cause first, each once.
+
+    `cut` tells that the run as a whole came to grief through no fault of the submission: nothing is proved by it.
+    """
 
     results: tuple[Result, ...]
     causes: tuple[RootCause, ...]
+    cut: bool = False
 
     @property
     def points(self) -> float:
@@ -61,6 +65,8 @@ class Grade:
     @property
     def outcome(self) -> Outcome:
         """Of the graded checks as a whole: one that was not measured holds the grade back, whatever else failed."""
+        if self.cut:
+            return Outcome.NOT_MEASURED
         outcomes = {result.verdict.outcome for result in self.results if result.graded.counts}
         for outcome in (Outcome.NOT_MEASURED, Outcome.FAILED):
             if outcome in outcomes:
@@ -95,7 +101,7 @@ def students_view(grade: Grade) -> tuple[Grade, Hidden]:
     results = tuple(_unhinted(result, hidden) for result in grade.results if result.graded.id not in hidden)
     told = (RootCause(root.cause, tuple(each for each in root.checks if each not in hidden)) for root in grade.causes)
     causes = tuple(root for root in told if any(r.verdict.cause == root.cause for r in results))
-    return Grade(results, causes), Hidden(
+    return Grade(results, causes, grade.cut), Hidden(
         len(secret), tidy(sum(each.points for each in secret)), tidy(sum(each.of for each in secret))
     )
 
@@ -114,7 +120,8 @@ def judge(evidence: Evidence) -> Grade:
     checks = {graded.id: graded for graded in evidence.exercise.checks}
     own = {name: graded.check.judge(evidence) for name, graded in checks.items()}
     results = tuple(_result(graded, checks, own) for graded in checks.values())
-    return Grade(results, _causes(results))
+    cut = any(gap.owner == "lab" and not gap.where for gap in evidence.gaps)
+    return Grade(results, _causes(results), cut)
 
 
 def tidy(points: float) -> float:

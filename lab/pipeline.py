@@ -34,7 +34,7 @@ def grade(
     """
     path = run(exercise, handed_in, runtime, runs, say, keep=keep, standing=standing)
     evidence, result = judge(path)
-    if keep or not result.timed:
+    if not result.timed:
         return path, evidence, result
     say("a failure rests on a time limit: running once more")
     path = run(exercise, handed_in, runtime, runs, say, standing=standing, confirms=path)

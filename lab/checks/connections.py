@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lab.checks.base import FrameRef
@@ -166,22 +166,35 @@ def counted(evidence: Evidence, point: str) -> list[Packet]:
         limit = mark.frames.get(point)
         if mark.step is None or limit is None or not packets or packets[-1].number <= limit:
             continue
-        node = _node_of(evidence, mark.step)
-        addresses = addresses_of(evidence.plan, node)
-        open_ports = {_ports(packet) for packet in packets if packet.number <= limit}
-        others = _ports_of_others(evidence, mark.step, node)
-        late = {
-            id(packet): identity(packet)
-            for packet in packets
-            if packet.number > limit
-            and packet.src in addresses
-            and _ports(packet) in open_ports
-            and packet.sport not in others
-        }
+        late = {id(packet): identity(packet) for packet in _not_its_own(evidence, mark, point, limit, packets)}
         if late:
+            node = _node_of(evidence, mark.step)
             early = _sent_before(evidence, mark, node, point, set(late.values()))
             packets = [packet for packet in packets if id(packet) not in late or late[id(packet)] in early]
     return packets
+
+
+def _not_its_own(
+    evidence: Evidence, mark: Mark, point: str, limit: int, packets: list[Packet]
+) -> Iterator[Packet]:
+    """What an ended program's node sent after the mark on the program's connections.
+
+    Those are the connections of its own sockets that were open by then, and those begun while it was being ended,
+    where no other program of its node can have begun them.
+    """
+    assert mark.step is not None
+    node = _node_of(evidence, mark.step)
+    addresses = addresses_of(evidence.plan, node)
+    open_ports = {_ports(packet) for packet in packets if packet.number <= limit}
+    gone = mark.ended.get(point, limit) if mark.ended is not None and not mark.beside else limit
+    begun = {_ports(packet) for packet in packets if limit < packet.number <= gone} - open_ports
+    others = _ports_of_others(evidence, mark.step, node)
+    for packet in packets:
+        if packet.number <= limit or packet.src not in addresses:
+            continue
+        own = packet.sport in mark.ports if mark.ports is not None else packet.sport not in others
+        if (own and _ports(packet) in open_ports) or _ports(packet) in begun:
+            yield packet
 
 
 def _sent_before(evidence: Evidence, mark: Mark, node: str, point: str, wanted: set[tuple[object, ...]]) -> set[object]:

@@ -87,7 +87,8 @@ class Output(Check):
 
     def _failed(self, expected: str, result: StepResult, seen: str, cause: Cause | None = None) -> Verdict:
         cause = cause or causes.wrong_output(self.step, seen)
-        return Verdict(Outcome.FAILED, self.rule, expected, seen, (), cause, timed=result.ended == "timed out")
+        timed = result.ended in ("timed out", "killed")  # with more time it might have ended well
+        return Verdict(Outcome.FAILED, self.rule, expected, seen, (), cause, timed)
 
     def _end(self, evidence: Evidence, expected: str, result: StepResult) -> Verdict | None:
         wanted = self._exit_code

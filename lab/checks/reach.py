@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, cast
 from lab.checks import causes
 from lab.checks.base import Cause, Check, FrameRef, Outcome, ProbeRequest, Verdict
 from lab.checks.follow import no_route
-from lab.checks.gaps import gaps, unusable
+from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.names import address_of, addresses_of, interfaces_of, who
 from lab.checks.programs import listening, trouble
 from lab.checks.routing import misrouted
@@ -74,8 +74,12 @@ class Reach(Check):
             why = f" ({probe.error})" if probe and probe.error else ""
             seen = f"nothing was sent from {self.source} to {what}{why}, so neither answer is proved"
             return Verdict(Outcome.NOT_MEASURED, self.rule, expected, seen)
-        if verdict := unusable(gaps(evidence, [], [self.source]), self.rule, expected):
+        heard = self._listening_points(evidence, target)
+        if verdict := unusable(gaps(evidence, heard, [self.source]), self.rule, expected):
             return verdict
+        if any(left_out(evidence, point) for point in heard):
+            seen = f"whether a datagram arrives is seen at {self.to} alone, and the exercise does not capture there"
+            return Verdict(Outcome.NOT_MEASURED, self.rule, expected, seen)
         arrived = self._arrival(evidence, target) if probe.sent else None
         unheard = self._refusal(evidence, target) if probe.answer == "silence" else None
         taken = self.protocol == "udp" and probe.answer == "silence" and arrived is not None and unheard is None
@@ -98,6 +102,13 @@ class Reach(Check):
     def _is_mine(self, probe: Probe, target: str | None) -> bool:
         same = probe.node == self.source and probe.protocol == self.protocol and probe.port == self.port
         return same and probe.to in (str(self.to), target)
+
+    def _listening_points(self, evidence: Evidence, target: str | None) -> list[str]:
+        """Where it shows whether a datagram arrived: nowhere else, for nobody need answer it."""
+        if self.protocol != "udp":
+            return []
+        owner = next((i for i in evidence.plan.interfaces for a in i.addresses if str(a.ip) == target), None)
+        return [interface.point for interface in interfaces_of(evidence.plan, owner.node)] if owner else []
 
     def _arrival(self, evidence: Evidence, target: str | None) -> FrameRef | None:
         """Our packet at the other node's interface, after the end mark."""

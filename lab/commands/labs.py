@@ -16,7 +16,8 @@ from lab.plan import make_plan
 from lab.runtime import RUNTIMES, choose
 from lab.runtime.base import LabInfo, LiveLab, Program, Runtime, lab_name
 
-_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")  # Windows knows two of them
+_FORWARDED = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 
 
 def up(file: str, name: str | None, runtime: str | None, verbose: bool) -> None:

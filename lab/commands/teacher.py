@@ -6,10 +6,11 @@ import os
 import secrets
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
 
@@ -124,11 +125,13 @@ def _lock(path: Path) -> int | None:
 def _clear_abandoned() -> None:
     """Remove what a killed `lab try` left: its folder is marked as being in use, and nobody uses it."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_TEMPORARY}*"):
-        if folder.stat().st_uid == os.getuid() and (folder / _RUNNING).exists():
-            lock = _lock(folder / _RUNNING)
-            if lock is not None:
-                shutil.rmtree(folder, ignore_errors=True)
-                os.close(lock)
+        with suppress(OSError):  # another try may be clearing it at this moment
+            found = folder.lstat()
+            if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and (folder / _RUNNING).exists():
+                lock = _lock(folder / _RUNNING)
+                if lock is not None:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    os.close(lock)
 
 
 def _forget(trial: Trial, folder: Path) -> None:

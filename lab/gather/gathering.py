@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from lab.evidence import Gap, Mark, Probe
@@ -13,7 +13,7 @@ from lab.exercise import Exercise, HandedIn
 from lab.gather import capture
 from lab.gather.capture import Captures
 from lab.gather.rundir import RunDirectory, exercise_digest
-from lab.gather.steps import Steps
+from lab.gather.steps import Marks, Steps
 from lab.plan import Plan
 from lab.runtime.base import LiveLab
 
@@ -48,7 +48,14 @@ class Gathering:
         self._captures = Captures(lab, self._points, self._directory.path)
         try:
             given, missing = self._handed_in.files, self._handed_in.missing
-            self._steps = Steps(lab, self._exercise, given, missing, self._mark, self._directory.path.name)
+            self._steps = Steps(
+                lab,
+                self._exercise,
+                given,
+                missing,
+                Marks(self._before_ending, self._after_ending),
+                self._directory.path.name,
+            )
             self._steps.run()
             self._state(lab, "after")
             self._settle(lab)
@@ -66,12 +73,24 @@ class Gathering:
         self._directory.write_json(f"state/{phase}.json", lab.state(self._nodes))
         self._states.append(phase)
 
-    def _mark(self, name: str, step: str | None = None) -> None:
+    def _mark(self, name: str) -> None:
+        self._marks.append(Mark(name, self._count(name)))
+
+    def _before_ending(self, name: str, step: str, ports: list[int] | None, beside: bool) -> None:
+        own = None if ports is None else tuple(ports)
+        self._marks.append(Mark(name, self._count(name), step, own, None, beside))
+
+    def _after_ending(self, step: str) -> None:
+        """Note how far the captures were when the program was really gone."""
+        number = next(n for n in reversed(range(len(self._marks))) if self._marks[n].step == step)
+        self._marks[number] = replace(self._marks[number], ended=self._count(f"{step} is gone"))
+
+    def _count(self, name: str) -> dict[str, int]:
         assert self._captures is not None
         frames, gaps = self._captures.count()
         self._say(f"mark {name}: {sum(frames.values())} frames")
-        self._marks.append(Mark(name, frames, step))
         self._gaps.extend(gap for gap in gaps if gap not in self._gaps)
+        return frames
 
     def _settle(self, lab: LiveLab) -> None:
         """Wait until every TCP socket listens, is in TIME-WAIT or is gone."""

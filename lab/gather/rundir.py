@@ -111,7 +111,9 @@ def load(path: Path) -> Evidence:
         return _load(path)
     except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
         what = f"{path} is damaged: {type(error).__name__}: {error}"
-        raise LabError(what, hint="the run has to be done again; captures in it can still be read by lab trace") from None
+        raise LabError(
+            what, hint="the run has to be done again; captures in it can still be read by lab trace"
+        ) from None
 
 
 def _load(path: Path) -> Evidence:
@@ -126,7 +128,7 @@ def _load(path: Path) -> Evidence:
         topology=path / "exercise" / "topology.yaml",
         values=manifest.get("values"),
     )
-    marks = tuple(Mark(mark["name"], mark["frames"], mark["step"]) for mark in manifest["marks"])
+    marks = tuple(_mark(told) for told in manifest["marks"])
     end: Mapping[str, int] = next((mark.frames for mark in marks if mark.name == "end"), {})
     gaps = [Gap(**gap) for gap in manifest["gaps"]]
     captures: dict[str, Capture] = {}
@@ -148,6 +150,12 @@ def _load(path: Path) -> Evidence:
         manifest=manifest,
         handed_in=tuple(manifest["submission"]["problems"]),
     )
+
+
+def _mark(told: dict[str, Any]) -> Mark:
+    ports = told.get("ports")
+    own = None if ports is None else tuple(ports)
+    return Mark(told["name"], told["frames"], told["step"], own, told.get("ended"), told.get("beside", False))
 
 
 def _load_capture(path: Path, point: str, end: int | None) -> tuple[Capture, str | None]:

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from lab.evidence import Ended, Gap, StepResult
 from lab.exercise import Exercise, Ready, Step
@@ -27,11 +28,22 @@ class _Running:
     ended: Ended = "exited"
 
 
+# What a signal does that ends no program by itself, unless the program wants it to.
+_HARMLESS = {signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT, signal.SIGSTOP} if hasattr(signal, "SIGUSR1") else set()
+
+
+class Marks(NamedTuple):
+    """Who is told of endings: `before(name, step, own ports, whether others run beside it)` and `after(step)`."""
+
+    before: Callable[[str, str, list[int] | None, bool], None]
+    after: Callable[[str], None]
+
+
 class Steps:
     """Carries out an exercise's steps on a lab; results come from `results` when all is done.
 
-    `mark(name, step)` is called right before a step is ended by us, so that the evidence knows what it had done.
-    `run` sets its folders apart from those of earlier runs on the same lab.
+    `marks` is told right before a step is ended by us, and when it is gone, so that the evidence knows what it had
+    done by itself. `run` sets its folders apart from those of earlier runs on the same lab.
     """
 
     def __init__(
@@ -40,14 +52,14 @@ class Steps:
         exercise: Exercise,
         handed_in: Mapping[str, bytes],
         missing: tuple[str, ...],
-        mark: Callable[[str, str], None],
+        marks: Marks,
         run: str,
     ) -> None:
         self._lab = lab
         self._exercise = exercise
         self._handed_in = handed_in
         self._missing = missing
-        self._mark = mark
+        self._marks = marks
         self._run = run
         self._running: dict[str, _Running] = {}
         self._never: dict[str, StepResult] = {}
@@ -124,7 +136,7 @@ class Steps:
         self._lab.wait(lambda: all(running.process.exit_code is not None for running in waited), timeout)
         for running in waited:
             if running.process.exit_code is None:
-                self._mark(f"time limit of {running.step.name}", running.step.name)
+                self._mark(running, f"time limit of {running.step.name}")
                 self._end(running, "timed out")
 
     def _stop(self, step: Step) -> None:
@@ -132,12 +144,25 @@ class Steps:
         running = self._running.get(step.stop.step)
         if running is None or running.process.exit_code is not None:
             return
-        self._mark(f"stop of {running.step.name}", running.step.name)
         number = signal.Signals[f"SIG{step.stop.signal}"]
+        if number in _HARMLESS:
+            running.process.signal(number, tree=True)
+            return
+        self._mark(running, f"stop of {running.step.name}")
         running.process.signal(number, tree=True)
         if not self._lab.wait(lambda: running.process.exit_code is not None, step.timeout):
             self._end(running, "stopped")
+        else:
+            self._marks.after(running.step.name)
         running.ended = "stopped"
+
+    def _mark(self, running: _Running, name: str) -> None:
+        """Have it noted what the program had done before it is ended, and which sockets are its own."""
+        beside = any(
+            other is not running and other.step.node == running.step.node and other.process.exit_code is None
+            for other in self._running.values()
+        )
+        self._marks.before(name, running.step.name, running.process.ports(), beside)
 
     def _end(self, running: _Running, how: Ended) -> None:
         """End a program and everything that it started: TERM, then KILL."""
@@ -146,6 +171,7 @@ class Steps:
         if not self._lab.wait(lambda: process.exit_code is not None, _GRACE):
             process.signal(signal.SIGKILL, tree=True)
             self._lab.wait(lambda: process.exit_code is not None, _KILL_LIMIT)
+        self._marks.after(running.step.name)
         running.ended = how
 
     def finish(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 
 def _netns() -> Runtime:
+    if sys.platform != "linux":
+        hint = "labs run on Linux; lab judge, lab trace and lab frame read kept runs anywhere"
+        raise NotMeasuredError("namespaces are Linux's: this system has none", hint=hint)
     from lab.runtime.netns.runtime import NetnsRuntime
 
     return NetnsRuntime()

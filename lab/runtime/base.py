@@ -83,6 +83,10 @@ class Process(Protocol):
         """Send a signal to the program, or to everything it has started too."""
         ...
 
+    def ports(self) -> list[int] | None:
+        """The local ports of the sockets that a step's programs hold now; None where that cannot be told."""
+        ...
+
 
 class LiveLab(Protocol):
     """A lab that is up."""

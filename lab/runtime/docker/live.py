@@ -61,6 +61,10 @@ class Process:
         if self.exit_code is None:
             self._lab.tell({"do": "signal", "process": self.number, "signal": int(number), "tree": tree})
 
+    def ports(self) -> list[int] | None:
+        """None: the agent does not tell whose sockets are whose."""
+        return None
+
 
 class DockerLab:
     """Implements `lab.runtime.base.LiveLab` over an agent; `alive` asks the Engine whether its container still runs."""

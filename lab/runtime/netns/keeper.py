@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import selectors
 import signal
 import socket
@@ -26,6 +27,8 @@ from lab.runtime.netns.probe import probe
 from lab.runtime.netns.syscalls import CLONE_NEWNET, CLONE_NEWPID, setns
 from lab.runtime.netns.wiring import WiredNode, wire
 
+_PID_NAMESPACE = re.compile(r'"pid-namespace": (\d+)')
+
 
 @dataclass
 class _Started:
@@ -33,20 +36,23 @@ class _Started:
 
     pid: int
     owner: Channel
-    status: int | None  # where its sandbox tells whether the program was really started
+    node: str
+    status: int | None  # where its sandbox tells of itself
+    told: str = ""
 
 
-def _was_started(status: int | None) -> bool:
-    """Whether bubblewrap came so far as to start the program: else it tells no exit code of it."""
-    if status is None:
-        return True
-    os.set_blocking(status, False)
-    try:
-        return b"exit-code" in os.read(status, 4096)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(status)
+def _told(started: _Started) -> str:
+    """What a sandbox has told of itself so far: its namespaces, and in the end its program's exit code."""
+    if started.status is not None:
+        with contextlib.suppress(BlockingIOError):
+            started.told += os.read(started.status, 4096).decode(errors="replace")
+    return started.told
+
+
+def _namespace_of(started: _Started) -> int | None:
+    """The PID namespace of a step's sandbox, as soon as there is one."""
+    found = _PID_NAMESPACE.search(_told(started))
+    return int(found[1]) if found else None
 
 
 @dataclass
@@ -101,7 +107,10 @@ class Keeper:
         self._selector.register(reader, selectors.EVENT_READ, self._reap)
 
     def _accept(self, listener: socket.socket) -> None:
-        connection, _ = listener.accept()
+        try:
+            connection, _ = listener.accept()
+        except OSError:  # given up by the other side, or no descriptor left: neither may end the lab
+            return
         self._selector.register(Channel(connection), selectors.EVENT_READ, self._serve)
 
     def _serve(self, channel: Channel) -> None:
@@ -135,7 +144,7 @@ class Keeper:
         channel.close()
         for started in self._started.values():
             if started.owner is channel:
-                processes.end_tree(started.pid, signal.SIGKILL)
+                self._end(started, signal.SIGKILL)
 
     def _reap(self, reader: int) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -149,19 +158,26 @@ class Keeper:
                 return
             started = self._started.pop(pid, None)
             if started is not None:
-                began = _was_started(started.status) or os.WIFSIGNALED(status)
+                began = started.status is None or "exit-code" in _told(started) or os.WIFSIGNALED(status)
+                self._end(started, signal.SIGKILL)
+                if started.status is not None:
+                    os.close(started.status)
                 with contextlib.suppress(OSError):
                     started.owner.send({"ended": pid, "status": status, "began": began})
+
+    def _end(self, started: _Started, number: int) -> None:
+        """Signal a program and all that it started; a sandbox that is killed is killed by its namespace."""
+        namespace = _namespace_of(started)
+        if number == signal.SIGKILL and namespace is not None:
+            processes.end_namespace(namespace)
+        if started.pid in self._started:
+            processes.end_tree(started.pid, number)
 
     # Requests: each takes the connection, the message and its descriptors, and returns the answer.
 
     def _do_stay(self, _: Channel, __: Message, ___: list[int]) -> Message:
         self._lasting = True
         return {}
-
-    def _do_down(self, channel: Channel, message: Message, _: list[int]) -> NoReturn:
-        channel.send({"answer": message["id"]})
-        os._exit(0)
 
     def _do_put(self, _: Channel, message: Message, fds: list[int]) -> Message:
         folder = self._folder(message["node"], message["folder"])
@@ -200,17 +216,29 @@ class Keeper:
             if status is not None:
                 os.close(status)
             return dict(json.loads(trouble))
-        self._started[pid] = _Started(pid, channel, status)
+        if status is not None:
+            os.set_blocking(status, False)
+        self._started[pid] = _Started(pid, channel, message["node"], status)
         return {"process": pid}
 
     def _do_signal(self, _: Channel, message: Message, __: list[int]) -> Message:
         pid = message["process"]
         if pid in self._started:
             if message["tree"]:
-                processes.end_tree(pid, message["signal"])
+                self._end(self._started[pid], message["signal"])
             else:
                 os.kill(pid, message["signal"])
         return {}
+
+    def _do_ports(self, _: Channel, message: Message, __: list[int]) -> Message:
+        """The local ports of a step's own sockets: by their inodes, which only the kernel gives out."""
+        started = self._started.get(message["process"])
+        namespace = _namespace_of(started) if started else None
+        if started is None or namespace is None:
+            return {"ports": []}
+        own = processes.socket_inodes(namespace)
+        found = self._sockets(started.node)
+        return {"ports": sorted({each["port"] for each in found if each["inode"] in own and each["port"]})}
 
     def _do_state(self, _: Channel, message: Message, __: list[int]) -> Message:
         return {"nodes": {name: self._state(name, message["sockets_only"]) for name in message["nodes"]}}
@@ -228,7 +256,7 @@ class Keeper:
         launch.fork(attempt)
         return {}
 
-    def _state(self, name: str, sockets_only: bool) -> dict[str, Any]:
+    def _sockets(self, name: str) -> list[dict[str, Any]]:
         node = self._nodes[name]
         if node.diag is None:
             setns(node.wired.namespace, CLONE_NEWNET)
@@ -236,7 +264,11 @@ class Keeper:
                 node.diag = nl.Netlink(4)  # NETLINK_SOCK_DIAG
             finally:
                 setns(self._home[0], CLONE_NEWNET)
-        state: dict[str, Any] = {"sockets": list(kernelstate.sockets(node.diag))}
+        return list(kernelstate.sockets(node.diag))
+
+    def _state(self, name: str, sockets_only: bool) -> dict[str, Any]:
+        node = self._nodes[name]
+        state: dict[str, Any] = {"sockets": self._sockets(name)}
         if sockets_only:
             return state
         names = dict(enumerate((interface.name for interface in node.wired.plan.interfaces), 2))

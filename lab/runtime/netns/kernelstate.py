@@ -112,7 +112,7 @@ def sockets(diag: nl.Netlink) -> Iterator[dict[str, Any]]:
 
 
 def _socket(protocol: str, body: bytes) -> dict[str, Any]:
-    family, state, _, _, local_port, peer_port, local, peer, *_ = _DIAG_ANSWER.unpack_from(body)
+    family, state, _, _, local_port, peer_port, local, peer, *_, inode = _DIAG_ANSWER.unpack_from(body)
     size = 4 if family == socket.AF_INET else 16
     v6only = nl.attributes(body[_DIAG_ANSWER.size :]).get(_SKV6ONLY) == b"\x01"
     return {
@@ -123,6 +123,7 @@ def _socket(protocol: str, body: bytes) -> dict[str, Any]:
         "port": int.from_bytes(local_port, "big"),
         "peer": str(ip_address(peer[:size])),
         "peer_port": int.from_bytes(peer_port, "big"),
+        "inode": inode,
         **({"v6only": True} if v6only else {}),
     }
 

@@ -186,6 +186,7 @@ def _prepare(request: Mapping[str, Any], namespaces: Namespaces, stdio: tuple[in
     if kind == "step":
         os.chdir("/")
         sandbox.apply(Limits(**request["limits"]))
+        Path("/proc/self/oom_score_adj").write_text("1000")  # should memory run out, a step goes first
     else:
         keep_capabilities_over_exec()
     if kind == "tool":

@@ -57,6 +57,11 @@ class Process:
         if self.exit_code is None:
             self._lab.tell({"do": "signal", "process": self.number, "signal": int(number), "tree": tree})
 
+    def ports(self) -> list[int] | None:
+        """The local ports of the sockets that the program and all that it started hold now."""
+        ports: list[int] = self._lab.ask({"do": "ports", "process": self.number})["ports"]
+        return ports
+
 
 class NetnsLab:
     """Implements `lab.runtime.base.LiveLab` over a keeper; one thread, everything is served inside `wait`."""

@@ -28,9 +28,10 @@ def probe(to: str, protocol: str, port: int | None, timeout: float) -> dict[str,
             return _tcp(family, to, port or 0, timeout)
         return _datagram(family, to, protocol, port or 0, timeout)
     except OSError as error:
-        answer = _ERROR_ANSWERS.get(error.errno or 0, "unreachable")
-        # No route at all: the kernel refused to send, and that refusal is the proof that it was tried.
-        return {"sent": 1, "answer": answer, "error": errno.errorcode.get(error.errno or 0, "")}
+        name = errno.errorcode.get(error.errno or 0, "")
+        answer = _ERROR_ANSWERS.get(error.errno or 0)
+        # An answer of the kernel (no route, say) is proof that it was tried; a failure of ours is none.
+        return {"sent": 1 if answer else 0, "answer": answer or "silence", "error": name}
 
 
 def _tcp(family: int, to: str, port: int, timeout: float) -> dict[str, Any]:

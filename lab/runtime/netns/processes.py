@@ -46,6 +46,36 @@ def _is_sandbox(process: int) -> bool:
     return False
 
 
+def members(namespace: int) -> Iterator[int]:
+    """Every process in a PID namespace, by the namespace's inode number."""
+    wanted = f"pid:[{namespace}]"
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/{entry}/ns/pid") == wanted:
+                    yield int(entry)
+
+
+def end_namespace(namespace: int) -> None:
+    """Kill every process of a sandbox, whatever it has made of its parents and of the sandbox's first process."""
+    for process in members(namespace):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def socket_inodes(namespace: int) -> set[int]:
+    """The sockets that the processes of a sandbox hold."""
+    found: set[int] = set()
+    for process in members(namespace):
+        with contextlib.suppress(OSError):
+            for descriptor in os.listdir(f"/proc/{process}/fd"):
+                with contextlib.suppress(OSError):
+                    target = os.readlink(f"/proc/{process}/fd/{descriptor}")
+                    if target.startswith("socket:["):
+                        found.add(int(target[8:-1]))
+    return found
+
+
 def lay(folder: Path, files: Sequence[tuple[str, int]], content: BinaryIO) -> None:
     """Write files (relative path, size) whose bytes follow each other in `content`; nothing that exists is touched."""
     for name, size in files:

@@ -45,7 +45,11 @@ class NetnsRuntime:
             with contextlib.suppress(FileNotFoundError):
                 folder.socket.unlink()
             with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-                _at(folder.path, lambda near: listener.bind(near))
+                mask = os.umask(0o177)  # nobody else may command the keeper
+                try:
+                    _at(folder.path, lambda near: listener.bind(near))
+                finally:
+                    os.umask(mask)
                 listener.listen(64)
                 channel, pid = start.start(plan, listener, say)
             folder.plan.write_text(_dump(plan))
