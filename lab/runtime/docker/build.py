@@ -110,12 +110,12 @@ class Builder:
     def _make_networks(self) -> None:
         """One after the other, which is how the Engine does it anyway; whoever waits for one hears of a failure."""
         try:
-            for network in self._plan.networks:
+            for number, network in enumerate(self._plan.networks):
                 if self._failed.is_set():
                     raise _given_up()
-                made = self._make_network(network.name, network.mtu)
+                bridge = f"lb{self._names.mark}{number}"  # at most 15 characters, as the kernel wants it
+                self._make_network(network.name, network.mtu, bridge)
                 self._say(f"network {network.name}: {self._names.network(network.name)}, {self._subnets[network.name]}")
-                bridge = f"br-{made[:12]}"
                 self._networks[network.name].set_result((bridge, self._ask({"do": "quiet", "bridge": bridge})))
         except BaseException as error:
             self._failed.set()
@@ -124,28 +124,31 @@ class Builder:
                     future.set_exception(error)
             raise
 
-    def _make_network(self, name: str, mtu: int) -> str:
+    def _make_network(self, name: str, mtu: int, bridge: str) -> None:
         from docker.types import IPAMConfig, IPAMPool
 
         for attempt in range(1, _TRIES + 1):
             subnet = self._subnets[name]
             try:
                 with engine.told(f"network {name}"):
-                    answer = self._client.create_network(
+                    self._client.create_network(
                         self._names.network(name),
                         driver="bridge",
                         ipam=IPAMConfig(pool_configs=[IPAMPool(subnet=str(subnet), gateway=str(subnet[1]))]),
-                        options={**_NETWORK_OPTIONS, "com.docker.network.driver.mtu": str(mtu)},
+                        options={
+                            **_NETWORK_OPTIONS,
+                            "com.docker.network.bridge.name": bridge,
+                            "com.docker.network.driver.mtu": str(mtu),
+                        },
                         labels={**self._labels, names.KIND: "network", names.NETWORK: name},
                         check_duplicate=True,
                     )
-                return str(answer["Id"])
+                return
             except NotMeasuredError as error:
                 # Somebody took the subnet since we looked: choose again, for the networks that are not there yet.
                 if "verlap" not in str(error) or attempt == _TRIES:
                     raise
                 self._choose_subnets(attempt)
-        raise AssertionError
 
     def _start_helper(self, source: str) -> DockerLab:
         client = self._client

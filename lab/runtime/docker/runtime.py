@@ -40,9 +40,12 @@ class DockerRuntime:
         """Why it cannot work here; empty where it can."""
         try:
             with engine.told("asking the Docker Engine"):
-                self._client.ping()
+                parts = self._client.version().get("Components") or []
         except NotMeasuredError as error:
             return list(error.problems)
+        if any("Podman" in part.get("Name", "") for part in parts):
+            # Tried with 4.3: a network's bridge comes with its first container, too late to keep the host silent.
+            return [Problem("Podman answers here, and labs need the Docker Engine", hint="DOCKER_HOST names another")]
         return []
 
     def up(self, plan: Plan, *, name: str | None = None, source: str = "", say: Callable[[str], None]) -> DockerLab:
