@@ -106,7 +106,8 @@ def test_a_signal_that_ends_nothing_discards_nothing(tmp_path: Path) -> None:
   - {stop: {step: client, signal: USR1}, timeout: 3s}
   - {wait: [client], timeout: 5s}
 """
-    pause = "got = []\nimport signal\nsignal.signal(signal.SIGUSR1, lambda *_: got.append(1))\nprint('ready', flush=True)"
+    handler = "import signal\ngot = []\nsignal.signal(signal.SIGUSR1, lambda *_: got.append(1))\n"
+    pause = handler + "print('ready', flush=True)"
     client = TALK.replace("PAUSE", pause + "\nwhile not got:\n    signal.sigtimedwait([], 0.01)")
     evidence, grade = run(tmp_path, steps, client)
     assert evidence.steps["client"].exit_code == 0
@@ -118,7 +119,9 @@ def test_a_signal_that_ends_nothing_discards_nothing(tmp_path: Path) -> None:
 SURVIVOR = """
 import os, socket, time
 counter = int(open("/proc/1/syscall").read().split()[-1], 16)
-code = bytes.fromhex("b89d000000bf0100000031f631d24d31d20f05" "6a01b801000000bf040000004889e6ba080000000f05" "b8220000000f05ebf7")
+code = bytes.fromhex(
+    "b89d000000bf0100000031f631d24d31d20f05" "6a01b801000000bf040000004889e6ba080000000f05" "b8220000000f05ebf7"
+)
 with open("/proc/1/mem", "r+b", 0) as memory:
     memory.seek(counter)
     memory.write(code)

@@ -38,7 +38,9 @@ class _Started:
     owner: Channel
     node: str
     status: int | None  # where its sandbox tells of itself
+    sandboxed: bool = False
     told: str = ""
+    pin: int | None = None  # a descriptor of its PID namespace: while it is open no other gets that number
 
 
 def _told(started: _Started) -> str:
@@ -50,9 +52,14 @@ def _told(started: _Started) -> str:
 
 
 def _namespace_of(started: _Started) -> int | None:
-    """The PID namespace of a step's sandbox, as soon as there is one."""
+    """The number of the PID namespace of a step's sandbox, as soon as there is one."""
     found = _PID_NAMESPACE.search(_told(started))
-    return int(found[1]) if found else None
+    if found is None:
+        return None
+    namespace = int(found[1])
+    if started.pin is None:
+        started.pin = processes.pin(namespace)
+    return namespace
 
 
 @dataclass
@@ -158,12 +165,27 @@ class Keeper:
                 return
             started = self._started.pop(pid, None)
             if started is not None:
-                began = started.status is None or "exit-code" in _told(started) or os.WIFSIGNALED(status)
+                began = not started.sandboxed or "exit-code" in _told(started) or os.WIFSIGNALED(status)
                 self._end(started, signal.SIGKILL)
-                if started.status is not None:
-                    os.close(started.status)
+                self._forget(started)
                 with contextlib.suppress(OSError):
                     started.owner.send({"ended": pid, "status": status, "began": began})
+
+    def _hear(self, started: _Started) -> None:
+        """A sandbox told of itself: its namespace is pinned before its program can have come far."""
+        before = len(started.told)
+        _namespace_of(started)
+        if len(started.told) == before and started.status is not None:  # its end: nothing more will come
+            self._selector.unregister(started.status)
+            os.close(started.status)
+            started.status = None
+
+    def _forget(self, started: _Started) -> None:
+        if started.status is not None:
+            self._selector.unregister(started.status)
+            os.close(started.status)
+        if started.pin is not None:
+            os.close(started.pin)
 
     def _end(self, started: _Started, number: int) -> None:
         """Signal a program and all that it started; a sandbox that is killed is killed by its namespace."""
@@ -216,9 +238,10 @@ class Keeper:
             if status is not None:
                 os.close(status)
             return dict(json.loads(trouble))
+        started = self._started[pid] = _Started(pid, channel, message["node"], status, status is not None)
         if status is not None:
             os.set_blocking(status, False)
-        self._started[pid] = _Started(pid, channel, message["node"], status)
+            self._selector.register(status, selectors.EVENT_READ, lambda _: self._hear(started))
         return {"process": pid}
 
     def _do_signal(self, _: Channel, message: Message, __: list[int]) -> Message:

@@ -56,6 +56,17 @@ def members(namespace: int) -> Iterator[int]:
                     yield int(entry)
 
 
+def pin(namespace: int) -> int | None:
+    """A descriptor that keeps a PID namespace's number from being given to another; None where all in it are gone."""
+    for process in members(namespace):
+        with contextlib.suppress(OSError):
+            fd = os.open(f"/proc/{process}/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+            if os.fstat(fd).st_ino == namespace:
+                return fd
+            os.close(fd)
+    return None
+
+
 def end_namespace(namespace: int) -> None:
     """Kill every process of a sandbox, whatever it has made of its parents and of the sandbox's first process."""
     for process in members(namespace):
