@@ -227,16 +227,6 @@ class Agent:
             wiring.quiet_ports(self._netlink, message["ports"])
         return {}
 
-    def _do_go(self, message: Message) -> Message:
-        """Let images' own programs begin, now that the network stands."""
-        for name in message["nodes"]:
-            node = self._nodes[name]
-            with inside(node, self._home, "mnt"):
-                fd = os.open(message["gate"], os.O_WRONLY)
-                os.write(fd, b"\n")
-                os.close(fd)
-        return {}
-
     def _do_put(self, message: Message) -> Message:
         folder = self._folder(message["node"], message["folder"])
         for name, content in message["files"].items():
