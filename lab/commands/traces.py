@@ -81,8 +81,10 @@ def conversations(captures: Iterable[Sequence[Packet]]) -> list[Conversation]:
     found: dict[object, Conversation] = {}
     for packets in captures:
         for talk in tcp_conversations(packets):
-            identity = (talk.key, talk.client.isn) if talk.client.isn is not None else talk.key
-            found.setdefault(identity, talk)
+            # A router on one way alone sees only half of a conversation that another point has whole.
+            if talk.start_missing and any(talk.key == whole.key for whole in found.values()):
+                continue
+            found.setdefault((talk.key, talk.client.isn), talk)
     return sorted(found.values(), key=lambda talk: talk.started)
 
 

@@ -50,6 +50,7 @@ def _sysctls(node: Node, dual: bool) -> tuple[tuple[str, str], ...]:
     if not dual:
         pinned.append(("net.ipv6.conf.lo.disable_ipv6", "0"))  # a program may still talk to itself over ::1
     pinned.append(("net.ipv4.ip_local_port_range", "32768 60999"))
+    pinned.append(("net.ipv4.ip_unprivileged_port_start", "0"))  # port 80 takes no privilege in a lab
     return (*pinned, *node.sysctls)
 
 

@@ -83,10 +83,12 @@ class _Teller:
         self._evidence = evidence
         self._called = called
         self._width = width
+        self._told: list[str] = []  # the texts of the causes so far
 
     def cause(self, grade: Grade, root: RootCause) -> Iterator[Line]:
         """A cause, the check that shows it best, and the others in one line."""
         best, *further = ({result.graded.id: result for result in grade.results}[each] for each in root.checks)
+        self._told.append(root.cause.text)
         yield from self._wrapped("cause", "CAUSE  ", root.cause.text)
         yield from self._quotation(root.cause)
         yield from self.check(best)
@@ -139,8 +141,14 @@ class _Teller:
 
     def notes(self, unseen: Hidden) -> Iterator[Line]:
         """What the evidence lacks, what is to be said of the hand-in, and that there is more than is shown."""
+        places: dict[str, list[str]] = {}
         for gap in self._evidence.gaps:
-            yield from self._wrapped("note", "gap in the evidence: ", f"{gap.where or 'the run'}: {gap.what}")
+            places.setdefault(gap.what, []).append(gap.where or "the run")
+        for what, where in places.items():
+            yield from self._wrapped("note", "gap in the evidence: ", f"{', '.join(where)}: {what}")
+        for problem in self._evidence.handed_in:
+            if not any(problem in cause for cause in self._told):
+                yield from self._wrapped("note", "hand-in: ", problem)
         told = self._evidence.manifest.get("submission")
         for note in told.get("notes", ()) if isinstance(told, dict) else ():
             yield from self._wrapped("note", "note: ", note)
