@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
+from lab import console
 from lab.errors import NOT_MEASURED, USER_ERROR, LabError
-
-
-class GroupedHelp(TyperGroup):
-    """Help that lists the commands by what they are about, without importing a renderer."""
-
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write a section a group, in the order of the commands."""
-        groups: dict[str, list[tuple[str, str]]] = {}
-        for name in self.list_commands(ctx):
-            command = self.get_command(ctx, name)
-            if command is not None and not command.hidden:
-                panel = getattr(command, "rich_help_panel", None) or "Commands"
-                groups.setdefault(panel, []).append((name, command.get_short_help_str(100)))
-        for panel, rows in groups.items():
-            with formatter.section(panel):
-                formatter.write_dl(rows)
-
+from lab.options import (
+    ExerciseName,
+    GroupedHelp,
+    Json,
+    NamedExercise,
+    Runs,
+    RuntimeName,
+    TopologyFile,
+    Verbose,
+    complete_lab,
+    complete_node,
+    complete_point,
+    complete_topology,
+)
 
 app = typer.Typer(
     cls=GroupedHelp,
@@ -40,50 +36,6 @@ app = typer.Typer(
 
 TOPOLOGY, LAB, EXERCISE, MACHINE = "Topology", "Lab", "Exercise", "This machine"
 WORDS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
-
-
-def _complete(kind: str, incomplete: str) -> list[str]:
-    from lab.commands.completion import names
-
-    return [name for name in names(kind) if name.startswith(incomplete)]
-
-
-def _complete_lab(incomplete: str) -> list[str]:
-    return _complete("labs", incomplete)
-
-
-def _complete_node(incomplete: str) -> list[str]:
-    return _complete("nodes", incomplete)
-
-
-def _complete_point(incomplete: str) -> list[str]:
-    return _complete("points", incomplete)
-
-
-def _complete_exercise(incomplete: str) -> list[str]:
-    return _complete("exercises", incomplete)
-
-
-def _complete_topology(incomplete: str) -> list[str]:
-    return _complete("topologies", incomplete)
-
-
-Json = Annotated[bool, typer.Option("--json", help="Print data instead of text.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Tell each thing that is done, and where.")]
-RuntimeName = Annotated[
-    str | None, typer.Option("--runtime", help="netns or docker; also LAB_RUNTIME, or in the file.")
-]
-Runs = Annotated[str, typer.Option("--runs", help="Where evidence is kept.", metavar="DIR")]
-TopologyFile = Annotated[
-    str,
-    typer.Argument(metavar="FILE", help="A file, a folder or a ready-made name.", autocompletion=_complete_topology),
-]
-ExerciseName = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="EXERCISE", help="A file, a folder or a ready-made name.", autocompletion=_complete_exercise
-    ),
-]
 
 
 @app.command(rich_help_panel=TOPOLOGY)
@@ -125,7 +77,7 @@ def up(
 
 @app.command(rich_help_panel=LAB)
 def down(
-    lab: Annotated[str | None, typer.Argument(metavar="[LAB|FILE]", autocompletion=_complete_lab)] = None,
+    lab: Annotated[str | None, typer.Argument(metavar="[LAB|FILE]", autocompletion=complete_lab)] = None,
     everything: Annotated[bool, typer.Option("--all", help="End every lab of yours.")] = False,
     runtime: RuntimeName = None,
     verbose: Verbose = False,
@@ -146,7 +98,7 @@ def ps(json: Json = False, runtime: RuntimeName = None) -> None:
 
 @app.command(rich_help_panel=LAB)
 def inspect(
-    lab: Annotated[str | None, typer.Argument(metavar="[LAB]", autocompletion=_complete_lab)] = None,
+    lab: Annotated[str | None, typer.Argument(metavar="[LAB]", autocompletion=complete_lab)] = None,
     json: Json = False,
     runtime: RuntimeName = None,
 ) -> None:
@@ -158,7 +110,7 @@ def inspect(
 
 @app.command("exec", rich_help_panel=LAB, context_settings=WORDS)
 def execute(
-    words: Annotated[list[str], typer.Argument(metavar="[LAB] NODE -- COMMAND…", autocompletion=_complete_node)],
+    words: Annotated[list[str], typer.Argument(metavar="[LAB] NODE -- COMMAND…", autocompletion=complete_node)],
     runtime: RuntimeName = None,
 ) -> None:
     """Run a command on a node as its administrator, and exit with its exit code."""
@@ -169,7 +121,7 @@ def execute(
 
 @app.command(rich_help_panel=LAB)
 def shell(
-    words: Annotated[list[str], typer.Argument(metavar="[LAB] NODE", autocompletion=_complete_node)],
+    words: Annotated[list[str], typer.Argument(metavar="[LAB] NODE", autocompletion=complete_node)],
     runtime: RuntimeName = None,
 ) -> None:
     """Open a terminal on a node as its administrator."""
@@ -180,7 +132,7 @@ def shell(
 
 @app.command(rich_help_panel=LAB)
 def capture(
-    words: Annotated[list[str], typer.Argument(metavar="[LAB] NODE:IFACE", autocompletion=_complete_point)],
+    words: Annotated[list[str], typer.Argument(metavar="[LAB] NODE:IFACE", autocompletion=complete_point)],
     write: Annotated[str | None, typer.Option("-w", metavar="FILE|-", help="Write pcap; - is standard output.")] = None,
     runtime: RuntimeName = None,
 ) -> None:
@@ -192,7 +144,7 @@ def capture(
 
 @app.command(rich_help_panel=LAB)
 def save(
-    lab: Annotated[str | None, typer.Argument(metavar="[LAB]", autocompletion=_complete_lab)] = None,
+    lab: Annotated[str | None, typer.Argument(metavar="[LAB]", autocompletion=complete_lab)] = None,
     output: Annotated[
         str | None, typer.Option("-o", "--output", metavar="FILE", help="A new file; standard output by default.")
     ] = None,
@@ -224,7 +176,7 @@ def run(
             "--lab",
             metavar="LAB",
             help="Run on this lab as it stands, configured by hand.",
-            autocompletion=_complete_lab,
+            autocompletion=complete_lab,
         ),
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the lab up afterwards.")] = False,
@@ -298,7 +250,7 @@ def new(
     topology: Annotated[
         str,
         typer.Option(
-            "--topology", "-t", help="A ready-made name, a file or a folder.", autocompletion=_complete_topology
+            "--topology", "-t", help="A ready-made name, a file or a folder.", autocompletion=complete_topology
         ),
     ] = "two-lans",
 ) -> None:
@@ -310,12 +262,7 @@ def new(
 
 @app.command("try", rich_help_panel=EXERCISE)
 def try_exercise(
-    exercise: Annotated[
-        str,
-        typer.Argument(
-            metavar="EXERCISE", help="A file, a folder or a ready-made name.", autocompletion=_complete_exercise
-        ),
-    ],
+    exercise: NamedExercise,
     repeat: Annotated[int, typer.Option("--repeat", min=1, metavar="N", help="Run each hand-in so often.")] = 1,
     side_by_side: Annotated[
         int | None, typer.Option("-j", min=1, metavar="N", help="Runs side by side; one a core by default.")
@@ -338,12 +285,7 @@ def try_exercise(
 
 @app.command(rich_help_panel=EXERCISE)
 def handout(
-    exercise: Annotated[
-        str,
-        typer.Argument(
-            metavar="EXERCISE", help="A file, a folder or a ready-made name.", autocompletion=_complete_exercise
-        ),
-    ],
+    exercise: NamedExercise,
     output: Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="A new or empty folder.")],
 ) -> None:
     """Write what students get: no hidden check, no solution, no wrong hand-in."""
@@ -434,52 +376,26 @@ def _or_125(act: Callable[[], int]) -> int:
     try:
         return act()
     except LabError as error:
-        _print_error(error)
+        console.print_error(error)
         return 125
-
-
-def _print_error(error: LabError) -> None:
-    from lab import console
-    from lab.report.safe import safe
-
-    for problem in error.problems:
-        where = f"{problem.where}: " if str(problem.where) else ""
-        print(console.paint("bad", safe(f"{where}{problem.what}", lines=True), sys.stderr), file=sys.stderr)
-        for line in problem.hint.splitlines():
-            print(f"  {safe(line)}", file=sys.stderr)
-
-
-def _open_standard_streams() -> None:
-    """Stand in for what the caller closed, or the next file that is opened would be taken for standard output."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        if getattr(sys, name) is None:
-            os.open(os.devnull, os.O_RDWR)
-            setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: SIM115
-        elif number:
-            getattr(sys, name).reconfigure(errors="replace")  # a Latin terminal has no │, and that is no failure
 
 
 def main() -> NoReturn:
     """Run the command line; every expected failure becomes one block on standard error and its exit code."""
-    _open_standard_streams()
+    console.open_streams()
     try:
         try:
             app()
         finally:
             sys.stdout.flush()
     except LabError as error:
-        _print_error(error)
+        console.print_error(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        _stop_writing()
+        console.stop_writing()
         sys.exit(USER_ERROR)
     except OSError as error:
-        _stop_writing()
+        console.stop_writing()
         print(f"{error.filename or 'the output'}: {error.strerror or error}", file=sys.stderr)
         sys.exit(NOT_MEASURED)
     sys.exit(0)
-
-
-def _stop_writing() -> None:
-    """Let what is left in the buffer of a broken standard output go nowhere, instead of complaining at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -6,7 +6,10 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from lab.errors import LabError
 
 # The names of styles that reports and ladders use, each with its ANSI code.
 _STYLES = {
@@ -76,3 +79,29 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[tuple[str
     widths = [max(len(row[column]) for row in cells) for column in range(len(heads))]
     lines = ["  ".join(cell.ljust(size) for cell, size in zip(row, widths, strict=True)).rstrip() for row in cells]
     return [("title", lines[0]), *(("", line) for line in lines[1:])]
+
+
+def print_error(error: LabError) -> None:
+    """Print what went wrong, where, and what to do, as one block on standard error."""
+    from lab.report.safe import safe
+
+    for problem in error.problems:
+        where = f"{problem.where}: " if str(problem.where) else ""
+        print(paint("bad", safe(f"{where}{problem.what}", lines=True), sys.stderr), file=sys.stderr)
+        for line in problem.hint.splitlines():
+            print(f"  {safe(line)}", file=sys.stderr)
+
+
+def open_streams() -> None:
+    """Stand in for what the caller closed, or the next file that is opened would be taken for standard output."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: SIM115
+        elif number:
+            getattr(sys, name).reconfigure(errors="replace")  # a Latin terminal has no │, and that is no failure
+
+
+def stop_writing() -> None:
+    """Let what is left in the buffer of a broken standard output go nowhere, instead of complaining at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
