@@ -40,8 +40,10 @@ def choose(flag: str | None = None, written: str | None = None) -> Runtime:
     """
     name = flag or os.environ.get("LAB_RUNTIME") or written or "netns"
     if name not in RUNTIMES:
-        known = ", ".join(RUNTIMES)
-        raise LabError(f"there is no runtime {name}", hint=f"known: {known}")
+        hint = "known: " + ", ".join(RUNTIMES)
+        if name == "docker":
+            hint = "containers are a preview: LAB_DOCKER_PREVIEW=1 lab … turns them on"
+        raise LabError(f"there is no runtime {name}", hint=hint)
     runtime = RUNTIMES[name]()
     problems = runtime.problems()
     if problems:
