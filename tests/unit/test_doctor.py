@@ -119,7 +119,7 @@ def test_the_report_names_a_missing_tool_once_and_tries_no_lab(monkeypatch):
     monkeypatch.setattr(doctor, "_docker", lambda: Finding("docker", "absent", ""))
     monkeypatch.setattr(doctor, "_refused", lambda: "")
     found = doctor.report()
-    assert [each.name for each in found if each.state == "fails"] == ["tcpdump", "bwrap"]
+    assert [each.name for each in found if each.state == "fails"] == ["tcpdump", "bwrap", "prlimit"]
     assert [each.name for each in found if each.name == "a small lab"] == []
 
 
