@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shlex
 import signal
 import subprocess
 import sys
@@ -116,7 +117,8 @@ def test_a_name_that_is_none_is_refused(place: Place, name: str) -> None:
 
 def test_closed_streams_do_no_harm(place: Place) -> None:
     for closed in (">&-", "<&- >&- 2>&-"):
-        words = f"{sys.executable} -m lab up {TOPOLOGY} {closed}; {sys.executable} -m lab exec client true"
+        python, topology = shlex.quote(sys.executable), shlex.quote(TOPOLOGY)
+        words = f"{python} -m lab up {topology} {closed}; {python} -m lab exec client true"
         subprocess.run(["/bin/sh", "-c", words], env=place.env, cwd=place.folder, check=True, timeout=60)
         place.lab("down")
 
