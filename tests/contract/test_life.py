@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -255,6 +256,15 @@ def test_a_stale_record_is_recognised_and_cleared(place: Place) -> None:
         assert place.names() == []
         assert not record.parent.exists()
     place.lab("up", TOPOLOGY)
+
+
+def test_a_lab_that_is_no_longer_written_down_ends(place: Place, runtime: Runtime) -> None:
+    if runtime.name != "netns":
+        return  # containers are found by their labels
+    place.lab("up", TOPOLOGY)
+    assert place.processes()
+    shutil.rmtree(place.folder / "lab")
+    place.wait_until_nothing_runs()
 
 
 def test_a_killed_keeper_takes_its_lab_with_it(place: Place) -> None:

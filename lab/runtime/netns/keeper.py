@@ -27,6 +27,7 @@ from lab.runtime.netns.probe import probe
 from lab.runtime.netns.syscalls import CLONE_NEWNET, CLONE_NEWPID, setns
 from lab.runtime.netns.wiring import WiredNode, wire
 
+_RECORD_LOOK = 5.0  # seconds between two looks whether a lasting lab is still written down
 _PID_NAMESPACE = re.compile(r'"pid-namespace": (\d+)')
 
 
@@ -81,6 +82,7 @@ class Keeper:
         self._owner: Channel | None = owner
         self._listener = listener
         self._lasting = False
+        self._record: Path | None = None  # where a lasting lab is written down
         self._nodes: dict[str, _Node] = {}
         self._started: dict[int, _Started] = {}
         self._selector = selectors.DefaultSelector()
@@ -103,9 +105,11 @@ class Keeper:
         if self._listener:
             self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         while True:
-            for key, _ in self._selector.select():
+            for key, _ in self._selector.select(_RECORD_LOOK if self._record else None):
                 if key.fileobj in self._selector.get_map():
                     key.data(key.fileobj)
+            if self._record and not self._record.exists():
+                os._exit(0)  # nobody could find this lab any more, so nobody could end it
 
     def _watch_children(self) -> None:
         reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -197,8 +201,8 @@ class Keeper:
 
     # Requests: each takes the connection, the message and its descriptors, and returns the answer.
 
-    def _do_stay(self, _: Channel, __: Message, ___: list[int]) -> Message:
-        self._lasting = True
+    def _do_stay(self, _: Channel, message: Message, __: list[int]) -> Message:
+        self._lasting, self._record = True, Path(message["record"])
         return {}
 
     def _do_put(self, _: Channel, message: Message, fds: list[int]) -> Message:

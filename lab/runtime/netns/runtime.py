@@ -58,7 +58,7 @@ class NetnsRuntime:
                 raise NotMeasuredError(f"the keeper of lab {name} ended at once")
             folder.write(state.Record(name, source, len(plan.nodes), pid, started, state.boot_id(), time.time()))
             lab = NetnsLab(name, plan, channel)
-            lab.ask({"do": "stay"})
+            lab.ask({"do": "stay", "record": str(folder.written)})
             return lab
 
     def labs(self) -> list[LabInfo]:

@@ -101,6 +101,11 @@ class Folder:
         return self.path / "socket"
 
     @property
+    def written(self) -> Path:
+        """Where the record is."""
+        return self.path / "lab.json"
+
+    @property
     def plan(self) -> Path:
         """The plan as data."""
         return self.path / "plan.json"
@@ -113,7 +118,7 @@ class Folder:
         """Remember the lab."""
         scratch = self.path / "lab.json.new"
         scratch.write_text(json.dumps(asdict(record)))
-        scratch.rename(self.path / "lab.json")
+        scratch.rename(self.written)
 
     def clear(self) -> None:
         """Forget the lab."""
