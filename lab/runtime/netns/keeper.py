@@ -108,7 +108,7 @@ class Keeper:
             for key, _ in self._selector.select(_RECORD_LOOK if self._record else None):
                 if key.fileobj in self._selector.get_map():
                     key.data(key.fileobj)
-            if self._record and not self._record.exists():
+            if self._record and not os.path.lexists(self._record):
                 os._exit(0)  # nobody could find this lab any more, so nobody could end it
 
     def _watch_children(self) -> None:

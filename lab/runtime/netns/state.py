@@ -29,11 +29,18 @@ def base() -> Path:
         path = Path(runtime) / "lab"
     else:
         path = Path(tempfile.gettempdir()) / f"lab-{os.getuid()}"
-    path.mkdir(mode=0o711, parents=True, exist_ok=True)
+    _make(path, 0o711)
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise LabError(f"{path} belongs to another user", hint="set XDG_RUNTIME_DIR to a private folder of yours")
     return path
+
+
+def _make(path: Path, mode: int) -> None:
+    """Make a folder that has this mode whatever the caller's umask is: a lab of root's runs under another uid."""
+    with contextlib.suppress(FileExistsError):
+        path.mkdir()
+        path.chmod(mode)
 
 
 def _passable(path: Path) -> bool:
@@ -44,7 +51,7 @@ def _passable(path: Path) -> bool:
 def mount_point() -> Path:
     """An empty folder on which each lab mounts its own files, in its own mount namespace only."""
     path = base() / "mnt"
-    path.mkdir(mode=0o755, exist_ok=True)
+    _make(path, 0o755)
     return path
 
 
@@ -150,7 +157,8 @@ def folder(name: str, *, wait: bool = True) -> Iterator[Folder]:
     path = base() / "labs" / name
     deadline = time.monotonic() + (_LOCK_LIMIT if wait else 0)
     while True:
-        path.mkdir(mode=0o711, parents=True, exist_ok=True)
+        _make(path.parent, 0o711)
+        _make(path, 0o711)
         with contextlib.suppress(FileNotFoundError):
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             if _locked(lock, path):
