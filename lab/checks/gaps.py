@@ -11,8 +11,6 @@ from lab.evidence import Evidence, Gap
 _MISSING_CAPTURE = "there is no capture of it"
 
 
-
-
 def left_out(evidence: Evidence, point: str) -> bool:
     """Whether the exercise chose not to capture there."""
     chosen = evidence.exercise.capture

@@ -103,7 +103,7 @@ class Steps:
         """The step's folder on its node, with its code laid into it once."""
         if step.code is None:
             return None
-        name = "submission" if step.code == "submission" else "files " + " ".join(step.code)
+        name = "submission" if step.code == "submission" else "files " + "\0".join(step.code)
         assert step.node is not None
         if (step.node, name) not in self._laid:
             code = (
