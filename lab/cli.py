@@ -10,6 +10,7 @@ import typer
 
 from lab import console
 from lab.errors import NOT_MEASURED, USER_ERROR, LabError
+from lab.groups import export, image
 from lab.options import (
     ExerciseName,
     GroupedHelp,
@@ -165,6 +166,17 @@ def exercises(json: Json = False) -> None:
 
 
 @app.command(rich_help_panel=EXERCISE)
+def checks(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="The check that is told in full.")] = None,
+    json: Json = False,
+) -> None:
+    """List what can be checked, or tell one check's parameters, rule and an example."""
+    from lab.commands import checks as commands
+
+    commands.checks(name, json)
+
+
+@app.command(rich_help_panel=EXERCISE)
 def run(
     exercise: ExerciseName = None,
     submission: Annotated[
@@ -314,49 +326,8 @@ def doctor(
     sys.exit(machine.doctor(fix, yes, json))
 
 
-image = typer.Typer(help="Build, save and load the node image of the Docker runtime.", no_args_is_help=True)
 app.add_typer(image, name="image", rich_help_panel=MACHINE)
-export = typer.Typer(help="Write a topology in another tool's form.", no_args_is_help=True)
 app.add_typer(export, name="export", rich_help_panel=TOPOLOGY)
-Compiler = Annotated[bool, typer.Option("--compiler", help="The one with a C compiler.")]
-
-
-@image.command("build")
-def image_build(
-    compiler: Compiler = False,
-    base: Annotated[str | None, typer.Option("--base", metavar="IMAGE", help="Build on another Debian.")] = None,
-) -> None:
-    """Build the node image; `lab up` does so by itself at its first use."""
-    from lab.commands import image as commands
-
-    commands.build(compiler, base)
-
-
-@image.command("save")
-def image_save(file: Annotated[str, typer.Argument(metavar="FILE")], compiler: Compiler = False) -> None:
-    """Write the node image to a file, for rooms without a registry."""
-    from lab.commands import image as commands
-
-    commands.save(file, compiler)
-
-
-@image.command("load")
-def image_load(file: Annotated[str, typer.Argument(metavar="FILE")]) -> None:
-    """Take the node image from a file that `save` wrote."""
-    from lab.commands import image as commands
-
-    commands.load(file)
-
-
-@export.command("compose")
-def export_compose(
-    file: TopologyFile,
-    output: Annotated[str | None, typer.Option("-o", metavar="FILE", help="Write it there.")] = None,
-) -> None:
-    """Print a topology as a file for Docker Compose, to look at with plain `docker compose`."""
-    from lab.commands import image as commands
-
-    commands.export_compose(file, output)
 
 
 @app.callback(invoke_without_command=True)
