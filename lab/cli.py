@@ -135,12 +135,13 @@ def shell(
 def capture(
     words: Annotated[list[str], typer.Argument(metavar="[LAB] NODE:IFACE", autocompletion=complete_point)],
     write: Annotated[str | None, typer.Option("-w", metavar="FILE|-", help="Write pcap; - is standard output.")] = None,
+    wireshark: Annotated[bool, typer.Option("--wireshark", help="Show it live in Wireshark.")] = False,
     runtime: RuntimeName = None,
 ) -> None:
-    """Capture live at one interface: lab capture r1:eth0 -w - | wireshark -k -i -"""
-    from lab.commands import labs
+    """Capture live at one interface: lab capture r1:eth0 --wireshark"""
+    from lab.commands import capture as commands
 
-    sys.exit(labs.capture(words, write, runtime))
+    sys.exit(commands.capture(words, write, runtime, wireshark=wireshark))
 
 
 @app.command(rich_help_panel=LAB)

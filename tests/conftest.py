@@ -12,11 +12,10 @@ import pytest
 MARKERS = (
     "kernel: builds real networks in namespaces",
     "tool(name, ...): runs these programs of the system",
+    "docker: brings labs up by a Docker Engine",
     "root: has a meaning for root alone",
     "user: has a meaning for an ordinary user alone",
 )
-# The Docker runtime is a preview: its tests run where it is asked for.
-collect_ignore_glob = [] if os.environ.get("LAB_DOCKER_PREVIEW") else ["kernel/test_docker_*.py"]
 PATH = os.environ.get("PATH", os.defpath) + ":/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -47,7 +46,9 @@ def _missing(item: pytest.Item) -> str:
         for name in marker.args:
             if shutil.which(name, path=PATH) is None:
                 return f"needs {name}, which is not installed"
-    return _no_kernel() if item.get_closest_marker("kernel") else ""
+    if item.get_closest_marker("kernel") and (reason := _no_kernel()):
+        return reason
+    return _no_docker() if item.get_closest_marker("docker") else ""
 
 
 def _wrong_user(item: pytest.Item) -> str:
@@ -56,7 +57,27 @@ def _wrong_user(item: pytest.Item) -> str:
         return "for root alone"
     if item.get_closest_marker("user") and root:
         return "for an ordinary user alone"
+    if item.get_closest_marker("docker") and not root and not _may_use_docker():
+        return "for who may use a Docker Engine alone"
     return ""
+
+
+@cache
+def _may_use_docker() -> bool:
+    from lab.runtime.docker.engine import might_answer
+
+    return might_answer()
+
+
+@cache
+def _no_docker() -> str:
+    from lab.runtime.docker.runtime import DockerRuntime
+
+    runtime = DockerRuntime()
+    problems = runtime.problems()
+    if runtime._connected:
+        runtime._connected.close()
+    return "; ".join(str(problem) for problem in problems)
 
 
 @cache

@@ -20,15 +20,13 @@ def names(kind: str) -> list[str]:
 
 
 def _live(kind: str) -> list[str]:
-    from lab.runtime import RUNTIMES
+    from lab.commands.labs import each_lab
 
-    found: list[str] = []
-    for make in RUNTIMES.values():
-        runtime = make()
-        labs = runtime.labs()
-        found += [info.name for info in labs]
-        if kind != "labs" and len(labs) == 1:
-            lab = runtime.open(labs[0].name)
-            found += list(lab.plan.points if kind == "points" else lab.plan.by_name)
-            lab.close()
+    labs = list(each_lab(None, tell=False))
+    found = [info.name for _, info in labs]
+    if kind != "labs" and len(labs) == 1:
+        owner, info = labs[0]
+        lab = owner.open(info.name)
+        found += list(lab.plan.points if kind == "points" else lab.plan.by_name)
+        lab.close()
     return found

@@ -39,7 +39,7 @@ def run(
     path = find_exercise(name) if name else _exercise_here()
     exercise = load_exercise(path, draw=secrets.token_hex(16))
     if standing is None:
-        chosen = choose(runtime, exercise.topology.runtime)
+        chosen = choose(runtime, exercise.topology.runtime, console.say)
         handed_in = _handed_in(exercise, path.parent, submission)
     else:
         chosen = _runtime_of(standing, exercise, runtime)
@@ -131,7 +131,7 @@ def demo(runs: str, runtime: str | None, verbose: bool) -> int:
     path = find_exercise("two-lans/tcp-echo")
     try:
         exercise = load_exercise(path)
-        chosen = choose(runtime)
+        chosen = choose(runtime, exercise.topology.runtime, console.say)
         handed_in = _handed_in(exercise, path.parent, None)
         directory = pipeline.run(exercise, handed_in, chosen, Path(runs), console.say if verbose else console.quiet)
         evidence, grade = pipeline.judge(directory)

@@ -6,18 +6,18 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from lab import console
-from lab.errors import LabError
+from lab.errors import LabError, NotMeasuredError
 from lab.plan import make_plan
 from lab.runtime import RUNTIMES, choose
 from lab.runtime.base import LabInfo, LiveLab, Program, Runtime, lab_name
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")  # Windows knows two of them
-_FORWARDED = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
+FORWARDED = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 
 
 def up(file: str, name: str | None, runtime: str | None, verbose: bool) -> None:
@@ -30,7 +30,7 @@ def up(file: str, name: str | None, runtime: str | None, verbose: bool) -> None:
     topology = load_topology(path)
     plan = make_plan(topology)
     started = time.monotonic()
-    chosen = choose(runtime, topology.runtime)
+    chosen = choose(runtime, topology.runtime, console.say)
     lab = chosen.up(plan, name=named or topology.name, source=str(path.resolve()), say=_say(verbose))
     lab.close()
     took = time.monotonic() - started
@@ -106,7 +106,7 @@ def _show_node(state: dict[str, Any], macs: dict[str, str]) -> None:
 
 def execute(words: Sequence[str], runtime: str | None) -> int:
     """Run a command on a node as its administrator; its exit code, or 125 where that could not be done."""
-    lab, rest = _lab_and_rest(words, runtime)
+    lab, rest = lab_and_rest(words, runtime)
     node, *command = rest
     if command[:1] == ["--"]:
         command = command[1:]
@@ -114,7 +114,7 @@ def execute(words: Sequence[str], runtime: str | None) -> int:
         raise LabError("no command was given", hint=f"lab exec {lab.name} {node} -- COMMAND …")
     program = Program(node, command, kind="admin", env=_environment(), stdin=0, stdout=1, stderr=2, cwd=_folder())
     process = lab.start(program)
-    for number in _FORWARDED:
+    for number in FORWARDED:
         signal.signal(number, lambda got, _: process.signal(got))
     lab.wait(lambda: process.exit_code is not None, float("inf"))
     lab.close()
@@ -125,7 +125,7 @@ def shell(words: Sequence[str], runtime: str | None) -> int:
     """Open a terminal on a node as its administrator."""
     from lab.commands.terminal import relay
 
-    lab, rest = _lab_and_rest(words, runtime)
+    lab, rest = lab_and_rest(words, runtime)
     command = [os.environ.get("SHELL") or "/bin/sh"]
     if not sys.stdin.isatty():
         return execute([lab.name, rest[0], "--", *command], runtime)
@@ -133,27 +133,7 @@ def shell(words: Sequence[str], runtime: str | None) -> int:
     return relay(lab, Program(rest[0], command, kind="admin", env=env, cwd=_folder(), terminal=True))
 
 
-def capture(words: Sequence[str], write: str | None, runtime: str | None) -> int:
-    """Capture live at one interface until interrupted: as text, or as pcap to a file or standard output."""
-    lab, rest = _lab_and_rest(words, runtime, separator=":")
-    point = rest[0]
-    if point not in lab.plan.points:
-        raise LabError(f"{lab.name} has no interface {point}", hint="it has " + ", ".join(list(lab.plan.points)[:12]))
-    interface = lab.plan.points[point]
-    if write == "-" and sys.stdout.isatty():
-        raise LabError("a capture is not for a terminal", hint=f"lab capture {point} -w - | wireshark -k -i -")
-    argv = ["tcpdump", "-i", interface.name, "-n", "--immediate-mode", "-s", str(interface.mtu + 64)]
-    argv += ["-l", "-e"] if write is None else ["-U", "-w", "-"]
-    target = 1 if write in (None, "-") else os.open(write or "", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    process = lab.start(Program(interface.node, argv, kind="tool", stdout=target, stderr=2))
-    for number in _FORWARDED:
-        signal.signal(number, lambda _, __: process.signal(signal.SIGTERM))
-    lab.wait(lambda: process.exit_code is not None, float("inf"))
-    lab.close()
-    return 0 if process.exit_code in (0, 128 + signal.SIGTERM) else 3
-
-
-def _lab_and_rest(words: Sequence[str], runtime: str | None, separator: str = "") -> tuple[LiveLab, list[str]]:
+def lab_and_rest(words: Sequence[str], runtime: str | None, separator: str = "") -> tuple[LiveLab, list[str]]:
     """Split `[LAB] NODE …`: the lab may be left out where one is up; with a separator NODE is NODE:INTERFACE."""
     if not words:
         raise LabError("no node was named", hint="lab ps lists the labs, lab inspect their nodes")
@@ -172,17 +152,31 @@ def _lab_and_rest(words: Sequence[str], runtime: str | None, separator: str = ""
     return lab, rest
 
 
+def each_lab(runtime: str | None, *, tell: bool = True) -> Iterator[tuple[Runtime, LabInfo]]:
+    """The labs that are up, the embedded runtime's first; an Engine that cannot be asked is told, and passed over."""
+    for name in [runtime] if runtime in RUNTIMES else RUNTIMES:
+        try:
+            owner = RUNTIMES[name]()
+            labs = owner.labs()
+        except NotMeasuredError as error:
+            if name == runtime:
+                raise
+            if tell and (sys.platform == "linux" or name != "netns"):
+                console.say(f"labs of runtime {name} could not be listed: {error.problems[0].what}")
+            continue
+        for info in labs:
+            yield owner, info
+
+
 def _labs(runtime: str | None) -> list[tuple[Runtime, LabInfo]]:
-    chosen = [RUNTIMES[runtime]] if runtime in RUNTIMES else list(RUNTIMES.values())
-    return [(owner, info) for owner in (make() for make in chosen) for info in owner.labs()]
+    return list(each_lab(runtime))
 
 
 def find_lab(name: str | None, runtime: str | None) -> tuple[Runtime, LabInfo]:
     """A lab that is up, and its runtime; without a name the only one. Raises LabError where there is none."""
-    labs = _labs(runtime)
     if name is None:
-        return _only(labs)
-    for owner, info in labs:
+        return _only(_labs(runtime))
+    for owner, info in each_lab(runtime):
         if info.name == name:
             return owner, info
     raise LabError(f"no lab {name} is up", hint="lab ps lists the labs that are up")

@@ -34,7 +34,7 @@ def try_exercise(
     path = find_exercise(name)
     exercise = load_exercise(path, draw=secrets.token_hex(16))
     hand_ins = read_hand_ins(exercise, path.parent)
-    chosen = choose(runtime, exercise.topology.runtime)
+    chosen = choose(runtime, exercise.topology.runtime, console.say)
     width = side_by_side or _cores()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # ends everything, as Ctrl-C does

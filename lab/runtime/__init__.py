@@ -7,16 +7,21 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from lab.errors import LabError, NotMeasuredError
+from lab.errors import LabError, NotMeasuredError, Problem
 
 if TYPE_CHECKING:
     from lab.runtime.base import Runtime
 
 
+_ELSEWHERE = Problem(
+    "namespaces are Linux's: this system has none",
+    hint="--runtime docker brings labs up with Docker; lab judge, lab trace and lab frame read kept runs anywhere",
+)
+
+
 def _netns() -> Runtime:
     if sys.platform != "linux":
-        hint = "labs run on Linux; lab judge, lab trace and lab frame read kept runs anywhere"
-        raise NotMeasuredError("namespaces are Linux's: this system has none", hint=hint)
+        raise NotMeasuredError([_ELSEWHERE])
     from lab.runtime.netns.runtime import NetnsRuntime
 
     return NetnsRuntime()
@@ -28,24 +33,26 @@ def _docker() -> Runtime:
     return DockerRuntime()
 
 
-RUNTIMES: dict[str, Callable[[], Runtime]] = {"netns": _netns}
-if os.environ.get("LAB_DOCKER_PREVIEW"):
-    RUNTIMES["docker"] = _docker
+RUNTIMES: dict[str, Callable[[], Runtime]] = {"netns": _netns, "docker": _docker}
 
 
-def choose(flag: str | None = None, written: str | None = None) -> Runtime:
-    """The runtime by flag, then LAB_RUNTIME, then the topology's file, else the embedded one.
+def choose(flag: str | None, written: str | None, say: Callable[[str], None]) -> Runtime:
+    """The runtime by flag, then LAB_RUNTIME, then the topology's file.
 
-    Raises LabError for an unknown name, NotMeasuredError with the remedies where it cannot work on this machine.
+    Where none of them names one it is the embedded one, or, where that cannot work and a Docker Engine answers, Docker:
+    `say` is told so. Raises LabError for an unknown name, NotMeasuredError with the remedies where it cannot work here.
     """
-    name = flag or os.environ.get("LAB_RUNTIME") or written or "netns"
-    if name not in RUNTIMES:
-        hint = "known: " + ", ".join(RUNTIMES)
-        if name == "docker":
-            hint = "containers are a preview: LAB_DOCKER_PREVIEW=1 lab … turns them on"
-        raise LabError(f"there is no runtime {name}", hint=hint)
-    runtime = RUNTIMES[name]()
-    problems = runtime.problems()
-    if problems:
+    name = flag or os.environ.get("LAB_RUNTIME") or written
+    if name and name not in RUNTIMES:
+        raise LabError(f"there is no runtime {name}", hint="known: " + ", ".join(RUNTIMES))
+    runtime = RUNTIMES[name or "netns"]() if name or sys.platform == "linux" else None
+    problems = runtime.problems() if runtime else [_ELSEWHERE]
+    if runtime and not problems:
+        return runtime
+    if name:
         raise NotMeasuredError(problems)
-    return runtime
+    docker = _docker()
+    if refused := docker.problems():
+        raise NotMeasuredError([*problems, *refused])
+    say(f"runtime docker: the embedded one cannot work here ({problems[0].what}); lab doctor tells more")
+    return docker

@@ -16,7 +16,10 @@ from lab.topology import parse_topology
 READY_MADE = Path(__file__).parents[2] / "topologies"
 
 
-@pytest.fixture(params=list(RUNTIMES))
+MARKS = {"netns": pytest.mark.kernel, "docker": pytest.mark.docker}
+
+
+@pytest.fixture(params=[pytest.param(name, marks=MARKS[name]) for name in RUNTIMES])
 def runtime(request: pytest.FixtureRequest) -> Runtime:
     chosen = RUNTIMES[request.param]()
     problems = chosen.problems()

@@ -21,7 +21,6 @@ import pytest
 from lab.runtime.base import LiveLab, Program, Runtime
 from tests.contract.conftest import READY_MADE, python
 
-pytestmark = pytest.mark.kernel
 TOPOLOGY = str(READY_MADE / "two-lans" / "topology.yaml")
 KILLS = 20  # of each command: 60 in all
 

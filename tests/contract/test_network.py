@@ -19,7 +19,7 @@ from lab.trace import pcap
 from lab.trace.packets import Packet, decode
 from tests.contract.conftest import out, plan_of, python, run
 
-pytestmark = [pytest.mark.kernel, pytest.mark.tool("ip")]
+pytestmark = pytest.mark.tool("ip")
 Up = Callable[[str | Plan], LiveLab]
 
 DUAL = """

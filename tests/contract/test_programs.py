@@ -14,7 +14,6 @@ from lab.plan import Plan
 from lab.runtime.base import Limits, LiveLab, Program
 from tests.contract.conftest import out, python, run
 
-pytestmark = pytest.mark.kernel
 Up = Callable[[str | Plan], LiveLab]
 
 PAIR = """
