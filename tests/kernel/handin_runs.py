@@ -55,7 +55,7 @@ class Run:
 
 def run(exercise: Exercise, hand_in: Path, runs: Path) -> Run:
     """Run an exercise with a folder that was handed in, and judge it."""
-    directory = pipeline.run(exercise, read_submission(exercise, hand_in), choose(), runs, quiet)
+    directory = pipeline.run(exercise, read_submission(exercise, hand_in), choose(None, None, quiet), runs, quiet)
     return Run(directory, *pipeline.judge(directory))
 
 

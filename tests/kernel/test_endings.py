@@ -71,7 +71,7 @@ def run(folder: Path, steps: str, client: str, **files: str) -> tuple[Evidence, 
     (folder / "exercise.yaml").write_text(HEAD + steps + CHECKS)
     exercise = load_exercise(folder / "exercise.yaml")
     handed_in = HandedIn({"client.py": client.encode()})
-    return pipeline.judge(pipeline.run(exercise, handed_in, choose(), folder / "runs", lambda _: None))
+    return pipeline.judge(pipeline.run(exercise, handed_in, choose(None, None, print), folder / "runs", lambda _: None))
 
 
 def test_what_is_begun_while_being_ended_earns_nothing(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_verdicts_do_not_change_while_both_cores_burn(
     seen: Counter[Verdicts] = Counter()
     with burning(os.cpu_count() or 2):
         for _ in range(repeats):
-            seen[verdicts(pipeline.grade(exercise, handed_in, choose(), tmp_path, quiet)[2])] += 1
+            seen[verdicts(pipeline.grade(exercise, handed_in, choose(None, None, print), tmp_path, quiet)[2])] += 1
     assert seen == {expected: repeats}
 
 
@@ -101,7 +101,7 @@ def test_what_the_load_alone_made_late_is_decided_by_a_run_with_nothing_beside_i
             if text.startswith("a failure rests on a time limit"):
                 end(load)
 
-        _, evidence, grade = pipeline.grade(exercise, handed_in, choose(), tmp_path, say)
+        _, evidence, grade = pipeline.grade(exercise, handed_in, choose(None, None, print), tmp_path, say)
     assert verdicts(grade) == ((), "")
     first = evidence.manifest["confirms"]
     assert first, "the load was too light to exceed a limit"
@@ -112,6 +112,6 @@ def test_what_the_load_alone_made_late_is_decided_by_a_run_with_nothing_beside_i
 def test_what_is_late_without_any_load_has_failed(tmp_path: Path) -> None:
     exercise = hurried(ECHO, 2.0)
     handed_in = read_submission(exercise, ECHO / "wrong" / "never-closes")
-    _, evidence, grade = pipeline.grade(exercise, handed_in, choose(), tmp_path, quiet)
+    _, evidence, grade = pipeline.grade(exercise, handed_in, choose(None, None, print), tmp_path, quiet)
     assert verdicts(grade) == (("closed",), "never-closed")
     assert evidence.manifest["confirms"]
