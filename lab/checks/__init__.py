@@ -8,6 +8,7 @@ from lab.checks.reach import Reach
 from lab.checks.tcp_close import TcpClose
 from lab.checks.tcp_data import TcpData
 from lab.checks.tcp_handshake import TcpHandshake
+from lab.checks.where import Where
 
 CHECKS: dict[str, type[Check]] = {
     Arp.kind: Arp,
@@ -17,4 +18,5 @@ CHECKS: dict[str, type[Check]] = {
     TcpClose.kind: TcpClose,
     Reach.kind: Reach,
     Output.kind: Output,
+    Where.kind: Where,
 }

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from doctored import PORT, TEXT, Frame, Story, clean, probe, refused
 
-from lab.checks import CHECKS, Arp, Output, Path, Reach, TcpClose, TcpData, TcpHandshake
+from lab.checks import CHECKS, Arp, Output, Path, Reach, TcpClose, TcpData, TcpHandshake, Where
 from lab.checks.base import Check, Verdict
 from lab.evidence import Capture, Mark
 from lab.grade import judge
@@ -32,6 +32,7 @@ ALL: tuple[Check, ...] = (
     Reach(source="client", to="server"),
     Reach(source="client", to="nobody"),
     Output(step="client", exit=0, text=TEXT, pattern="hello"),
+    Where(at=("client:eth0", "r1:eth1"), packets="tcp.len > 0 || arp || icmp", among="ip.addr == 10.0.0.0/8"),
 )
 SHAPES: tuple[Any, ...] = (
     *(None, 5, "x", [], {}, [None], {"client": None}, {"client": []}, {"client": {"sysctls": 4}}),
