@@ -74,9 +74,15 @@ class Builder:
                 bridge, asked = future.result()
                 lab.await_answer(*asked)
                 bridges.append(bridge)
-            for node in nodes:
-                lab.await_answer(*node.result())
+            for node, started in zip(self._plan.nodes, nodes, strict=True):
+                asked = started.result()
+                try:
+                    lab.await_answer(*asked)
+                except NotMeasuredError:
+                    self._expect_running([node])
+                    raise
             lab.ask({"do": "quiet", "ports": bridges})
+            self._expect_running(self._plan.nodes)
         except BaseException as error:
             self._failed.set()
             if not self._lab.done():
@@ -85,6 +91,16 @@ class Builder:
         finally:
             workers.shutdown(wait=True, cancel_futures=True)
         return lab, self._others
+
+    def _expect_running(self, nodes: Iterable[PlannedNode]) -> None:
+        """A container may be killed, or run out of memory, at any moment: no lab without it is said to be up."""
+        with engine.told("listing containers"):
+            running = self._client.containers(filters=self._names.owner.filters(mark=self._names.mark))
+        there = {each["Labels"].get(names.NODE) for each in running}
+        for node in nodes:
+            if node.name not in there:
+                what = f"node {node.name}: its container ended while lab {self._names.lab} came up"
+                raise NotMeasuredError(what, hint=engine.ENDED_HINT)
 
     def _ask(self, message: dict[str, Any]) -> Asked:
         """Ask the agent, as soon as there is one; the answer is awaited later."""

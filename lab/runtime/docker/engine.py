@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from lab.errors import NotMeasuredError, Problem
+from lab.errors import NotMeasuredError
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -14,6 +17,17 @@ if TYPE_CHECKING:
 LIMIT = 60  # seconds for any call of the Engine's
 _OLDEST = (1, 40)  # API of Engine 19.03, the first whose containers can be given their kernel's files unmasked
 _START_HINT = "start it (systemctl start docker, or Docker Desktop); DOCKER_HOST or docker context use names another"
+ENDED_HINT = "docker events --since 10m tells what ended it (kill, oom: out of memory); then try again"
+_SOCKET = "/var/run/docker.sock"
+_REASON = re.compile(r"(?:\[Errno \d+\] |Error\(\d+, ')([^'\")\]]+)")  # the operating system's own words
+
+
+class SilentError(NotMeasuredError):
+    """The Engine did not answer in time: asking it more would only take that time again."""
+
+
+class DeniedError(NotMeasuredError):
+    """This user may not use the Engine."""
 
 
 def connect() -> APIClient:
@@ -24,10 +38,15 @@ def connect() -> APIClient:
     import docker
     from docker.errors import DockerException
 
+    where = os.environ.get("DOCKER_HOST", "")
     try:
-        client = docker.APIClient(**_address(), version="auto", timeout=LIMIT)
+        address = _address()
+        where = str(address.get("base_url") or ("" if os.name == "nt" else f"unix://{_SOCKET}"))
+        client = docker.APIClient(**address, version="auto", timeout=LIMIT)
     except (DockerException, OSError) as error:
-        raise NotMeasuredError([_unreachable(error)]) from None
+        raise _unreachable(error, where) from None
+    # The SDK attaches to a container without any time limit.
+    client.post = functools.partial(client.post, timeout=LIMIT)
     if tuple(map(int, client._version.split("."))) < _OLDEST:
         oldest = ".".join(map(str, _OLDEST))
         raise NotMeasuredError(
@@ -39,20 +58,17 @@ def connect() -> APIClient:
 
 def might_answer() -> bool:
     """Whether there is anything that may be an Engine this user can use: asked before the SDK is even imported."""
-    import os
     from pathlib import Path
 
     if os.name != "posix" or os.environ.get("DOCKER_HOST") or os.environ.get("DOCKER_CONTEXT"):
         return True
     if (Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "contexts").is_dir():
         return True
-    return os.access("/var/run/docker.sock", os.W_OK)
+    return os.access(_SOCKET, os.W_OK)
 
 
 def _address() -> dict[str, Any]:
     """The SDK heeds DOCKER_HOST by itself, but knows contexts only when told to."""
-    import os
-
     from docker.context import ContextAPI
     from docker.utils import kwargs_from_env
 
@@ -65,22 +81,29 @@ def _address() -> dict[str, Any]:
     return {"base_url": context.Host, "tls": context.TLSConfig or False}
 
 
-def _unreachable(error: Exception) -> Problem:
+def _unreachable(error: Exception, where: str) -> NotMeasuredError:
     text = str(error)
     if "Permission denied" in text:
-        return Problem(
+        return DeniedError(
             "this user may not use the Docker Engine: permission denied on its socket",
-            hint="join the group that may (sudo usermod -aG docker $USER, then log in again), or use rootless Docker",
+            where,
+            "join the group that may (sudo usermod -aG docker $USER, then log in again), or use rootless Docker",
         )
     if "timed out" in text.lower():
-        return Problem(*_hang())
-    if "too old" in text:
-        return Problem(f"the Docker Engine is too old: {text}", hint="update Docker to 19.03 or later")
-    return Problem("no Docker Engine answers", hint=f"{_START_HINT}\n{_last_line(text)}")
+        return _silent(where)
+    if "too old" in text or "no longer supported" in text:
+        return NotMeasuredError(f"the Docker Engine is too old: {text}", where, "update Docker to 19.03 or later")
+    return NotMeasuredError("no Docker Engine answers", where, f"{_START_HINT}\n  {_reason(text)}")
 
 
-def _hang() -> tuple[str, str, str]:
-    return f"the Docker Engine did not answer within {LIMIT} s", "", "docker ps tells whether it hangs; restart it then"
+def _silent(where: str = "") -> SilentError:
+    hint = "docker ps tells whether it hangs: then restart it; what is left of the lab goes with the next lab command"
+    return SilentError(f"the Docker Engine did not answer within {LIMIT} s", where, hint)
+
+
+def _reason(text: str) -> str:
+    found = _REASON.search(text)
+    return found.group(1) if found else _last_line(text)
 
 
 def _last_line(text: str) -> str:
@@ -96,12 +119,12 @@ def told(what: str) -> Iterator[None]:
     try:
         yield
     except Timeout:
-        raise NotMeasuredError(*_hang()) from None
+        raise _silent(what) from None
     except APIError as error:
         why = str(error.explanation or error)
         raise NotMeasuredError(f"{what}: the Docker Engine refused: {why}", hint=hint_for(why)) from None
     except (DockerException, RequestException, OSError) as error:
-        why = _last_line(str(error))
+        why = _reason(str(error))
         raise NotMeasuredError(f"{what}: the Docker Engine is gone: {why}", hint=_START_HINT) from None
 
 
@@ -113,6 +136,8 @@ def hint_for(why: str) -> str:
         return "something else has this name: docker ps -a and docker network ls show it"
     if "non-overlapping" in why or "Pool overlaps" in why or "address pools" in why:
         return "LAB_DOCKER_POOL=PREFIX gives the wiring another pool"
+    if "No such container" in why:
+        return ENDED_HINT
     if "No such image" in why:
         return "lab image build makes the node image, lab image load FILE takes one from elsewhere"
     return ""

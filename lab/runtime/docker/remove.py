@@ -19,17 +19,22 @@ _PATIENCE = 2.0  # seconds that a removed container may take to let go of its ne
 def everything(client: APIClient, filters: dict[str, list[str]]) -> None:
     """Remove all containers and networks that have these labels.
 
-    The helper goes first: nothing then runs in the nodes any more, and nobody ends them beside us.
+    The helper goes first: nothing then runs in the nodes any more, and nobody ends them beside us. All are tried before
+    the first failure is raised, unless it is that the Engine does not answer.
     """
     with engine.told("listing containers"):
         containers = client.containers(all=True, filters=filters)
         networks = client.networks(filters=filters)
     containers.sort(key=lambda each: each["Labels"].get(names.KIND) != "helper")
     with ThreadPoolExecutor(_AT_ONCE) as workers:
-        for work in [workers.submit(_remove_container, client, each["Id"]) for each in containers]:
-            work.result()
-        for work in [workers.submit(_remove_network, client, each["Id"]) for each in networks]:
-            work.result()
+        try:
+            for work in [workers.submit(_remove_container, client, each["Id"]) for each in containers]:
+                work.result()
+            for work in [workers.submit(_remove_network, client, each["Id"]) for each in networks]:
+                work.result()
+        except engine.SilentError:  # each of the others would take its time limit too
+            workers.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _remove_container(client: APIClient, identifier: str) -> None:

@@ -65,7 +65,11 @@ class DockerRuntime:
                 with engine.told(f"lab {name}"):
                     client.rename(given.starting, given.helper)
         except BaseException as error:
-            remove.everything(client, self._owner.filters(mark=given.mark))
+            try:
+                remove.everything(client, self._owner.filters(mark=given.mark))
+            except NotMeasuredError as left:
+                if isinstance(error, LabError) and not isinstance(error, engine.SilentError):
+                    raise NotMeasuredError([*error.problems, *left.problems]) from None
             taken = name is not None and isinstance(error, NotMeasuredError) and "already" in str(error)
             if taken and self._look(lab=given.lab)[1]:  # another `lab up` was a moment earlier
                 raise _up_already(given.lab) from None
@@ -78,7 +82,7 @@ class DockerRuntime:
             return []
         try:
             client = self._client
-        except NotMeasuredError:  # who may not use the Engine has no labs there
+        except engine.DeniedError:  # who may not use the Engine has no labs there
             return []
         helpers, others = self._look()
         alive = {mark: each for mark, each in helpers.items() if _is_up(each)}
