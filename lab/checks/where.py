@@ -14,12 +14,13 @@ from lab.checks.names import count, listed
 from lab.checks.programs import Blame, idle
 from lab.evidence import Evidence
 from lab.grammar import Context, List, Point, Refused, ScalarGrammar, Schema, param
-from lab.trace.fields import sights
+from lab.trace.fields import FIELDS, PROTOCOLS, sights
 from lab.trace.filter import LONGEST, FilterError, parse_filter
 from lab.trace.packets import TCP
 from lab.yamltext import show
 
 _SHOWN = 5  # frames of each capture point
+_VOCABULARY = ", ".join((*PROTOCOLS, *FIELDS))
 
 
 class Filter(ScalarGrammar[str]):
@@ -95,7 +96,7 @@ class Where(Check):
     rule: ClassVar[str] = "RFC 791 §3.1, RFC 9293 §3.1, RFC 768, RFC 826: the headers' fields; wireshark-filter(4)"
 
     at: tuple[str, ...] = param(List(Point(), empty=False, single=True), "the capture points, each counted by itself")
-    packets: str = param(Filter(), "which packets are counted")
+    packets: str = param(Filter(), f"which packets are counted; the words are {_VOCABULARY}")
     count: Number = param(Count(), "how many there must be", default=_SOME)  # noqa: RUF009 - param makes a field
     among: str | None = param(
         Filter(), "packets of which there must be one at least, so that a count of 0 means something", default=None
@@ -111,7 +112,7 @@ class Where(Check):
 
     def judge(self, evidence: Evidence) -> Verdict:
         """Count at every point; the first that is wrong is told."""
-        expected = f"{self.count} at {listed(self.at)} with {self.packets}"
+        expected = f"packets with {self.packets} at {listed(self.at)}: {self.count}"
         nodes = list(dict.fromkeys(step.node for step in evidence.exercise.steps if step.node))
         if verdict := unusable(gaps(evidence, self.at, nodes), self.rule, expected):
             return verdict

@@ -54,7 +54,7 @@ def test_each_point_is_counted_by_itself() -> None:
 def test_the_frames_are_shown() -> None:
     verdict = judge(clean(), SYN, number=EXACTLY_ONE)
     assert [str(frame) for frame in verdict.frames] == ["client:eth0#3"]
-    assert verdict.expected == f"1 at client:eth0 with {SYN}"
+    assert verdict.expected == f"packets with {SYN} at client:eth0: 1"
 
 
 def test_a_ban_needs_something_that_was_sent() -> None:
