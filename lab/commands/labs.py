@@ -159,7 +159,7 @@ def each_lab(runtime: str | None, *, tell: bool = True) -> Iterator[tuple[Runtim
             owner = RUNTIMES[name]()
             labs = owner.labs()
         except NotMeasuredError as error:
-            if name == runtime:
+            if name == (runtime or os.environ.get("LAB_RUNTIME")):
                 raise
             if tell and (sys.platform == "linux" or name != "netns"):
                 console.say(f"labs of runtime {name} could not be listed: {error.problems[0].what}")

@@ -52,7 +52,8 @@ def run(folder: Path, steps: str, files: dict[str, str], more: str = "") -> Evid
     checks = "checks: [{id: way, check: path, from: client, to: server, via: []}]"
     (folder / "exercise.yaml").write_text(f"version: 1\nname: steps\n{more}\nsteps:\n{steps}\n{checks}\n")
     exercise = load_exercise(folder / "exercise.yaml")
-    return pipeline.judge(pipeline.run(exercise, HandedIn(), choose(None, None, print), folder / "runs", lambda _: None))[0]
+    chosen = choose(None, None, print)
+    return pipeline.judge(pipeline.run(exercise, HandedIn(), chosen, folder / "runs", lambda _: None))[0]
 
 
 @pytest.mark.parametrize("ready", ["{tcp: 7000, within: 5s}", "{output: 'now l.*ing', within: 5s}"])
