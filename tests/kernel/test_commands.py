@@ -83,7 +83,7 @@ def test_exit_codes(lab: Lab, tmp_path: Path) -> None:
     only_python = tmp_path / "bin"
     only_python.mkdir()
     (only_python / "python3").symlink_to(sys.executable)
-    done = lab("run", "tcp-echo", code=3, PATH=str(only_python))
+    done = lab("run", "tcp-echo", code=3, PATH=str(only_python), LAB_RUNTIME="netns")
     assert "tcpdump" in done.stderr
     assert "bwrap" in done.stderr or "bubblewrap" in done.stderr
 
@@ -173,7 +173,7 @@ def test_demo_shows_the_main_job(lab: Lab) -> None:
 def test_demo_without_a_runtime_shows_a_recorded_run(lab: Lab, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    done = lab("demo", PATH=str(empty))
+    done = lab("demo", PATH=str(empty), LAB_RUNTIME="netns")
     assert "RECORDED" in done.stdout
     assert "10 of 10 points" in done.stdout
     assert "tcpdump" in done.stderr

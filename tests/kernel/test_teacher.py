@@ -159,7 +159,7 @@ def test_exit_codes_of_a_try(lab: Lab, tmp_path: Path) -> None:
     only_python = tmp_path / "bin"
     only_python.mkdir()
     (only_python / "python3").symlink_to(sys.executable)
-    assert "tcpdump" in lab("try", "first", code=3, PATH=str(only_python)).stderr
+    assert "tcpdump" in lab("try", "first", code=3, PATH=str(only_python), LAB_RUNTIME="netns").stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
