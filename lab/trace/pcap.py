@@ -6,11 +6,12 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from lab.errors import LabError
+from lab.trace import pcapng
+from lab.trace.records import CHUNK, LARGEST, Frame, TraceError
+
+__all__ = ["ETHERNET", "LARGEST", "Frame", "Pcap", "TraceError", "open_trace", "read", "write"]
 
 ETHERNET = 1
-LARGEST = 262_144  # libpcap's MAXIMUM_SNAPLEN: a longer record is a damaged file, not a frame
-_CHUNK = 1 << 20
 
 # The magic number tells the byte order and how many nanoseconds one unit of the fraction is.
 _MAGICS = {
@@ -20,23 +21,17 @@ _MAGICS = {
     b"\xa1\xb2\x3c\x4d": (">", 1),
 }
 
-Frame = tuple[int, int, int, bytes, int]
-"""number (from 1), time in ns since 1970, length on the wire, captured bytes, link type: `decode`'s arguments."""
-
-
-class TraceError(LabError):
-    """A file that is not a capture."""
-
 
 class Pcap:
     """The frames of a pcap stream, read once and in pieces, so that memory stays bounded.
 
     `snap_length` in bytes. After the iteration `problem` says why it ended early, or is None; the frames before
-    that hold. Raises TraceError where the stream is not a pcap at all.
+    that hold. `begun` are bytes that were taken from the stream before. Raises TraceError where the stream is not a
+    pcap at all.
     """
 
-    def __init__(self, stream: BinaryIO, name: str = "") -> None:
-        header = stream.read(24)
+    def __init__(self, stream: BinaryIO, name: str = "", begun: bytes = b"") -> None:
+        header = begun + stream.read(24 - len(begun))
         if header[:4] not in _MAGICS:
             raise TraceError(_not_a_capture(header), name, "a file written by tcpdump or Wireshark is expected")
         self._order, self._unit = _MAGICS[header[:4]]
@@ -64,7 +59,7 @@ class Pcap:
                 number += 1
                 yield number, seconds * 1_000_000_000 + fraction * unit, length, buffer[start + 16 : stop], link_type
                 start = stop
-            more = read(_CHUNK)
+            more = read(CHUNK)
             if not more:
                 if start < end:
                     self.problem = f"frame {number + 1} is cut off: the file ends {end - start} bytes into its record"
@@ -77,9 +72,12 @@ def read(stream: BinaryIO, name: str = "") -> Pcap:
     return Pcap(stream, name)
 
 
-def open_trace(stream: BinaryIO, name: str = "") -> Pcap:
+def open_trace(stream: BinaryIO, name: str = "") -> Pcap | pcapng.Pcapng:
     """Open a capture of whatever format its first bytes name. Raises TraceError."""
-    return Pcap(stream, name)
+    begun = stream.read(4)
+    if begun == pcapng.SECTION:
+        return pcapng.Pcapng(stream, name, begun)
+    return Pcap(stream, name, begun)
 
 
 def write(
@@ -96,4 +94,4 @@ def write(
 def _not_a_capture(header: bytes) -> str:
     if not header:
         return "the file is empty"
-    return f"not a pcap file: it begins with {header[:4].hex(' ')}"
+    return f"not a capture file: it begins with {header[:4].hex(' ')}"

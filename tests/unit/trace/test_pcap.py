@@ -57,7 +57,7 @@ def test_an_impossible_record_ends_the_reading_with_a_reason():
     ("content", "text"),
     [
         (b"", "the file is empty"),
-        (b"#!/bin/sh\nexit 0\nexit 0 # padding", "not a pcap file: it begins with 23 21 2f 62"),
+        (b"#!/bin/sh\nexit 0\nexit 0 # padding", "not a capture file: it begins with 23 21 2f 62"),
         (b"\xd4\xc3\xb2\xa1\0\0", "the file header is cut off: 6 bytes, and 24 are needed"),
     ],
 )
@@ -69,7 +69,7 @@ def test_what_is_not_a_capture_is_refused_clearly(content, text):
 
 
 def test_records_across_chunks_are_whole(monkeypatch):
-    monkeypatch.setattr(pcap, "_CHUNK", 7)
+    monkeypatch.setattr(pcap, "CHUNK", 7)
     stream = io.BytesIO()
     write(stream, FRAMES * 3)
     stream.seek(0)
@@ -93,7 +93,7 @@ def test_reading_is_a_stream():
     stream = Endless()
     frames = iter(read(stream))
     assert [next(frames)[0] for _ in range(5)] == [1, 2, 3, 4, 5]
-    assert stream.given < 2 * pcap._CHUNK
+    assert stream.given < 2 * pcap.CHUNK
 
 
 def test_bits_above_the_link_type_are_not_part_of_it():
