@@ -79,9 +79,11 @@ def _whole(last: Packet, parts: list[Packet], payload: bytes) -> Packet | None:
     else:
         header[4:6] = len(payload).to_bytes(2, "big")
         header[6] = first.data[_fragment_header(first)]
-    link_type = numbers.LINK_ETHERNET if first.dst_mac else numbers.LINK_RAW
-    data = first.data[:at] + bytes(header) + payload
+    # Only an Ethernet header is kept: of the other links, all that a packet has is its source.
+    before, link_type = (first.data[:at], numbers.LINK_ETHERNET) if first.dst_mac else (b"", numbers.LINK_RAW)
+    data = before + bytes(header) + payload
     packet = decode(last.number, last.time, len(data), data, link_type)
+    packet.src_mac, packet.vlans = first.src_mac, first.vlans
     packet.identification = first.identification
     packet.fragments = tuple(part.number for part in parts)
     return packet

@@ -22,7 +22,13 @@ from lab.trace.numbers import (
     LINK_ETHERNET,
     LINK_IPV4,
     LINK_IPV6,
+    LINK_LOOP,
+    LINK_NULL,
     LINK_RAW,
+    LINK_RAW_OLD,
+    LINK_RAW_OPENBSD,
+    LINK_SLL,
+    LINK_SLL2,
     ROUTING,
     TCP,
     UDP,
@@ -37,6 +43,10 @@ if TYPE_CHECKING:
 _ETHERNET_HEADER = Struct("!6s6sH").unpack_from
 _TAGS = (VLAN, VLAN_SERVICE, VLAN_OLD)
 _TAG = Struct("!HH").unpack_from
+_SLL = Struct("!2xHH8sH").unpack_from
+_SLL2 = Struct("!H6xHxB8s").unpack_from
+_HARDWARE = (1, 772)  # ARPHRD_ETHER and ARPHRD_LOOPBACK: an address of theirs is a MAC address
+_FAMILIES = {2: IPV4, 10: IPV6, 24: IPV6, 28: IPV6, 30: IPV6}  # AF_INET; AF_INET6 of Linux, the BSDs and macOS
 _ARP = Struct("!HHBBH6s4s6s4s").unpack_from
 _IPV4 = Struct("!BxHHHBBxx4s4s").unpack_from
 _IPV6 = Struct("!B3xHBB16s16s").unpack_from
@@ -51,7 +61,11 @@ def link(packet: Packet, data: bytes, link_type: int) -> str | None:
     end = packet.length if packet.length > len(data) else len(data)
     if link_type == LINK_ETHERNET:
         return _ethernet(packet, data, end)
-    if link_type in (LINK_RAW, LINK_IPV4, LINK_IPV6):
+    if link_type in (LINK_SLL, LINK_SLL2):
+        return _cooked(packet, data, end, link_type)
+    if link_type in (LINK_NULL, LINK_LOOP):
+        return _loopback(packet, data, end, link_type)
+    if link_type in (LINK_RAW, LINK_RAW_OLD, LINK_RAW_OPENBSD, LINK_IPV4, LINK_IPV6):
         if not data:
             return "the frame is empty"
         packet.ethertype = IPV6 if data[0] >> 4 == 6 else IPV4
@@ -63,7 +77,38 @@ def _ethernet(packet: Packet, data: bytes, end: int) -> str | None:
     if len(data) < 14:
         return _short("Ethernet header", 14, len(data), end)
     packet.dst_mac, packet.src_mac, kind = _ETHERNET_HEADER(data)
-    at = 14
+    return _typed(packet, data, 14, end, kind)
+
+
+def _cooked(packet: Packet, data: bytes, end: int, link_type: int) -> str | None:
+    """LINKTYPE_LINUX_SLL and LINKTYPE_LINUX_SLL2 of tcpdump.org: no destination, and a source only where it has one."""
+    header = 16 if link_type == LINK_SLL else 20
+    if len(data) < header:
+        return _short("cooked capture header", header, len(data), end)
+    if link_type == LINK_SLL:
+        hardware, size, source, kind = _SLL(data)
+    else:
+        kind, hardware, size, source = _SLL2(data)
+    if hardware in _HARDWARE and size == 6:
+        packet.src_mac = source[:6]
+    return _typed(packet, data, header, end, kind)
+
+
+def _loopback(packet: Packet, data: bytes, end: int, link_type: int) -> str | None:
+    """LINKTYPE_NULL and LINKTYPE_LOOP of tcpdump.org: four bytes that name the address family."""
+    if len(data) < 4:
+        return _short("loopback header", 4, len(data), end)
+    family = int.from_bytes(data[:4], "big")
+    if link_type == LINK_NULL and family > 0xFFFF:  # no family is so large: it was written by a little-endian machine
+        family = int.from_bytes(data[:4], "little")
+    if family not in _FAMILIES:
+        return f"address family {family} of a loopback frame is not decoded"
+    packet.ethertype = _FAMILIES[family]
+    return _network(packet, data, 4, end)
+
+
+def _typed(packet: Packet, data: bytes, at: int, end: int, kind: int) -> str | None:
+    """What an ethertype announces, which may be VLAN tags first."""
     while kind in _TAGS:  # IEEE 802.1Q section 9
         if len(data) < at + 4:
             return _short("VLAN tag", 4, len(data) - at, end - at)

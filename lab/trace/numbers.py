@@ -9,3 +9,6 @@ ICMP, TCP, UDP, ICMPV6 = 1, 6, 17, 58
 HOP_BY_HOP, ROUTING, FRAGMENT, AUTHENTICATION, DESTINATION = 0, 43, 44, 51, 60
 
 LINK_ETHERNET, LINK_RAW, LINK_IPV4, LINK_IPV6 = 1, 101, 228, 229
+LINK_RAW_OLD, LINK_RAW_OPENBSD = 12, 14  # what libpcap called raw IP before it had a number of its own for files
+LINK_NULL, LINK_LOOP = 0, 108  # loopback of BSD and macOS: in the byte order of the machine, of the network
+LINK_SLL, LINK_SLL2 = 113, 276  # Linux's cooked captures, as of `tcpdump -i any`
