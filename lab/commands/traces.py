@@ -5,22 +5,21 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from lab import console
 from lab.checks.base import FrameRef
+from lab.commands.files import drawn, trace_files
 from lab.errors import LabError
 from lab.evidence import Evidence
 from lab.gather.rundir import find_run, load
 from lab.plan import Plan
 from lab.report.frame import frame_lines
-from lab.report.safe import safe
 from lab.trace import pcap
 from lab.trace.explain import explain
 from lab.trace.flows import Conversation, tcp_conversations
-from lab.trace.ladder import Line, ladder
+from lab.trace.ladder import Line
 from lab.trace.packets import Packet, decode
-from lab.trace.table import HEADINGS, closing, endpoint, table
+from lab.trace.table import HEADINGS, table, told
 
 Captures = Mapping[str, Sequence[Packet]]
 
@@ -33,10 +32,9 @@ def trace(sources: Sequence[str], number: int | None, point: str | None, runs: s
         captures = _chosen({name: capture.judged for name, capture in evidence.captures.items()}, point)
         _trace(captures, evidence.plan, number, as_json)
         return
-    for source in sources:
-        if len(sources) > 1:
-            console.show([("title", source)])
-        _trace({source: _packets(Path(source))}, None, number, as_json)
+    if point is not None:
+        raise LabError("--point chooses a capture point of a run, and files were given", hint="leave it out")
+    trace_files(sources, number, as_json)
 
 
 def _chosen(captures: Captures, point: str | None) -> Captures:
@@ -59,12 +57,13 @@ def _packets(path: Path) -> tuple[Packet, ...]:
     return packets
 
 
-def _trace(captures: Captures, plan: Plan | None, number: int | None, as_json: bool) -> None:
+def _trace(captures: Captures, plan: Plan, number: int | None, as_json: bool) -> None:
     found = conversations(captures.values())
     if number is not None and not 1 <= number <= len(found):
         raise LabError(f"there is no conversation {number}", hint=f"there are {len(found)}")
     if as_json:
-        console.show_json([_told(index, talk, plan) for index, talk in enumerate(found, 1)])
+        numbers = [[packet.number for packet in talk.packets] for talk in found]
+        console.show_json([told(index, *each, plan) for index, each in enumerate(zip(found, numbers, strict=True), 1)])
         return
     if found:
         rows = [(str(index), *row[1:]) for index, row in enumerate(table(found, plan), 1)]
@@ -72,8 +71,8 @@ def _trace(captures: Captures, plan: Plan | None, number: int | None, as_json: b
     else:
         print("no TCP conversation was captured")
     shown = found[number - 1] if number else found[0] if len(found) == 1 else None
-    if shown or (plan and not found):
-        console.show([("", ""), *_ladder(captures, plan, shown)])
+    if shown or not found:
+        console.show([("", ""), *drawn(captures, plan, shown)])
 
 
 def conversations(captures: Iterable[Sequence[Packet]]) -> list[Conversation]:
@@ -92,26 +91,7 @@ def ladder_of(evidence: Evidence) -> list[Line]:
     """The first conversation of a run as a ladder."""
     captures = {name: capture.judged for name, capture in evidence.captures.items()}
     found = conversations(captures.values())
-    return _ladder(captures, evidence.plan, found[0] if found else None)
-
-
-def _ladder(captures: Captures, plan: Plan | None, talk: Conversation | None) -> list[Line]:
-    return [Line(style, safe(text)) for style, text in ladder(captures, plan, talk, width=console.width())]
-
-
-def _told(index: int, talk: Conversation, plan: Plan | None) -> dict[str, Any]:
-    return {
-        "conversation": index,
-        "client": endpoint(talk.client, plan),
-        "server": endpoint(talk.server, plan),
-        "opened": talk.opened,
-        "closed": closing(talk),
-        "client_sent": talk.client.sent,
-        "server_sent": talk.server.sent,
-        "retransmissions": talk.client.retransmissions + talk.server.retransmissions,
-        "seconds": (talk.ended - talk.started) / 1e9,
-        "frames": [packet.number for packet in talk.packets],
-    }
+    return drawn(captures, evidence.plan, found[0] if found else None)
 
 
 def frame(given: str, name: str, runs: str, as_json: bool) -> None:

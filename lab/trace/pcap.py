@@ -40,6 +40,7 @@ class Pcap:
         self.snap_length, network = struct.unpack_from(self._order + "II", header, 16)
         self.link_type = network & 0x03FF_FFFF  # above it: whether frames end in a check sequence, and how long
         self.problem: str | None = None
+        self.interface = 0  # the format has one, without a name
         self._stream = stream
 
     def __iter__(self) -> Iterator[Frame]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from lab.plan import Plan
 from lab.trace.flows import Conversation, Side
@@ -27,6 +28,22 @@ def table(conversations: Iterable[Conversation], plan: Plan | None = None) -> li
         )
         for talk in conversations
     ]
+
+
+def told(number: int, talk: Conversation, frames: list[int], plan: Plan | None = None) -> dict[str, Any]:
+    """The same for other programs, with the numbers of its frames."""
+    return {
+        "conversation": number,
+        "client": endpoint(talk.client, plan),
+        "server": endpoint(talk.server, plan),
+        "opened": talk.opened,
+        "closed": closing(talk),
+        "client_sent": talk.client.sent,
+        "server_sent": talk.server.sent,
+        "retransmissions": talk.client.retransmissions + talk.server.retransmissions,
+        "seconds": (talk.ended - talk.started) / 1e9,
+        "frames": frames,
+    }
 
 
 def endpoint(side: Side, plan: Plan | None = None) -> str:
