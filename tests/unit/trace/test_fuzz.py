@@ -1,9 +1,12 @@
 """Whatever the bytes are, decoding gives a packet and never an exception."""
 
 import io
+import os
 import random
+from pathlib import Path
 
 import pytest
+from test_pcapng import Made
 from trace_forge import MSS_AND_SCALE, SYN, Talk, arp, ethernet, icmp, ipv4, ipv6, tcp, udp
 from trace_lab import planned
 
@@ -13,7 +16,8 @@ from lab.trace.fragments import Reassembly
 from lab.trace.ladder import ladder
 from lab.trace.layers import link
 from lab.trace.packets import Packet, _usual, decode, quoted, tcp_options
-from lab.trace.pcap import TraceError, read, write
+from lab.trace.pcap import TraceError, open_trace, read, write
+from lab.trace.survey import Survey, one_conversation
 from lab.trace.table import table
 from lab.trace.words import summary
 
@@ -116,3 +120,67 @@ def test_random_bytes_do_not_raise():
     for number in range(20_000):
         data = chance.randbytes(chance.randrange(120))
         assert decode(number, 0, len(data), data, chance.choice((1, 101))).number == number
+
+
+RECORDED = Path(__file__).parents[3] / "topologies" / "two-lans" / "tcp-echo" / "recorded"
+ROUNDS = int(os.environ.get("SOAK_REPEATS", "1"))
+
+
+def recorded() -> list[bytes]:
+    """Real captures, and the same as pcapng, as cooked frames and in a loopback's frames."""
+    files = [path.read_bytes() for path in sorted(RECORDED.glob("*.pcap"))]
+    made = Made(">").interface(name=b"eth0", resolution=b"\x09").interface(113).interface(0)
+    for _, time, _, data, _ in open_trace(io.BytesIO(files[0])):
+        family = b"\2\0\0\0" if data[12:14] == b"\x08\x00" else b"\0\0\0\0"
+        made.enhanced(0, time, data).simple(len(data), data)
+        made.enhanced(1, time // 1000, bytes(14) + data[12:]).enhanced(2, time // 1000, family + data[14:])
+    return [*files, made.data]
+
+
+def damaged(whole: bytes, chance: random.Random) -> bytes:
+    """A capture file with bytes changed, removed, repeated or cut off."""
+    data = bytearray(whole)
+    for _ in range(chance.randrange(1, 8)):
+        at, size = chance.randrange(len(data)), chance.choice((1, 1, 2, 4, 16, 60))
+        match chance.randrange(8):
+            case 0:
+                del data[at : at + size]
+            case 1:
+                data[at:at] = data[chance.randrange(len(data)) :][:size]
+            case 2:
+                data[at : at + 4] = chance.choice((b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff"))
+            case 3 if chance.random() < 0.3:
+                del data[max(at, 40) :]
+            case _:
+                data[at] = chance.choice(STRUCTURE) if chance.random() < 0.6 else chance.randrange(256)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("seed", range(4 * ROUNDS))
+def test_no_damage_to_a_recorded_capture_raises_anything_but_the_refusal(seed):
+    """From the file to the table, the ladder and the words about each frame; `make soak` does more rounds."""
+    chance, captures = random.Random(seed), recorded()
+    ended = shown = 0
+    for _ in range(150):
+        data = damaged(chance.choice(captures), chance)
+        try:
+            trace = open_trace(io.BytesIO(data), "damaged")
+        except TraceError:
+            continue
+        packets = [decode(*frame) for frame in trace]
+        ended += trace.problem is not None
+        for packet in packets[:: chance.randrange(3, 9)]:
+            assert explain(packet)[0].name == "Frame"
+            assert summary(packet)
+        again = open_trace(io.BytesIO(data))
+        survey = Survey(again, frames=True)
+        assert again.problem == trace.problem
+        for point, talks in survey.points.items():
+            assert len(table(talks)) == len(talks)
+            for talk in talks[:2]:
+                own, drawn = one_conversation(open_trace(io.BytesIO(data)), point, talk.index, 30)
+                assert ladder({"damaged": own}, None, drawn)
+                assert {packet.number for packet in own} >= set(survey.frames(talk)[:1])
+                shown += 1
+    assert ended > 20
+    assert shown > 50
