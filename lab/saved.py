@@ -141,7 +141,8 @@ def _lines(network: _Network, comment: str) -> Iterator[str]:
     for each in plan.networks:
         subnets = [_word(str(subnet)) for subnet in network.subnets[each.name]]
         mtu = "" if each.mtu == 1500 else f", mtu: {each.mtu}"
-        yield f"  {_word(each.name)}: {{subnet: {_one_or_list(subnets)}{mtu}}}"
+        link = "".join(f", {key}: {text}" for key, text in each.link.texts.items())
+        yield f"  {_word(each.name)}: {{subnet: {_one_or_list(subnets)}{mtu}{link}}}"
     macs = assign_macs(Topology("", (), tuple(Node(each.name, each.role, _bare(each)) for each in plan.nodes)))
     yield "nodes:"
     for node in plan.nodes:

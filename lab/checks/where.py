@@ -13,33 +13,14 @@ from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.names import count, listed
 from lab.checks.programs import Blame, idle
 from lab.evidence import Evidence
-from lab.grammar import Context, List, Point, Refused, ScalarGrammar, Schema, param
+from lab.grammar import Context, Filter, List, Point, Refused, ScalarGrammar, Schema, param
 from lab.trace.fields import FIELDS, PROTOCOLS, sights
-from lab.trace.filter import LONGEST, FilterError, parse_filter
+from lab.trace.filter import parse_filter
 from lab.trace.packets import TCP
 from lab.yamltext import show
 
 _SHOWN = 5  # frames of each capture point
 _VOCABULARY = ", ".join((*PROTOCOLS, *FIELDS))
-
-
-class Filter(ScalarGrammar[str]):
-    """An expression over packet fields with Wireshark's names."""
-
-    expected = "a filter such as tcp.flags.syn == 1 && ip.ttl == 63"
-    sample = '"tcp.flags.syn == 1 && ip.ttl == 63"'
-
-    def parse(self, text: str, context: Context) -> str:
-        """The expression as it is; raises `Refused` with the column where it cannot be read."""
-        try:
-            parse_filter(text)
-        except FilterError as error:
-            raise Refused(f'in the filter "{show(text)}", column {error.column}: {error.what}', error.hint) from None
-        return text
-
-    def plain_schema(self) -> Schema:
-        """A text; that it can be read is the loader's to say."""
-        return {"type": "string", "minLength": 1, "maxLength": LONGEST}
 
 
 @dataclass(frozen=True)

@@ -70,8 +70,9 @@ def plan(given: str, as_json: bool) -> None:
 
 def plan_lines(resolved: Plan) -> list[tuple[str, str]]:
     """A plan as tables: networks, interfaces, routes."""
-    networks = [(network.name, ", ".join(map(str, network.subnets)), network.mtu) for network in resolved.networks]
-    lines = console.table(("NETWORK", "SUBNET", "MTU"), networks)
+    networks = [(each.name, ", ".join(map(str, each.subnets)), each.mtu, each.link) for each in resolved.networks]
+    linked = 4 if any(not each.link.plain for each in resolved.networks) else 3
+    lines = console.table(("NETWORK", "SUBNET", "MTU", "LINK")[:linked], [row[:linked] for row in networks])
     rows = [
         (
             node.name,

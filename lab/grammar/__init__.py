@@ -26,7 +26,8 @@ optional method `problems(self) -> Iterable[tuple[str, str, str]]` of the check:
 
 Scalars, with what they load to:
 `Text` str; `Name` str; `Pattern` str (a regular expression); `Int(least, most)` int; `Port` int; `Number` float;
-`Bool` bool; `Choice("a", "b")` str; `Duration` float seconds; `Size` int bytes; `Address` IPv4Address|IPv6Address;
+`Bool` bool; `Choice("a", "b")` str; `Duration` float seconds; `Size` int bytes; `Rate` int bits/s;
+`Share` float 0 to 1; `Filter` str (see `lab.trace.filter`); `Address` IPv4Address|IPv6Address;
 `Prefix` IPv4Network|IPv6Network; `Mac` str; `FilePath` str.
 References, which must be known and get the nearest name otherwise:
 `NodeName`, `StepName`, `CheckId`, `Point` ("client:eth0"), all str.
@@ -38,6 +39,8 @@ alone); `Either(NodeName(), Address())` whichever fits first.
 from lab.grammar.base import Context, Grammar, Parameter, Refused, ScalarGrammar, Schema, nearest, param, parameters
 from lab.grammar.containers import At, Either, Entry, Key, Later, List, NamedMap, Placed, Record, Struct, Variant
 from lab.grammar.files import beside
+from lab.grammar.filters import Filter
+from lab.grammar.links import Rate, Share
 from lab.grammar.nets import Address, HostAddress, Mac, NodePath, Prefix, Sysctl
 from lab.grammar.refs import CheckId, Command, NetworkName, NodeName, Payload, Point, StepName, Value, as_value
 from lab.grammar.scalars import (
@@ -67,6 +70,7 @@ __all__ = [
     "Either",
     "Entry",
     "FilePath",
+    "Filter",
     "Grammar",
     "HostAddress",
     "Int",
@@ -88,10 +92,12 @@ __all__ = [
     "Point",
     "Port",
     "Prefix",
+    "Rate",
     "Record",
     "Refused",
     "ScalarGrammar",
     "Schema",
+    "Share",
     "Size",
     "StepName",
     "Struct",

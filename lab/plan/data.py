@@ -8,6 +8,7 @@ from typing import Any
 
 from lab.errors import LabError
 from lab.plan.model import Plan, PlannedInterface, PlannedNetwork, PlannedNode, PlannedRoute
+from lab.topology.links import link_from_json, link_to_json
 from lab.topology.model import NodeFile
 
 
@@ -17,7 +18,12 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "name": plan.name,
         "runtime": plan.runtime,
         "networks": [
-            {"name": each.name, "subnets": [str(subnet) for subnet in each.subnets], "mtu": each.mtu}
+            {
+                "name": each.name,
+                "subnets": [str(subnet) for subnet in each.subnets],
+                "mtu": each.mtu,
+                **({} if each.link.plain else {"link": link_to_json(each.link)}),
+            }
             for each in plan.networks
         ],
         "hosts": [[address, list(names)] for address, names in plan.nodes[0].hosts] if plan.nodes else [],
@@ -51,7 +57,9 @@ def plan_from_json(data: dict[str, Any]) -> Plan:
     try:
         hosts = tuple((address, tuple(names)) for address, names in data["hosts"])
         networks = tuple(
-            PlannedNetwork(each["name"], tuple(map(ip_network, each["subnets"])), each["mtu"])
+            PlannedNetwork(
+                each["name"], tuple(map(ip_network, each["subnets"])), each["mtu"], link_from_json(each.get("link", {}))
+            )
             for each in data["networks"]
         )
         nodes = tuple(

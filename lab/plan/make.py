@@ -28,7 +28,7 @@ def make_plan(topology: Topology) -> Plan:
         nodes.append(
             PlannedNode(node.name, node.role, interfaces, planned, _sysctls(node, dual), hosts, node.files, node.image)
         )
-    networks = tuple(PlannedNetwork(each.name, each.subnets, each.mtu) for each in topology.networks)
+    networks = tuple(PlannedNetwork(each.name, each.subnets, each.mtu, each.link) for each in topology.networks)
     return Plan(topology.name, networks, tuple(nodes), topology.runtime)
 
 

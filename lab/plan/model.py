@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
+from lab.topology.links import PLAIN, Link
 from lab.topology.model import Address, AddressWithPrefix, NodeFile, Prefix, Role
 
 
 @dataclass(frozen=True)
 class PlannedNetwork:
-    """A segment; `mtu` in bytes."""
+    """A segment; `mtu` in bytes, `link` what it does to frames."""
 
     name: str
     subnets: tuple[Prefix, ...]
     mtu: int
+    link: Link = PLAIN
 
 
 @dataclass(frozen=True)

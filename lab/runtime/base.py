@@ -117,6 +117,17 @@ class LiveLab(Protocol):
         """Try to reach an address from a node: what was sent, what came back (see `lab.evidence.Probe`)."""
         ...
 
+    def relay(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        """Change links, set faults, and tell what became of frames (see `lab.runtime.relay`).
+
+        An order may have `networks`, those that it is about; `links`, by network what `lab.topology.links` writes;
+        `rules`, each with `id`, `network`, `action`, `packets` (a filter), `nth`, and `seconds` and `points` where the
+        action needs them; `cut` (capture points; for `seconds` if given) and `restore`. The answer tells `networks`
+        (each one's `link` and `ports`), `rules` (how many frames each has `seen`, when it `struck`), and how many
+        frames are `waiting` and were `dropped`. Raises NotMeasuredError where the relay cannot do it, or is gone.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of the lab; one that was not told to last ends with this."""
         ...

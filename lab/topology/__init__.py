@@ -1,5 +1,6 @@
 """The small network that a teacher describes."""
 
+from lab.topology.links import PROFILES, Link
 from lab.topology.load import load_topology, parse_topology
 from lab.topology.model import (
     Address,
@@ -16,9 +17,11 @@ from lab.topology.model import (
 from lab.topology.routes import apply_routes
 
 __all__ = [
+    "PROFILES",
     "Address",
     "AddressWithPrefix",
     "Interface",
+    "Link",
     "Network",
     "Node",
     "NodeFile",

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from lab import grammar as g
+from lab.topology.links import PROFILES
+
+
+def _profiles() -> str:
+    return "; ".join(f"{name} is {link}" for name, link in PROFILES.items())
+
 
 NETWORK = g.Struct(
     "a network",
@@ -13,11 +19,11 @@ NETWORK = g.Struct(
         required=True,
     ),
     g.Key("mtu", g.Placed(g.Int(576, 9000)), "Its largest packet in bytes; 1500 by default, 1280 at least with IPv6"),
-    g.Key("rate", g.Later("a network's rate"), "Not supported yet: its rate"),
-    g.Key("delay", g.Later("a network's delay"), "Not supported yet: its delay in each direction"),
-    g.Key("jitter", g.Later("a network's jitter"), "Not supported yet: how much the delay varies"),
-    g.Key("loss", g.Later("a network's loss"), "Not supported yet: the share of frames that are lost"),
-    g.Key("profile", g.Later("a network's profile"), "Not supported yet: ethernet, wifi or lte"),
+    g.Key("profile", g.Choice(*PROFILES), f"A link with a name; the keys below change it: {_profiles()}"),
+    g.Key("rate", g.Rate(), "What each of its interfaces receives at most, such as 10Mbit/s"),
+    g.Key("delay", g.Duration(most=10), "How long a frame takes through it, in each direction, such as 20ms"),
+    g.Key("jitter", g.Placed(g.Duration(most=10)), "By how much its delay varies, up and down; the order stays"),
+    g.Key("loss", g.Share(), "The share of frames that it loses, such as 1%; in every run the same ones"),
     doc="One layer-2 segment: a broadcast reaches all its members and nobody else",
 )
 INTERFACE = g.Struct(

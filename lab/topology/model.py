@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Literal
 
+from lab.topology.links import PLAIN, Link
+
 Address = IPv4Address | IPv6Address
 AddressWithPrefix = IPv4Interface | IPv6Interface
 Prefix = IPv4Network | IPv6Network
@@ -19,6 +21,7 @@ class Network:
     name: str
     subnets: tuple[Prefix, ...]
     mtu: int = 1500
+    link: Link = PLAIN
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
+from typing import Any
 
 from lab.errors import Place
 from lab.grammar import At, Context, Entry, Record, Refused
 from lab.topology.addresses import assign_addresses, filled_by_plan, host_offsets, subnet_of
+from lab.topology.links import PLAIN, PROFILES, Link
 from lab.topology.model import Address, Interface, Network, Node, NodeFile, Prefix, Topology
 from lab.topology.routes import read_routes
 
@@ -83,7 +85,20 @@ class _Builder:
         if mtu.value < 1280 and any(subnet.value.version == 6 for subnet in subnets):
             what = f"an MTU of {mtu.value} is too small for IPv6"
             self.context.report(mtu.place, what, "1280 at least (RFC 8200, section 5)")
-        self.networks[entry.name] = Network(entry.name, tuple(subnet.value for subnet in subnets), mtu.value)
+        link = self._link(record)
+        self.networks[entry.name] = Network(entry.name, tuple(subnet.value for subnet in subnets), mtu.value, link)
+
+    def _link(self, record: Record) -> Link:
+        """A network's link: its profile's properties, and its own keys, which win."""
+        profile = PROFILES.get(record.get("profile", ""), PLAIN)
+        own: dict[str, Any] = {key: record.get(key) for key in ("rate", "delay", "loss") if record.get(key) is not None}
+        jitter: At[float] | None = record.get("jitter")
+        link = replace(profile, **own, jitter=jitter.value if jitter else profile.jitter)
+        if link.jitter > link.delay:
+            what = f"a jitter of {link.jitter * 1000:g}ms is more than the delay of {link.delay * 1000:g}ms"
+            place = jitter.place if jitter else record.at("delay")
+            self.context.report(place, what, "a frame cannot arrive before it was sent: give a longer delay")
+        return link
 
     def add_node(self, entry: Entry[Record]) -> None:
         """Take a node in."""

@@ -14,11 +14,14 @@ _DOCKERFILE = "${LAB_COMPOSE:-.}"  # the folder of the node image's Dockerfile
 def compose_file(plan: Plan, image: str) -> str:
     """The text of a compose.yaml whose nodes have that image.
 
-    Raises LabError for what Compose cannot carry: IPv6, or a subnet without room.
+    Raises LabError for what Compose cannot carry: IPv6, links, or a subnet without room.
     Compose gives every network a gateway of its own: here the highest address that the plan leaves free.
     """
     if plan.dual:
         raise LabError(f"{plan.name} has IPv6, which this export does not carry", hint="lab up brings it up whole")
+    if linked := [network.name for network in plan.networks if not network.link.plain]:
+        what = f"network {linked[0]} has a rate, a delay or losses, which Compose does not have"
+        raise LabError(what, hint="lab up brings it up whole")
     lines = [
         f"# {plan.name}, written by `lab export compose`; docker compose up -d brings it up, without any capture.",
         f"name: {plan.name}",

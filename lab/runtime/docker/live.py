@@ -18,6 +18,7 @@ from lab.runtime.docker import frames
 from lab.runtime.docker.connection import Connection
 from lab.runtime.docker.frames import Message
 
+NO_RELAY = "links with a rate, a delay or losses, and faults, do not work with Docker"
 _ANSWER_LIMIT = 30.0  # seconds in which an agent answers anything
 _LOOK = 3.0  # seconds without a word from the agent after which the Engine is asked for it
 _SIZE_POLL = 0.3  # seconds between two looks at the size of a terminal
@@ -248,6 +249,12 @@ class DockerLab:
             raise NotMeasuredError(f"a probe from {node} to {to} gave no result")
         result = self._probes.pop(number)
         return {key: result[key] for key in ("sent", "answer", "error")}
+
+    def relay(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        """Refuses what needs a relay: links and faults are the embedded runtime's, so far."""
+        if order.get("networks"):
+            raise NotMeasuredError(NO_RELAY, hint="--runtime netns has them, on Linux")
+        return {"networks": {}, "rules": {}, "waiting": 0, "dropped": 0}
 
     def end_with(self, end: Callable[[], None]) -> None:
         """Have `end` take the lab down when this is closed."""

@@ -25,7 +25,9 @@ from lab.runtime.netns import netlink as nl
 from lab.runtime.netns.channel import Channel, Message
 from lab.runtime.netns.probe import probe
 from lab.runtime.netns.syscalls import CLONE_NEWNET, CLONE_NEWPID, setns
-from lab.runtime.netns.wiring import WiredNode, wire
+from lab.runtime.netns.wiring import WiredNode, segment_ports, wire
+from lab.runtime.relay.owner import Owner
+from lab.topology.links import link_to_json
 
 _RECORD_LOOK = 5.0  # seconds between two looks whether a lasting lab is still written down
 _PID_NAMESPACE = re.compile(r'"pid-namespace": (\d+)')
@@ -87,6 +89,7 @@ class Keeper:
         self._started: dict[int, _Started] = {}
         self._selector = selectors.DefaultSelector()
         self._home = (_namespace("net"), _namespace("pid"))
+        self._relay = Owner(plan.name, segment_ports(plan), launch.fork)
 
     def run(self) -> NoReturn:
         """Build the network, tell the owner, serve."""
@@ -97,6 +100,8 @@ class Keeper:
             wired = wire(self._plan, lambda text: owner.send({"say": text}))
             for name, node in wired.items():
                 self._nodes[name] = _Node(node, self._root / "nodes" / name)
+            links = {each.name: link_to_json(each.link) for each in self._plan.networks if not each.link.plain}
+            self._relay.ask({"networks": list(links), "links": links})
         except OSError as error:
             owner.send({"failed": error.strerror or str(error), "errno": error.errno})
             os._exit(1)
@@ -282,6 +287,9 @@ class Keeper:
 
         launch.fork(attempt)
         return {}
+
+    def _do_relay(self, _: Channel, message: Message, __: list[int]) -> Message:
+        return {"relay": self._relay.ask(message["order"])}
 
     def _sockets(self, name: str) -> list[dict[str, Any]]:
         node = self._nodes[name]

@@ -231,6 +231,11 @@ class NetnsLab:
         result = self._probes.pop(number)
         return {key: result[key] for key in ("sent", "answer", "error")}
 
+    def relay(self, order: Mapping[str, Any]) -> dict[str, Any]:
+        """Change links and set faults; see `LiveLab.relay`."""
+        report: dict[str, Any] = self.ask({"do": "relay", "order": dict(order)})["relay"]
+        return report
+
     def close(self) -> None:
         """Let go; a lab without a name ends with this, and it is waited for."""
         for fd in self._outputs:

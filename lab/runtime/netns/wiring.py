@@ -89,6 +89,14 @@ def _segments(plan: Plan, nodes: dict[str, WiredNode], say: Callable[[str], None
             port += 1
 
 
+def segment_ports(plan: Plan) -> dict[str, dict[str, str]]:
+    """The segment's side of each interface by network and capture point, as `wire` names it."""
+    ports: dict[str, dict[str, str]] = {network.name: {} for network in plan.networks}
+    for port, interface in enumerate(plan.interfaces, _FIRST_BRIDGE + len(plan.networks)):
+        ports[interface.network][interface.point] = f"p{port}"
+    return ports
+
+
 def _bridge(index: int, mtu: int) -> bytes:
     # Snooping off: a segment floods multicast to everybody, as the course's Ethernet does.
     options = nl.attribute(nl.IFLA_BR_MCAST_SNOOPING, b"\0")

@@ -1,0 +1,148 @@
+"""The relay's process: raw sockets at the segment's side of each interface, one timer, one channel to its owner."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import select
+import socket
+import struct
+import time
+from typing import Any, NoReturn
+
+from lab.runtime.netns import netlink as nl
+from lab.runtime.netns.channel import Channel
+from lab.runtime.netns.syscalls import die_with_parent, set_process_name
+from lab.runtime.netns.wiring import set_sysctls
+from lab.runtime.relay.switch import Port, Switch
+from lab.topology.links import link_from_json
+
+_EVERY_PROTOCOL = 3  # ETH_P_ALL
+_PACKET, _STATISTICS, _IGNORE_OUTGOING = 263, 6, 23  # <linux/if_packet.h>
+_ROOM = 8 << 20  # bytes of frames that wait to be read
+_BURST = 64  # frames that are read from one interface before the next has its turn
+_LARGEST = 65_536
+_ABSOLUTE = 1  # TFD_TIMER_ABSTIME
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Relay:
+    """Serves the segments that it was told to take, until its owner is gone."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._switch = Switch()
+        self._sockets: dict[int, tuple[socket.socket, Port]] = {}
+        self._dropped = 0
+        self._netlink = nl.Netlink()
+        self._poll = select.epoll()
+        self._timer = _libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
+        if self._timer < 0:
+            raise OSError(ctypes.get_errno(), "this kernel has no timer descriptors")
+        self._set = 0.0
+        self._buffer = bytearray(_LARGEST)
+        self._view = memoryview(self._buffer)
+        for fd in (self._timer, channel.fileno()):
+            self._poll.register(fd, select.EPOLLIN)
+
+    def run(self) -> NoReturn:
+        """Forward, and obey."""
+        while True:
+            for fd, _ in self._poll.poll():
+                if fd in self._sockets:
+                    self._read(*self._sockets[fd])
+                elif fd == self._timer:
+                    with contextlib.suppress(BlockingIOError):
+                        os.read(self._timer, 8)
+                    self._set = 0.0
+                    self._switch.deliver(time.monotonic())
+                else:
+                    self._obey()
+            due = self._switch.due
+            if due is not None and due != self._set:
+                self._set = due
+                whole = int(due)
+                setting = struct.pack("@4l", 0, 0, whole, int((due - whole) * 1e9) or 1)
+                _libc.timerfd_settime(self._timer, _ABSOLUTE, setting, None)
+
+    def _read(self, packets: socket.socket, port: Port) -> None:
+        buffer, view, take = self._buffer, self._view, self._switch.frame
+        for _ in range(_BURST):
+            try:
+                size = packets.recv_into(buffer)
+            except BlockingIOError:
+                return
+            except OSError:  # the node took its interface down; it may come up again
+                return
+            take(port, view[:size], time.monotonic())
+
+    def _obey(self) -> None:
+        received = self._channel.receive()
+        if received is None:
+            os._exit(0)
+        message, _ = received
+        try:
+            answer = self._carry_out(message)
+        except (OSError, KeyError, ValueError, TypeError) as error:
+            answer = {"failed": str(error) or type(error).__name__}
+        self._channel.send(answer)
+
+    def _carry_out(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Take networks, change links, set rules, cut, restore: what the order says, in this sequence; then report."""
+        now = time.monotonic()
+        for network, told in order.get("take", {}).items():
+            self._take(network, told["seed"], told["ports"])
+        for network, link in order.get("links", {}).items():
+            self._switch.segments[network].link = link_from_json(link)
+        for rule in order.get("rules", ()):
+            self._switch.add_rule(rule["network"], rule)
+        self._switch.cut(order.get("cut", ()), order.get("seconds"), now)
+        self._switch.restore(order.get("restore", ()))
+        self._dropped += sum(_dropped(packets) for packets, _ in self._sockets.values())
+        return {**self._switch.report(), "dropped": self._dropped}
+
+    def _take(self, network: str, seed: str, interfaces: dict[str, str]) -> None:
+        """Take a network from its bridge. From here on the kernel of this namespace has no part in it."""
+        set_sysctls((f"net.ipv4.conf.{name}.arp_ignore", "8") for name in interfaces.values())
+        free = nl.number(nl.IFLA_MASTER, 0)
+        indices = [socket.if_nametoindex(name) for name in interfaces.values()]
+        self._netlink.send((nl.RTM_NEWLINK, 0, nl.link(index, free)) for index in indices)
+        opened = {point: _open(name) for point, name in interfaces.items()}
+        ports = self._switch.add(network, seed, {point: packets.send for point, packets in opened.items()})
+        for port in ports:
+            packets = opened[port.point]
+            self._sockets[packets.fileno()] = (packets, port)
+            self._poll.register(packets, select.EPOLLIN)
+
+
+def _open(interface: str) -> socket.socket:
+    """All frames that come from an interface's other end, and the way to it."""
+    packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
+    packets.setsockopt(_PACKET, _IGNORE_OUTGOING, 1)
+    with contextlib.suppress(OSError):  # not in a user namespace of older kernels: the usual room then has to do
+        packets.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_RCVBUFFORCE", 33), _ROOM)
+    packets.bind((interface, _EVERY_PROTOCOL))
+    return packets
+
+
+def _dropped(packets: socket.socket) -> int:
+    """How many frames came too fast to be read since this was last asked."""
+    _, dropped = struct.unpack("=II", packets.getsockopt(_PACKET, _STATISTICS, 8))
+    return int(dropped)
+
+
+def serve(channel: Channel) -> NoReturn:
+    """Be a relay, in the child that was forked for it: everything else that its owner had open is let go."""
+    die_with_parent()
+    set_process_name("lab-relay")
+    kept = channel.fileno()
+    os.closerange(0, kept)
+    os.closerange(kept + 1, min(int(os.sysconf("SC_OPEN_MAX")), 1 << 20))
+    try:
+        relay = Relay(channel)
+        relay.run()
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            channel.send({"failed": error.strerror or str(error)})
+    os._exit(1)
