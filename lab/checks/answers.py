@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.checks import causes
+from lab.checks import causes_talk
 from lab.checks.base import Cause
 from lab.checks.connections import Seen, points_of
 from lab.evidence import Evidence
@@ -21,13 +21,13 @@ def unanswered(evidence: Evidence, view: Seen, speaker: Side, listener: Side, na
     farewell = goodbye(evidence, view, listener, speaker)
     if not speaker.segments:
         waiting = other if listener.fin is None and listener.reset is None else None
-        return causes.never_answered(name, listener.stream, waiting) if listener.stream else None
+        return causes_talk.never_answered(name, listener.stream, waiting) if listener.stream else None
     first = speaker.segments[0].packet
     if farewell is None or first.time < farewell.time:
         return None
     if first.time - farewell.time < _AT_ONCE:
-        return causes.waited_for_end(name, other)
-    return causes.answered_late(name, other)
+        return causes_talk.waited_for_end(name, other)
+    return causes_talk.answered_late(name, other)
 
 
 def goodbye(evidence: Evidence, view: Seen, side: Side, peer: Side) -> Packet | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lab.checks import causes
+from lab.checks import causes, causes_talk
 from lab.checks.base import Cause, FrameRef
 from lab.checks.names import address_of, addresses_of, interfaces_of
 from lab.checks.programs import steps_on
@@ -21,7 +21,7 @@ def unanswered(evidence: Evidence, node: str, asker: str, port: int | None) -> t
         for packet in capture.judged if capture else ():
             meant = packet.protocol == UDP and packet.src in askers and packet.dst in own
             if meant and port in (None, packet.dport):
-                cause = _not_received(evidence, node, packet) or causes.never_answered(node, packet.payload)
+                cause = _not_received(evidence, node, packet) or causes_talk.never_answered(node, packet.payload)
                 return cause, FrameRef(interface.point, packet.number)
     return None
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lab.checks import causes
+from lab.checks import causes_talk
 from lab.checks.answers import goodbye, unanswered
 from lab.checks.connections import Connection, Seen
 from lab.checks.diagnose import Fault
@@ -54,7 +54,7 @@ class TcpClose(TcpCheck):
             after = [s for s in side.segments if side.fin_offset is not None and s.end > side.fin_offset]
             if after:
                 seen = f"{name} sent data after its own FIN"
-                return Fault(seen, causes.data_after_fin(name), view.frames(side.fin, after[0].packet))
+                return Fault(seen, causes_talk.data_after_fin(name), view.frames(side.fin, after[0].packet))
         if not all(side.fin and side.fin_ack and not side.fin_ack.flags & RST for side, _ in names):
             return self._unfinished(evidence, view)
         first = view.first_to_close()
@@ -63,11 +63,11 @@ class TcpClose(TcpCheck):
             fins = sorted(filter(None, (view.client.fin, view.server.fin)), key=view.conversation.packets.index)
             shown = view.frames(*fins)
             if first is None:
-                return Fault("both sides sent FIN before they saw the other's", causes.simultaneous(wanted), shown)
+                return Fault("both sides sent FIN before they saw the other's", causes_talk.simultaneous(wanted), shown)
             name = self.source if first is view.client else self.to
             if name != wanted:
                 crash = trouble(evidence, [name], submitted=True)
-                cause = crash.cause if crash else causes.closed_first(name, wanted)
+                cause = crash.cause if crash else causes_talk.closed_first(name, wanted)
                 return Fault(f"{name} closed first", cause, shown)
         return None
 
@@ -80,23 +80,23 @@ class TcpClose(TcpCheck):
             name = self.source if view.client.reset is talk.reset else self.to
             seen = f"{name} sent RST where its FIN was due"
             first = view.client.fin is None and self.closes_first == "client" and name == self.to
-            cause = causes.closed_first(name, self.source) if first else causes.reset(name)
+            cause = causes_talk.closed_first(name, self.source) if first else causes_talk.reset(name)
             return Fault(seen, blame.cause if blame else cause, (*fins, view.frame(talk.reset)))
         silent = unanswered(evidence, view, view.server, view.client, (self.to, self.source))
         if view.client.fin is None and view.server.fin is None:
             seen = f"neither {self.source} nor {self.to} closed the connection"
-            cause = silent or causes.both_wait(self.source, self.to)
+            cause = silent or causes_talk.both_wait(self.source, self.to)
         elif view.client.fin is None or view.server.fin is None:
             ends = (view.client, self.source), (view.server, self.to)
             (still, name), (gone, other) = ends if view.client.fin is None else ends[::-1]
             seen = f"{name} never closed the connection: no FIN came from its program"
             end = goodbye(evidence, view, still, gone)
             waiting = other if end and gone.fin and gone.fin.time > end.time else None
-            cause = (silent if still is view.client else None) or causes.never_closed(name, waiting)
+            cause = (silent if still is view.client else None) or causes_talk.never_closed(name, waiting)
         else:
             closing, other = (self.source, self.to) if view.client.fin_ack is None else (self.to, self.source)
             seen = f"{other} never acknowledged the FIN of {closing}"
-            return Fault(seen, causes.not_acknowledged(closing), fins)
+            return Fault(seen, causes_talk.not_acknowledged(closing), fins)
         return Fault(seen, blame.cause if blame else cause, fins, timed=blame is None)
 
     def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lab.checks import causes
+from lab.checks import causes, causes_talk
 from lab.checks.answers import unanswered
 from lab.checks.base import Cause
 from lab.checks.connections import Connection, Seen
@@ -96,7 +96,7 @@ class TcpData(TcpCheck):
             seen = f"{other} acknowledged {max(peer.highest_ack or 0, 0)} of the {count(len(wanted), 'byte')} of {name}"
             blame = trouble(evidence, [self.to, self.source], submitted=True)
             late = None if client_speaks else self._late(evidence, view)
-            cause = blame.cause if blame else late or causes.not_acknowledged(name)
+            cause = blame.cause if blame else late or causes_talk.not_acknowledged(name)
             return Fault(seen, cause, frames, timed=blame is None)
         for packet in (segment.packet for segment in side.segments):
             if packet.checksum_ok is False or packet.ip_checksum_ok is False:
@@ -104,7 +104,8 @@ class TcpData(TcpCheck):
                 return Fault(text, causes.altered(text), view.frames(packet))
             if packet.flags & URG:
                 text = f"{name} sent {quoted(packet.payload[-1:])} as urgent data, which a plain recv() leaves out"
-                return Fault(f"frame {view.frame(packet)} has the flag URG", causes.urgent(text), view.frames(packet))
+                cause = causes_talk.urgent(text)
+                return Fault(f"frame {view.frame(packet)} has the flag URG", cause, view.frames(packet))
         return None
 
     def _order_fault(self, view: Seen) -> Fault | None:
@@ -117,7 +118,7 @@ class TcpData(TcpCheck):
             if heard < segment.end:
                 seen = (f"{self.to} sent {quoted(segment.packet.payload)} when "
                         f"{count(max(heard, 0), 'byte')} of {self.source} had arrived")  # fmt: skip
-                return Fault(seen, causes.spoke_first(self.to, self.source), view.frames(segment.packet))
+                return Fault(seen, causes_talk.spoke_first(self.to, self.source), view.frames(segment.packet))
         return None
 
     def _difference(self, evidence: Evidence, view: Seen, client_speaks: bool, wanted: bytes) -> Fault:
@@ -129,11 +130,12 @@ class TcpData(TcpCheck):
         if at is not None:
             seen = f"{name} sent {quoted(got)}; byte {at + 1} is the first that differs"
             extra = got.removesuffix(wanted)
-            cause = causes.differs(name, at, wanted, got) if extra == got else causes.too_much(name, extra, before=True)
-            return Fault(seen, cause, frames)
+            if extra == got:
+                return Fault(seen, causes_talk.differs(name, at, wanted, got), frames)
+            return Fault(seen, causes_talk.too_much(name, extra, before=True), frames)
         if len(got) > len(wanted):
             seen = f"{name} sent {quoted(got)}, {count(len(got) - len(wanted), 'byte')} too many"
-            return Fault(seen, causes.too_much(name, got[len(wanted) :]), frames)
+            return Fault(seen, causes_talk.too_much(name, got[len(wanted) :]), frames)
         blame = trouble(evidence, [name, other], submitted=True)
         gone = not client_speaks and view.client.reset is not None and view.client.fin is None
         late = unanswered(evidence, view, side, listener, (name, other))
@@ -141,20 +143,20 @@ class TcpData(TcpCheck):
         if not got:
             asked = listener.stream
             seen = f"{name} sent nothing" + (f" after {quoted(asked)} had arrived" if asked else "")
-            cause = late or causes.nothing_sent(name)
+            cause = late or causes_talk.nothing_sent(name)
             frames = view.frames(*(segment.packet for segment in listener.segments[:2]))
         else:
             seen = f"{name} sent only {quoted(got)}, {len(got)} of {count(len(wanted), 'byte')}"
-            cause = late or causes.too_little(name, len(got), wanted)
+            cause = late or causes_talk.too_little(name, len(got), wanted)
         if gone:
-            cause = causes.reset(self.source)
+            cause = causes_talk.reset(self.source)
         return Fault(seen, blame.cause if blame else cause, frames, timed)
 
     def _late(self, evidence: Evidence, view: Seen) -> Cause | None:
         """Whether the answer came only when the client was no longer there to acknowledge it."""
         if cause := unanswered(evidence, view, view.server, view.client, (self.to, self.source)):
             return cause
-        return causes.answered_late(self.to, self.source) if overdue(evidence, [self.source]) else None
+        return causes_talk.answered_late(self.to, self.source) if overdue(evidence, [self.source]) else None
 
     def _cut_short(self, evidence: Evidence, view: Seen) -> Fault | None:
         """The server ended the connection, first of the two, while what came so far was right and not yet whole.
@@ -177,7 +179,7 @@ class TcpData(TcpCheck):
         if self.server_sends is not None and server.stream:
             sent += f", {len(server.stream)} of {count(len(answer), 'byte')}"
         blame = trouble(evidence, [self.to, self.source], submitted=True)
-        cause = blame.cause if blame else causes.closed_first(self.to, self.source)
+        cause = blame.cause if blame else causes_talk.closed_first(self.to, self.source)
         frames = view.frames(*(segment.packet for segment in server.segments[-1:]), server.fin or server.reset)
         return Fault(f"{self.to} closed the connection when {sent}", cause, frames)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from doctored import PORT, STEPS, TEXT, Story, clean, result, states
 
-from lab.checks import Output, Path, TcpClose, TcpData, causes
+from lab.checks import Output, Path, TcpClose, TcpData, causes_talk
 from lab.checks.base import Cause, Outcome, Verdict
 from lab.checks.depth import depth, follows, is_foreign
 from lab.evidence import Mark
@@ -198,6 +198,6 @@ def test_where_a_checks_own_hint_would_mislead(name: str, check: str, foreign: b
 
 
 def test_no_text_says_what_to_write() -> None:
-    told = causes.never_answered("server", b"\x1b[2J")
+    told = causes_talk.never_answered("server", b"\x1b[2J")
     assert "\x1b" not in told.text
     assert "packets alone do not tell" in told.text
