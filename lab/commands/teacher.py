@@ -19,6 +19,7 @@ from lab.catalog import find_exercise
 from lab.checks.names import count
 from lab.errors import InterruptedRunError
 from lab.exercise import load_exercise
+from lab.pool import cores
 from lab.runtime import choose
 from lab.trial import Ran, Trial, assess, read_hand_ins
 from lab.trialpool import Job, Progress, try_all
@@ -35,11 +36,12 @@ def try_exercise(
     exercise = load_exercise(path, draw=secrets.token_hex(16))
     hand_ins = read_hand_ins(exercise, path.parent)
     chosen = choose(runtime, exercise.topology.runtime, console.say)
-    width = side_by_side or _cores()
+    width = side_by_side or cores()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # ends everything, as Ctrl-C does
     with _evidence(runs) as folder:
-        jobs = [Job(exercise, hand_in, chosen, folder) for _ in range(repeat) for hand_in in hand_ins]
+        each_one = [hand_in for _ in range(repeat) for hand_in in hand_ins]
+        jobs = [Job(number, exercise, hand_in, chosen, folder) for number, hand_in in enumerate(each_one)]
         live = _Live(len(jobs))
         try:
             results = try_all(jobs, width, Progress(live.begun, live.done))
@@ -145,11 +147,6 @@ def _forget(trial: Trial, folder: Path) -> None:
     for empty in (*folder.glob("*"), folder):
         if empty.is_dir() and not any(empty.iterdir()):
             empty.rmdir()
-
-
-def _cores() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Live:

@@ -6,7 +6,7 @@ import fnmatch
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,21 +41,32 @@ def read_submission(exercise: Exercise, folder: Path) -> HandedIn:
     """Read a hand-in from a folder; its files may lie one folder deeper. Raises LabError where there is no folder."""
     if not folder.is_dir():
         raise LabError(f"{folder} is no folder", hint="--submission takes the folder with the student's files")
+    names = list(plain_files(folder))
+    return pick(exercise, names, lambda name: read_plain(folder, name), str(folder))
+
+
+def pick(exercise: Exercise, names: Sequence[str], read: Callable[[str], bytes | None], folder: str = "") -> HandedIn:
+    """What counts of files that were handed in, by their paths; `read` gives None for what is no plain file."""
     asked = exercise.submission
     wanted = (*asked.files, asked.routes) if asked.routes else asked.files
-    found, notes = _look(folder, wanted, exercise), []
+    above, notes = "", []
+    found = _look(names, wanted, exercise)
     if not found:
-        below = [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.is_symlink()]
-        below = [entry for entry in below if _counts(entry.name)]
-        candidates = [(entry, inside) for entry in below if (inside := _look(entry, wanted, exercise))]
+        inside: dict[str, list[str]] = {}
+        for name in names:
+            first, _, rest = name.partition("/")
+            if rest:
+                inside.setdefault(first, []).append(rest)
+        candidates = [(each, _look(rest, wanted, exercise)) for each, rest in sorted(inside.items())]
+        candidates = [(each, fitting) for each, fitting in candidates if fitting]
         if len(candidates) == 1:
-            entry, found = candidates[0]
-            notes.append(f"the files were found one folder deeper, in {entry.name}/")
-            folder = entry
+            above, found = candidates[0]
+            notes.append(f"the files were found one folder deeper, in {above}/")
+            folder, above = (str(Path(folder) / above) if folder else above), f"{above}/"
     files: dict[str, bytes] = {}
     problems: list[str] = []
     for name in found:
-        content = _read(folder, name)
+        content = read(above + name)
         if content is None:
             problems.append(f"{name} is not a plain file")
         elif len(content) > _FILE_LIMIT or sum(map(len, files.values())) + len(content) > _TOTAL_LIMIT:
@@ -64,14 +75,14 @@ def read_submission(exercise: Exercise, folder: Path) -> HandedIn:
             files[name] = content
     missing = tuple(name for name in wanted if not any(sign in name for sign in "*?[") and name not in files)
     problems += [f"{name} was not handed in" for name in missing if not any(name in said for said in problems)]
-    return HandedIn(files, missing, tuple(problems), tuple(notes), str(folder))
+    return HandedIn(files, missing, tuple(problems), tuple(notes), folder)
 
 
-def _look(folder: Path, wanted: tuple[str, ...], exercise: Exercise) -> list[str]:
-    """Names below `folder` that the exercise asks for; the teacher's own files, as in a handout, are none of them."""
+def _look(names: Iterable[str], wanted: tuple[str, ...], exercise: Exercise) -> list[str]:
+    """Names that the exercise asks for; the teacher's own files, as in a handout, are none of them."""
     return sorted(
         name
-        for name in _names(folder)
+        for name in names
         if name in wanted or (name not in exercise.files and any(_fits(name, pattern) for pattern in wanted))
     )
 
@@ -87,7 +98,8 @@ def _counts(folder: str) -> bool:
     return not folder.startswith(".") and folder != "__MACOSX"
 
 
-def _names(folder: Path) -> Iterator[str]:
+def plain_files(folder: Path) -> Iterator[str]:
+    """The paths of what lies in a folder and is none, links too; hidden folders are left out."""
     seen = 0
     for current, folders, files in os.walk(folder):
         folders[:] = sorted(filter(_counts, folders))
@@ -98,7 +110,7 @@ def _names(folder: Path) -> Iterator[str]:
             yield str((Path(current) / name).relative_to(folder).as_posix())
 
 
-def _read(folder: Path, name: str) -> bytes | None:
+def read_plain(folder: Path, name: str) -> bytes | None:
     """A plain file's content; None for a link, a device or a pipe, at any level of its path."""
     path = folder
     for part in Path(name).parts:
