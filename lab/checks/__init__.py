@@ -8,6 +8,7 @@ from lab.checks.reach import Reach
 from lab.checks.tcp_close import TcpClose
 from lab.checks.tcp_data import TcpData
 from lab.checks.tcp_handshake import TcpHandshake
+from lab.checks.tcp_retransmit import TcpRetransmit
 from lab.checks.where import Where
 
 CHECKS: dict[str, type[Check]] = {
@@ -16,6 +17,7 @@ CHECKS: dict[str, type[Check]] = {
     TcpHandshake.kind: TcpHandshake,
     TcpData.kind: TcpData,
     TcpClose.kind: TcpClose,
+    TcpRetransmit.kind: TcpRetransmit,
     Reach.kind: Reach,
     Output.kind: Output,
     Where.kind: Where,

@@ -84,10 +84,12 @@ class Found:
     missing: tuple[str, ...]
 
     def chosen(self, which: str) -> Sequence[Connection]:
-        """The connections that are meant: established ones where there are any, else the tries.
+        """The connections that are meant: established ones where there are any, else the first try; all for `every`.
 
         More than one for `only` is for the caller to refuse.
         """
+        if which == "every":
+            return self.connections
         established = [connection for connection in self.connections if connection.established]
         meant = established or list(self.connections[:1])
         return meant[:1] if which == "first" else meant

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lab.checks import causes
 from lab.checks.base import Check, FrameRef, Outcome, Verdict
@@ -28,7 +28,7 @@ class TcpCheck(Check):
     port: int = param(Port(), "the port that is connected to")
     connection: str = param(
         Choice("only", "first", "every"),
-        "which is meant where several match; with `only`, several are a failure",
+        "which is meant where several match; with `only`, several are a failure, with `every`, a failed try is one",
         default="only",
     )
 
@@ -44,8 +44,12 @@ class TcpCheck(Check):
     def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:
         """What was seen where nothing is wrong, and the frames that show it."""
 
-    def fault_of_all(self, found: Found) -> Fault | None:
-        """What is wrong with the connections as a whole."""
+    def fault_of_all(self, evidence: Evidence, found: Found, connections: Sequence[Connection]) -> Fault | None:
+        """What is wrong with the connections as a whole; `connections` are those that are meant."""
+        return None
+
+    def needed(self, evidence: Evidence) -> str | None:
+        """What the exercise left out and this check cannot do without, in a sentence."""
         return None
 
     def judge(self, evidence: Evidence) -> Verdict:
@@ -58,10 +62,14 @@ class TcpCheck(Check):
         if not found.captured:
             seen = f"the exercise captures neither at {self.source} nor at {self.to}"
             return Verdict(Outcome.NOT_MEASURED, self.rule, expected, seen)
+        if missing := self.needed(evidence):
+            return Verdict(Outcome.NOT_MEASURED, self.rule, expected, missing)
         chosen = found.chosen(self.connection)
         established = [connection for connection in chosen if connection.established]
-        if not established:
-            fault: Fault | None = no_connection(evidence, found, self.source, self.to, self.port)
+        tries = tuple(connection for connection in chosen if not connection.established)
+        if not established or tries:
+            tried = replace(found, connections=tries) if tries else found
+            fault: Fault | None = no_connection(evidence, tried, self.source, self.to, self.port)
         elif self.connection == "only" and len(established) > 1:
             fault = self._several(established)
         else:
@@ -78,7 +86,7 @@ class TcpCheck(Check):
             fault = _disagreement(evidence, found, connection) or self.fault(evidence, connection)
             if fault:
                 return fault
-        return self.fault_of_all(found)
+        return self.fault_of_all(evidence, found, connections)
 
     def _several(self, connections: Sequence[Connection]) -> Fault:
         first = [connection.views[0] for connection in connections]

@@ -61,7 +61,7 @@ class TcpHandshake(TcpCheck):
         seen = f"the source port is {view.client.port}, outside the dynamic range {low} to {high} of {self.source}"
         return Fault(seen, causes.fixed_source_port(self.source, view.client.port), view.frames(view.client.syn))
 
-    def fault_of_all(self, found: Found) -> Fault | None:
+    def fault_of_all(self, evidence: Evidence, found: Found, connections: Sequence[Connection]) -> Fault | None:
         """Two connections that began with the same sequence number (RFC 9293 §3.4.1)."""
         for at in ("client", "server"):
             sides = [(view, getattr(view, at)) for each in found.connections for view in each.views[:1]]

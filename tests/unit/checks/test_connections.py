@@ -54,6 +54,18 @@ def test_a_refused_try_before_the_connection_is_no_connection() -> None:
     assert opened(story.talk()).outcome is P
 
 
+@pytest.mark.parametrize(("which", "outcome"), [("first", P), ("only", P), ("every", F)])
+def test_a_refused_try_after_the_connection_is_one_of_every(which: str, outcome: Outcome) -> None:
+    story = clean()
+    ends = {"src": story.address("client"), "dst": story.address("server")}
+    story.send("try", THERE, sport=50000, dport=PORT, seq=1, flags=SYN, **ends)
+    ends = {"src": ends["dst"], "dst": ends["src"]}
+    story.send("no", THERE[::-1], sport=PORT, dport=50000, ack=2, flags=RST | ACK, **ends)
+    verdict = opened(story, connection=which)
+    assert verdict.outcome is outcome
+    assert outcome is P or "refused the connection" in verdict.seen
+
+
 def test_the_same_ports_again_are_another_connection() -> None:
     story = clean().talk(isn=5, answer_isn=9, prefix="2 ")
     assert opened(story).outcome is F

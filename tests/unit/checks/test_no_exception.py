@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from doctored import PORT, TEXT, Frame, Story, clean, probe, refused
 
-from lab.checks import CHECKS, Arp, Output, Path, Reach, TcpClose, TcpData, TcpHandshake, Where
+from lab.checks import CHECKS, Arp, Output, Path, Reach, TcpClose, TcpData, TcpHandshake, TcpRetransmit, Where
 from lab.checks.base import Check, Verdict
 from lab.evidence import Capture, Mark
 from lab.grade import judge
@@ -29,6 +29,7 @@ ALL: tuple[Check, ...] = (
     TcpData(**ENDS, client_sends=TEXT, server_sends=TEXT, connection="every"),
     TcpClose(**ENDS, closes_first="client", connection="first"),
     TcpClose(**(ENDS | {"source": "nobody"})),
+    TcpRetransmit(**ENDS, connection="every", within=0.1),
     Reach(source="client", to="server"),
     Reach(source="client", to="nobody"),
     Output(step="client", exit=0, text=TEXT, pattern="hello"),
