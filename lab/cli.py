@@ -35,7 +35,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-TOPOLOGY, LAB, EXERCISE, MACHINE = "Topology", "Lab", "Exercise", "This machine"
+TOPOLOGY, LAB, EXERCISE, CLASS, MACHINE = "Topology", "Lab", "Exercise", "Class", "This machine"
 WORDS = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
 
@@ -56,7 +56,7 @@ def plan(file: TopologyFile, json: Json = False) -> None:
 
 
 @app.command(rich_help_panel=TOPOLOGY)
-def schema(kind: Annotated[str, typer.Argument(metavar="topology|exercise|report")]) -> None:
+def schema(kind: Annotated[str, typer.Argument(metavar="topology|exercise|report|grades")]) -> None:
     """Print the JSON Schema of a file, for editors and for machines."""
     from lab.commands import topology
 
@@ -313,6 +313,32 @@ def demo(runs: Runs = "runs", runtime: RuntimeName = None, verbose: Verbose = Fa
     from lab.commands import exercise as commands
 
     sys.exit(commands.demo(runs, runtime, verbose))
+
+
+@app.command(rich_help_panel=CLASS)
+def grade(
+    exercise: NamedExercise,
+    submissions: Annotated[
+        list[str], typer.Argument(metavar="SUBMISSIONS…", help="Folders and archives, as an LMS hands them out.")
+    ],
+    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Where grades and evidence are kept.")] = "grades",
+    side_by_side: Annotated[
+        int | None, typer.Option("-j", min=1, metavar="N", help="Labs side by side; one a core by default.")
+    ] = None,
+    repeat: Annotated[
+        int, typer.Option("--repeat", min=1, metavar="N", help="Run each so often; differing verdicts hold it back.")
+    ] = 1,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Keep no earlier result.")] = False,
+    runtime: RuntimeName = None,
+) -> None:
+    """Grade a class's submissions; the same command again goes on where it stopped."""
+    from lab.commands import classroom
+
+    sys.exit(
+        classroom.grade(
+            exercise, submissions, out=out, side_by_side=side_by_side, repeat=repeat, fresh=fresh, runtime=runtime
+        )
+    )
 
 
 @app.command(rich_help_panel=MACHINE)

@@ -1,4 +1,4 @@
-"""JSON Schemas of the files that people write, derived from the loader's grammar, and of the report of a run."""
+"""JSON Schemas: of what people write, derived from the loader's grammar, and of reports and grades."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from lab.errors import LabError
 from lab.grammar import nearest
 from lab.yamltext import show
 
-KINDS = ("topology", "exercise", "report")
+KINDS = ("topology", "exercise", "report", "grades")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def schema(kind: str) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a topology, of an exercise with every check that there is, or of a report.
+    """The JSON Schema (draft 2020-12) of a topology, an exercise with every check that there is, a report or grades.
 
     Raises `LabError` for any other kind.
     """
@@ -30,6 +30,10 @@ def schema(kind: str) -> dict[str, Any]:
         from lab.report.json import report_schema
 
         body = report_schema()
+    elif kind == "grades":
+        from lab.classroom.sheet import grades_schema
+
+        body = grades_schema()
     else:
         raise LabError(f"there is no schema {show(kind)}", hint=nearest(kind, KINDS, "schemas"))
     return {"$schema": DIALECT, "title": f"lab {kind}", **body}

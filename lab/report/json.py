@@ -60,15 +60,15 @@ _POINTS = {"type": "number", "minimum": 0}
 _VERDICT = {"enum": [str(outcome) for outcome in Outcome]}
 
 
-def _object(*added: str, **properties: Any) -> dict[str, Any]:
+def object_schema(*added: str, **properties: Any) -> dict[str, Any]:
     """An object; keys that were `added` later may be missing, for an older report is still one."""
     return {"type": "object", "properties": properties, "required": [key for key in properties if key not in added]}
 
 
 def report_schema() -> dict[str, Any]:
     """JSON Schema of `report_dict`; readers must accept keys that they do not know, since reports grow."""
-    frame = _object(point=_TEXT, number={"type": "integer", "minimum": 1})
-    check = _object(
+    frame = object_schema(point=_TEXT, number={"type": "integer", "minimum": 1})
+    check = object_schema(
         "visible",
         id=_TEXT,
         visible={"type": "boolean", "description": "False for a check that students are not to see"},
@@ -86,15 +86,15 @@ def report_schema() -> dict[str, Any]:
         hint=_TEXT_OR_NULL,
     )
     texts = {"type": "array", "items": _TEXT}
-    cause = _object("lines", kind=_TEXT, text=_TEXT, look_at=_TEXT, lines=texts, checks=texts)
-    hidden = _object(checks={"type": "integer", "minimum": 0}, points=_POINTS, of=_POINTS)
+    cause = object_schema("lines", kind=_TEXT, text=_TEXT, look_at=_TEXT, lines=texts, checks=texts)
+    hidden = object_schema(checks={"type": "integer", "minimum": 0}, points=_POINTS, of=_POINTS)
     hidden["description"] = "Checks that a student's report does not tell: how many, and their points together"
-    gap = _object(what=_TEXT, where=_TEXT, owner={"enum": ["lab", "submission"]})
-    return _object(
+    gap = object_schema(what=_TEXT, where=_TEXT, owner={"enum": ["lab", "submission"]})
+    return object_schema(
         "hidden",
         exercise=_TEXT,
         verdict=_VERDICT,
-        grade=_object(points=_POINTS, of=_POINTS),
+        grade=object_schema(points=_POINTS, of=_POINTS),
         checks={"type": "array", "items": check},
         hidden=hidden,
         causes={"type": "array", "items": cause},

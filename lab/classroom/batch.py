@@ -1,0 +1,106 @@
+"""A whole class: who is graded, who is kept from before, who gets another turn, and what it comes to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lab.classroom.intake import HandIn, fingerprint
+from lab.classroom.job import Batch, Job
+from lab.classroom.results import Results, Row, row_of
+from lab.errors import LabError
+from lab.pool import carry_out
+
+_LOCK = ".lock"
+_ELSEWHERE = "--out DIR keeps grades elsewhere"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What happens, as it happens: earlier grades are kept, a turn begins, a turn is done."""
+
+    kept: Callable[[Sequence[Row]], None]
+    begun: Callable[[Job], None]
+    done: Callable[[Job, Row], None]
+
+
+def grade_all(
+    batch: Batch, hand_ins: Sequence[HandIn], width: int, progress: Progress, *, fresh: bool
+) -> dict[str, Row]:
+    """Grade everyone who has no grade yet, `width` at a time; by key, what became of each.
+
+    Then, with nothing beside them: who could not be measured once more, and last whose failure rests on a time limit.
+    Each result is kept as it comes, so that this can be left at any moment and begun again.
+    """
+    rows: dict[str, Row] = {}
+    first, confirm = [], {}
+    for hand_in in hand_ins:
+        job = Job(batch, hand_in, fingerprint(hand_in))
+        told = None if fresh else kept(job)
+        row = row_of(told) if told else None
+        if told and row and row.state == "graded":
+            rows[hand_in.key] = row
+        elif told and row and row.state == "timed":
+            confirm[hand_in.key] = replace(job, alone=True, attempts=tuple(told["attempts"]))
+        else:
+            first.append(job)
+    progress.kept(list(rows.values()))
+
+    def done(job: Job, row: Row) -> None:
+        rows[row.key] = row
+        if row.state == "timed":
+            confirm[row.key] = _again(job, alone=True)
+        progress.done(job, row)
+
+    carry_out(first, width, progress.begun, done)
+    carry_out([_again(job) for job in first if rows[job.hand_in.key].state == "not measured"], 1, progress.begun, done)
+    carry_out(list(confirm.values()), 1, progress.begun, done)
+    still = [job for key, job in confirm.items() if rows[key].state == "not measured"]
+    carry_out([_again(job, alone=True) for job in still], 1, progress.begun, done)
+    return rows
+
+
+def kept(job: Job) -> dict[str, Any] | None:
+    """The kept result of a student, where nothing that it depends on has changed since."""
+    told = job.batch.results.read(job.hand_in.key)
+    if told is None or told["submission"]["sha256"] != job.sha256 or told["student"] != job.hand_in.student:
+        return None
+    return told if all(told[name] == value for name, value in job.batch.identity.items()) else None
+
+
+def _again(job: Job, *, alone: bool = False) -> Job:
+    """Another turn, which knows the runs of the earlier ones."""
+    told = job.batch.results.read(job.hand_in.key)
+    return replace(job, alone=alone, attempts=tuple(told["attempts"]) if told else job.attempts)
+
+
+@contextmanager
+def held(out: Path) -> Iterator[None]:
+    """Keep a second `lab grade` out of a folder; raises `LabError` where one is at work in it."""
+    import fcntl
+
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = os.open(out / _LOCK, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise LabError(f"cannot keep grades in {out}: {error.strerror}", hint=_ELSEWHERE) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise LabError(f"another lab is at work in {out}", hint=f"wait for it, or {_ELSEWHERE}") from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.close(lock)
+
+
+def absent(results: Results, present: Sequence[HandIn]) -> list[str]:
+    """Students who have a kept result and are not among those who handed in now."""
+    keys = {each.key for each in present}
+    return [told["student"] for told in results if told["key"] not in keys]

@@ -1,0 +1,253 @@
+"""What a class handed in, found in folders and archives as people and LMSs hand them out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import yaml
+
+from lab.classroom import naming
+from lab.classroom.archive import DOWNLOAD, RefusedError, members, unpack
+from lab.errors import LabError
+from lab.exercise import Exercise, HandedIn
+from lab.exercise.submission import pick, plain_files, read_plain
+
+GRADESCOPE = "submission_metadata.yml"
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file or folder on the disk, and the name under which it was handed in (empty: what is in the folder)."""
+
+    path: Path
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class HandIn:
+    """What one student, or a group, handed in. `key` names their folder among the results.
+
+    `problem` says why it cannot be told what counts; then nothing of it is run.
+    """
+
+    key: str
+    student: str
+    name: str
+    parts: tuple[Part, ...]
+    lms: str = ""
+    late: bool = False
+    members: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Intake:
+    """All hand-ins in the order of their students, and what is to be known of the rest."""
+
+    hand_ins: tuple[HandIn, ...]
+    notes: tuple[str, ...]
+
+
+def collect(given: Sequence[str], exercise: Exercise, scratch: Path) -> Intake:
+    """The hand-ins in these folders and archives; a class's download is unpacked into `scratch`.
+
+    Raises `LabError` for a path that does not exist, or where nothing was handed in at all.
+    """
+    found: list[HandIn] = []
+    notes: list[str] = []
+    for each in given:
+        path = Path(each)
+        if not path.exists():
+            raise LabError(f"there is no {each}", hint="name the folder or archive that your LMS gave you")
+        found += _of_path(path, exercise, scratch, notes)
+    if not found:
+        raise LabError("nothing was handed in there", ", ".join(given), "a folder or an archive for each student")
+    return Intake(_keyed(_once(found)), tuple(notes))
+
+
+def _of_path(path: Path, exercise: Exercise, scratch: Path, notes: list[str]) -> list[HandIn]:
+    if path.is_dir():
+        return _of_folder(path, exercise, notes)
+    if not naming.is_archive(path.name):
+        return [_single_file(path, exercise)]
+    try:
+        if not _is_download(path):
+            return [HandIn("", naming.stem(path.name), "", (Part(path, path.name),))]
+        return _of_folder(_unpacked(path, scratch), exercise, notes)
+    except RefusedError as refused:
+        if (named := naming.parse(path.name)) is None:
+            return [HandIn("", naming.stem(path.name), "", (Part(path, path.name),))]
+        raise LabError(f"{path} {refused}", hint=f"of {named.lms}: download it again") from None
+
+
+def _is_download(path: Path) -> bool:
+    """Whether an archive holds a whole class's hand-ins, by an LMS's names."""
+    for name, chunks in members(path, DOWNLOAD):
+        for _ in chunks:
+            pass
+        parts = name.split("/")
+        if any(naming.parse(part) for part in parts[:2]) or parts[-1] == GRADESCOPE:
+            return True
+    return False
+
+
+def _unpacked(path: Path, scratch: Path) -> Path:
+    """A folder with the plain files of a class's download, kept for the next time."""
+    with path.open("rb") as file:
+        target = scratch / hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    if target.is_dir():
+        return target
+    partial = target.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    for name, chunks in members(path, DOWNLOAD):
+        file_path = partial / name
+        file_path.parent.mkdir(parents=True, exist_ok=True)
+        with file_path.open("xb") as written:
+            written.writelines(chunks)
+    partial.rename(target)
+    return target
+
+
+def _of_folder(folder: Path, exercise: Exercise, notes: list[str]) -> list[HandIn]:
+    metadata = [each for each in (folder / GRADESCOPE, *folder.glob(f"*/{GRADESCOPE}")) if each.is_file()]
+    if metadata:
+        return list(_of_gradescope(metadata[0], notes))
+    exact = [name for name in _wanted(exercise) if not any(sign in name for sign in "*?[")]
+    if any((folder / name).is_file() for name in exact):
+        return [HandIn("", folder.resolve().name, "", (Part(folder),))]
+    entries = sorted(each for each in folder.iterdir() if not each.name.startswith(".") and each.name != "__MACOSX")
+    by_lms: dict[tuple[str, str], list[tuple[naming.Named, Path]]] = {}
+    found = []
+    for entry in entries:
+        if named := naming.parse(entry.name):
+            by_lms.setdefault((named.lms, named.student), []).append((named, entry))
+        elif entry.is_dir() or naming.is_archive(entry.name):
+            part = Part(entry, "" if entry.is_dir() and not entry.is_symlink() else entry.name)
+            found.append(HandIn("", entry.name if entry.is_dir() else naming.stem(entry.name), "", (part,)))
+        elif len(exact) == 1 and entry.suffix == Path(exact[0]).suffix:
+            found.append(_single_file(entry, exercise))
+        else:
+            notes.append(f"{entry} is nobody's hand-in and is left aside")
+    for (lms, student), each in by_lms.items():
+        parts = tuple(Part(entry, "" if entry.is_dir() else named.file or entry.name) for named, entry in each)
+        late = any(named.late for named, _ in each)
+        found.append(HandIn("", student, each[0][0].name, parts, lms, late))
+    return found
+
+
+def _wanted(exercise: Exercise) -> tuple[str, ...]:
+    asked = exercise.submission
+    return (*asked.files, asked.routes) if asked.routes else asked.files
+
+
+def _single_file(path: Path, exercise: Exercise) -> HandIn:
+    """A file that stands for a whole hand-in, whatever it is called."""
+    wanted = _wanted(exercise)
+    if len(wanted) == 1 and path.suffix == Path(wanted[0]).suffix:
+        notes = () if path.name == wanted[0] else (f"{path.name} was taken for {wanted[0]}",)
+        return HandIn("", path.stem, "", (Part(path, wanted[0]),), notes=notes)
+    return HandIn("", path.stem, "", (Part(path, path.name),))
+
+
+def _of_gradescope(metadata: Path, notes: list[str]) -> Iterator[HandIn]:
+    """The hand-ins of Gradescope's export: a folder each, and a file that says whose it is."""
+    try:
+        told = yaml.load(metadata.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        submitters = {str(name): list(each[":submitters"]) for name, each in told.items()}
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise LabError(f"this is not as Gradescope writes it: {error}", str(metadata)) from None
+    for name, people in submitters.items():
+        folder = metadata.parent / name
+        if not folder.is_dir():
+            notes.append(f"{metadata} names {name}, and there is no such folder")
+            continue
+        ids = tuple(str(each.get(":sid") or each.get(":email") or each.get(":name")) for each in people) or (name,)
+        names = ", ".join(str(each.get(":name") or "") for each in people)
+        yield HandIn("", ids[0], names, (Part(folder),), "gradescope", members=ids if len(ids) > 1 else ())
+
+
+def _once(found: Iterable[HandIn]) -> list[HandIn]:
+    """Hand-ins of one student that cannot both count become one with a problem."""
+    by_student: dict[str, list[HandIn]] = {}
+    for each in found:
+        by_student.setdefault(each.student, []).append(each)
+    result = []
+    for several in by_student.values():
+        paths = [str(part.path) for each in several for part in each.parts]
+        problem = f"handed in {len(several)} times: {', '.join(paths)}" if len(several) > 1 else ""
+        result.append(replace(several[0], problem=problem))
+    return sorted(result, key=lambda each: (each.name.casefold(), each.student.casefold(), each.student))
+
+
+def _keyed(hand_ins: Iterable[HandIn]) -> tuple[HandIn, ...]:
+    """With a folder's name for each, the same every time for the same students."""
+    taken: list[str] = []
+    for each in sorted(hand_ins, key=lambda each: each.student):
+        taken.append(naming.key(each.student, taken))
+    keys = dict(zip(sorted(each.student for each in hand_ins), taken, strict=True))
+    return tuple(replace(each, key=keys[each.student]) for each in hand_ins)
+
+
+def fingerprint(hand_in: HandIn) -> str:
+    """SHA-256 over everything that was handed in, as it came."""
+    hashed = hashlib.sha256(f"{hand_in.lms}\0{hand_in.late}\0{hand_in.problem}\0".encode())
+    for part in hand_in.parts:
+        for name in plain_files(part.path) if _real_folder(part.path) else [""]:
+            path = part.path / name if name else part.path
+            hashed.update(f"{part.name}\0{name}\0".encode(errors="surrogateescape"))
+            if stat.S_ISREG(path.lstat().st_mode):
+                with path.open("rb") as file:
+                    while chunk := file.read(_CHUNK):
+                        hashed.update(chunk)
+    return hashed.hexdigest()
+
+
+def _real_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def open_hand_in(exercise: Exercise, hand_in: HandIn) -> HandedIn:
+    """The files that count; what is wrong with them is said, and costs nobody else anything."""
+    where: dict[str, tuple[Path, str]] = {}
+    for part in hand_in.parts:
+        if _real_folder(part.path):
+            where |= {name: (part.path, name) for name in plain_files(part.path)}
+        else:
+            where[part.name] = (part.path.parent, part.path.name)
+    label = os.pathsep.join(str(part.path) for part in hand_in.parts)
+    renamed = naming.original_names(where, _wanted(exercise)) if hand_in.lms == "canvas" else {}
+    notes = [*hand_in.notes, *(f"{old} was taken for {new}" for new, old in renamed.items())]
+    where |= {new: where[old] for new, old in renamed.items()}
+    picked = pick(exercise, list(where), lambda name: read_plain(*where[name]), label)
+    archives = [name for name in where if naming.is_archive(name) and "/" not in name]
+    if not picked.files and archives:
+        picked, more = _opened(exercise, {name: where[name] for name in archives}, label)
+        notes += more
+    return replace(picked, notes=(*notes, *picked.notes))
+
+
+def _opened(exercise: Exercise, archives: dict[str, tuple[Path, str]], label: str) -> tuple[HandedIn, list[str]]:
+    """What is in the only archive; where there is another or it is refused, nothing was handed in, and why."""
+    nothing = pick(exercise, [], lambda _: None, label)
+    if len(archives) > 1:
+        said = f"several archives were handed in: {', '.join(sorted(archives))}"
+        return replace(nothing, problems=(said, *nothing.problems)), []
+    (name, (folder, inside)), *_ = archives.items()
+    path = folder / inside
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise RefusedError("is not a plain file")
+        files = unpack(path)
+    except RefusedError as refused:
+        return replace(nothing, problems=(f"{name} was not opened: it {refused}", *nothing.problems)), []
+    within = [each for each in files if naming.is_archive(each)]
+    notes = [f"archives within {name} are not opened: {', '.join(sorted(within))}"] if within else []
+    return pick(exercise, list(files), files.get, label), notes

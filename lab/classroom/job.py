@@ -1,0 +1,161 @@
+"""One student's turn: what was handed in is opened, run, judged and kept, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab import __version__, pipeline
+from lab.checks.base import Outcome
+from lab.classroom.intake import HandIn, open_hand_in
+from lab.classroom.results import FORMAT, Results, Row, State, row_of
+from lab.console import quiet
+from lab.errors import LabError
+from lab.evidence import Evidence
+from lab.exercise import Exercise, HandedIn, parse_exercise
+from lab.gather.rundir import exercise_digest
+from lab.grade import Grade
+from lab.grammar import Refused
+from lab.report.json import report_dict
+from lab.report.text import report_lines
+from lab.runtime.base import Runtime
+
+_WIDTH = 100  # columns of the report that is kept for the student
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What all students of a batch have in common."""
+
+    exercise: Exercise
+    runtime: Runtime
+    results: Results
+    repeat: int = 1
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What makes a kept result worth keeping, beside the submission: equal exercise, `lab` and way of running."""
+        return {
+            "exercise": {"name": self.exercise.name, "sha256": exercise_digest(self.exercise)},
+            "lab": __version__,
+            "runtime": self.runtime.name,
+            "repeat": self.repeat,
+        }
+
+    @property
+    def limit(self) -> float:
+        """Seconds after which a student's turn has gone wrong: twice what its steps may take, and time for labs."""
+        steps = sum(step.timeout + (step.ready.within if step.ready else 0) for step in self.exercise.steps)
+        return self.repeat * (120 + 2 * (steps + self.exercise.settle))
+
+
+@dataclass(frozen=True)
+class Job:
+    """One student's turn; `alone` is the one that confirms, with nothing beside it, what rests on a time limit."""
+
+    batch: Batch
+    hand_in: HandIn
+    sha256: str
+    alone: bool = False
+    attempts: tuple[str, ...] = ()  # the runs before this turn, below the student's folder
+
+    @property
+    def limit(self) -> float | None:
+        """The seconds that it may take."""
+        return self.batch.limit
+
+    def carry_out(self) -> Row:
+        """Run, judge, keep the result, and tell it in brief."""
+        if self.hand_in.problem:
+            return self._keep("refused", self.hand_in.problem)
+        runs: list[tuple[Path, Evidence, Grade]] = []
+        try:
+            handed_in = open_hand_in(self.batch.exercise, self.hand_in)
+            for _ in range(self.batch.repeat):
+                runs.append(self._run(handed_in))  # noqa: PERF401 - a run that is kept stays known if the next fails
+        except LabError as error:
+            return self._keep("not measured", "; ".join(each.what for each in error.problems), runs)
+        return self._keep(*_state(runs, alone=self.alone), runs)
+
+    def lost(self, why: str) -> Row:
+        """What stands for a turn of which nothing was heard."""
+        return self._keep("not measured", why)
+
+    def _run(self, handed_in: HandedIn) -> tuple[Path, Evidence, Grade]:
+        exercise = redrawn(self.batch.exercise, secrets.token_hex(16))
+        folder = self.batch.results.folder(self.hand_in.key)
+        confirms = folder / self.attempts[-1] if self.alone and self.attempts else None
+        path = pipeline.run(exercise, handed_in, self.batch.runtime, folder, quiet, confirms=confirms)
+        return path, *pipeline.judge(path)
+
+    def _keep(self, state: State, why: str, runs: Sequence[tuple[Path, Evidence, Grade]] = ()) -> Row:
+        folder = self.batch.results.folder(self.hand_in.key)
+        told: dict[str, Any] = {
+            "format": FORMAT,
+            "key": self.hand_in.key,
+            "student": self.hand_in.student,
+            "name": self.hand_in.name,
+            "members": list(self.hand_in.members),
+            "late": self.hand_in.late,
+            "submission": {"sha256": self.sha256, "from": [str(part.path) for part in self.hand_in.parts]},
+            **self.batch.identity,
+            "state": state,
+            "why": why,
+            "alone": self.alone,
+            "attempts": [*self.attempts, *(os.path.relpath(path, folder) for path, _, _ in runs)],
+        }
+        if runs:
+            told |= judged(*runs[-1], folder)
+        self.batch.results.keep(told)
+        return row_of(told)
+
+
+def judged(path: Path, evidence: Evidence, grade: Grade, folder: Path) -> dict[str, Any]:
+    """The part of a result that follows from the run that decides."""
+    run = os.path.relpath(path, folder)
+    written = evidence.manifest["submission"]
+    lines = report_lines(evidence, grade, run, width=_WIDTH, students=True)
+    return {
+        "grade": {"points": grade.points, "of": grade.of},
+        "verdict": str(grade.outcome),
+        "values": dict(evidence.exercise.values),
+        "report": report_dict(evidence, grade, run),
+        "feedback": [list(line) for line in lines],
+        "handed_in": {key: written[key] for key in ("files", "problems", "notes")},
+    }
+
+
+def _state(runs: Sequence[tuple[Path, Evidence, Grade]], *, alone: bool) -> tuple[State, str]:
+    """What the runs of a turn come to, and why no grade where there is none."""
+    grades = [grade for _, _, grade in runs]
+    for grade in grades:
+        if grade.outcome is Outcome.NOT_MEASURED:
+            open_ones = [r for r in grade.results if r.graded.counts and r.verdict.outcome is Outcome.NOT_MEASURED]
+            seen = f"{open_ones[0].graded.id}: {open_ones[0].verdict.seen}" if open_ones else "the run came to grief"
+            return "not measured", seen
+    if not alone and any(grade.timed for grade in grades):
+        return "timed", "a failure rests on a time limit"
+    outcomes = [{result.graded.id: result.verdict.outcome for result in grade.results} for grade in grades]
+    differing = [check for check in outcomes[0] if len({each[check] for each in outcomes}) > 1]
+    if differing:
+        told = [f"{c} passed {sum(each[c] is Outcome.PASSED for each in outcomes)} of {len(runs)}" for c in differing]
+        return "differs", f"the repeats do not agree: {', '.join(told)}"
+    return "graded", ""
+
+
+def redrawn(exercise: Exercise, draw: str) -> Exercise:
+    """The exercise as it was read, with other drawn values; its files are not read again."""
+
+    def read(name: str) -> bytes:
+        if name not in exercise.files:
+            raise Refused(f"there is no file {name}")
+        return exercise.files[name]
+
+    file = f"{exercise.folder}/exercise.yaml"
+    return parse_exercise(
+        exercise.source, file, lambda _: exercise.topology, read=read, files=exercise.files, draw=draw
+    )

@@ -1,0 +1,98 @@
+"""What became of each student, kept one small file each: whole or not at all, whatever ends us."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+FORMAT = 1
+STUDENTS = "students"
+RESULT = "result.json"
+State = Literal["graded", "timed", "not measured", "differs", "refused"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A student's result in brief, all that is held in memory of it.
+
+    "graded" is final. "timed" has still to be confirmed by a run with nothing beside it. The others hold the grade
+    back: "not measured", "differs" (repeats do not agree), "refused" (it cannot be told what was handed in).
+    """
+
+    key: str
+    student: str
+    name: str
+    state: State
+    points: float = 0
+    of: float = 0
+    passed: bool = False
+    why: str = ""
+
+    @property
+    def final(self) -> bool:
+        """Whether it is a grade."""
+        return self.state == "graded"
+
+
+def row_of(told: dict[str, Any]) -> Row:
+    """The brief form of a kept result."""
+    grade = told.get("grade") or {"points": 0, "of": 0}
+    return Row(
+        told["key"], told["student"], told["name"], told["state"], grade["points"], grade["of"],
+        told.get("verdict") == "passed", told.get("why") or "",
+    )  # fmt: skip
+
+
+class Results:
+    """The results of a batch below its folder: `students/KEY/result.json`, and the student's runs beside it."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+
+    def folder(self, key: str) -> Path:
+        """Where a student's result and runs are."""
+        return self.out / STUDENTS / key
+
+    def keep(self, told: dict[str, Any]) -> None:
+        """Put a result in place of an earlier one."""
+        write_whole(self.folder(told["key"]) / RESULT, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+
+    def read(self, key: str) -> dict[str, Any] | None:
+        """A kept result; None where there is none, or none that can be read."""
+        try:
+            told = json.loads((self.folder(key) / RESULT).read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        return told if isinstance(told, dict) and told.get("format") == FORMAT else None
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Every kept result, by key."""
+        for path in sorted((self.out / STUDENTS).glob(f"*/{RESULT}")):
+            if (told := self.read(path.parent.name)) is not None:
+                yield told
+
+
+def write_whole(path: Path, text: str | Iterable[str]) -> None:
+    """Write a file, given whole or in pieces, that is there as a whole or not at all, even after a power loss."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o644)
+    try:
+        with open(fd, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+            file.writelines([text] if isinstance(text, str) else text)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,109 @@
+"""What a batch comes to, as files: `grades.csv` for people, `grades.json` for machines."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from lab.classroom.results import FORMAT, Results, write_whole
+from lab.exercise import Exercise
+from lab.grade import tidy
+from lab.report.json import object_schema, report_schema
+
+CSV, JSON = "grades.csv", "grades.json"
+
+
+def write_sheets(results: Results, exercise: Exercise, identity: dict[str, Any], keys: Iterable[str]) -> None:
+    """Write both files anew from the kept results of these students."""
+    wanted = set(keys)
+
+    def told() -> Iterator[dict[str, Any]]:
+        return (each for each in results if each["key"] in wanted)
+
+    write_whole(results.out / CSV, _csv(exercise, told()))
+    _write_json(results.out / JSON, exercise, identity, told())
+
+
+def _csv(exercise: Exercise, told: Iterable[dict[str, Any]]) -> str:
+    """A line for each student with a grade; who has none is left out, for a blank can erase a grade in an LMS."""
+    graded = [each for each in exercise.checks if each.counts]
+    text = io.StringIO()
+    write = csv.writer(text, lineterminator="\n")
+    write.writerow(["student", "name", "points", "of", "late", *(each.id for each in graded), "cause"])
+    for each in told:
+        if each["state"] == "graded":
+            points = {check["id"]: check["points"] for check in each["report"]["checks"]}
+            reasons = [*each["handed_in"]["problems"], *(root["text"] for root in each["report"]["causes"])]
+            grade, late = each["grade"], "late" if each["late"] else ""
+            earned = [points.get(check.id, "") for check in graded]
+            row = [each["student"], each["name"], grade["points"], grade["of"], late, *earned, *reasons[:1]]
+            for student in each["members"] or [each["student"]]:
+                write.writerow(map(unformula, [student, *row[1:]]))
+    return text.getvalue()
+
+
+def unformula(cell: Any) -> Any:
+    """A cell that a spreadsheet does not take for a formula, for students choose names and write error messages."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+
+
+def _write_json(path: Path, exercise: Exercise, identity: dict[str, Any], told: Iterable[dict[str, Any]]) -> None:
+    """One student after the other, so that memory does not grow with the class."""
+    head = {
+        "format": FORMAT,
+        **identity,
+        "of": tidy(sum(each.points for each in exercise.checks)),
+        "checks": [
+            {"id": each.id, "check": each.check.kind, "of": tidy(each.points), "visible": each.visible}
+            for each in exercise.checks
+        ],
+    }
+
+    def pieces() -> Iterator[str]:
+        yield json.dumps(head, ensure_ascii=False)[:-1] + ', "students": ['
+        for number, each in enumerate(told):
+            brief = {key: value for key, value in each.items() if key not in ("format", "feedback", *identity)}
+            yield (",\n" if number else "\n") + json.dumps(brief, ensure_ascii=False)
+        yield "\n]}\n"
+
+    write_whole(path, pieces())
+
+
+def grades_schema() -> dict[str, Any]:
+    """JSON Schema of grades.json; readers must accept keys that they do not know, since it grows."""
+    text, texts = {"type": "string"}, {"type": "array", "items": {"type": "string"}}
+    points = {"type": "number", "minimum": 0}
+    grade = object_schema(points=points, of=points)
+    check = object_schema(id=text, check=text, of=points, visible={"type": "boolean"})
+    student = object_schema(
+        "grade", "verdict", "values", "report", "handed_in",
+        key={**text, "description": "The student's folder below students/"},
+        student=text,
+        name=text,
+        members={**texts, "description": "All students of a group; empty for one alone"},
+        late={"type": "boolean"},
+        submission=object_schema(sha256=text, **{"from": texts}),
+        state={"enum": ["graded", "timed", "not measured", "differs", "refused"]},
+        why={**text, "description": "Why there is no grade; empty where there is one"},
+        alone={"type": "boolean", "description": "Whether the deciding run had nothing beside it"},
+        attempts={**texts, "description": "All runs, below the student's folder; the last one decides"},
+        grade=grade,
+        verdict={"enum": ["passed", "failed", "not measured"]},
+        values={"type": "object"},
+        report=report_schema(),
+        handed_in=object_schema(files=texts, problems=texts, notes=texts),
+    )  # fmt: skip
+    return object_schema(
+        format={"const": FORMAT},
+        exercise=object_schema(name=text, sha256=text),
+        lab=text,
+        runtime=text,
+        repeat={"type": "integer", "minimum": 1},
+        of=points,
+        checks={"type": "array", "items": check},
+        students={"type": "array", "items": student},
+    )

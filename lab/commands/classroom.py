@@ -1,0 +1,188 @@
+"""What a teacher does with a whole class: grade."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lab import console
+from lab.catalog import find_exercise
+from lab.checks.names import count
+from lab.classroom.batch import Progress, absent, grade_all, held
+from lab.classroom.intake import Intake, collect
+from lab.classroom.job import Batch, Job
+from lab.classroom.results import Results, Row
+from lab.classroom.sheet import write_sheets
+from lab.errors import NOT_MEASURED, PASSED, InterruptedRunError, LabError
+from lab.exercise import Exercise, load_exercise
+from lab.pool import cores
+from lab.report.safe import safe
+from lab.runtime import choose
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+UNPACKED = "unpacked"  # below the folder of grades: what came as one archive for all
+
+
+def grade(
+    name: str,
+    submissions: Sequence[str],
+    *,
+    out: str,
+    side_by_side: int | None,
+    repeat: int,
+    fresh: bool,
+    runtime: str | None,
+) -> int:
+    """Grade a class's submissions; the exit code."""
+    path = find_exercise(name)
+    exercise = load_exercise(path)
+    _refuse_nothing_asked(exercise)
+    chosen = choose(runtime, exercise.topology.runtime, console.say)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # ends everything, as Ctrl-C does
+    results = Results(Path(out))
+    with held(results.out):
+        if fresh:
+            shutil.rmtree(results.out / UNPACKED, ignore_errors=True)
+        intake = collect(submissions, exercise, results.out / UNPACKED)
+        _tell_intake(intake, absent(results, intake.hand_ins))
+        batch = Batch(exercise, chosen, results, repeat)
+        keys = [each.key for each in intake.hand_ins]
+        live = Display(len(keys))
+        try:
+            with live:
+                progress = Progress(live.kept, live.begun, live.done)
+                rows = grade_all(batch, intake.hand_ins, side_by_side or cores(), progress, fresh=fresh)
+        except KeyboardInterrupt:
+            write_sheets(results, exercise, batch.identity, keys)
+            hint = "the same command goes on where it stopped"
+            raise InterruptedRunError("interrupted", hint=hint) from None
+        write_sheets(results, exercise, batch.identity, keys)
+    return _tell_grades(list(rows.values()), results)
+
+
+def _refuse_nothing_asked(exercise: Exercise) -> None:
+    if not exercise.submission.files and not exercise.submission.routes:
+        hint = "submission: {files: [server.py]} names what students hand in"
+        raise LabError("nothing is handed in for this exercise, so there is nothing to grade", exercise.folder, hint)
+    if not any(each.counts for each in exercise.checks):
+        raise LabError("no check of this exercise has points", exercise.folder, "give a check points: 1")
+
+
+def _tell_intake(intake: Intake, gone: Sequence[str]) -> None:
+    """What is to be known before grading starts."""
+    for note in intake.notes:
+        _say(note)
+    for each in intake.hand_ins:
+        if each.problem:
+            _say(f"{each.student}: {each.problem}; remove what does not count")
+        if each.members:
+            _say(f"{each.student}: a group of {len(each.members)}: {', '.join(each.members)}")
+        for note in each.notes:
+            _say(f"{each.student}: {note}")
+    if gone:
+        _say(f"graded earlier and not among these submissions, so left out: {', '.join(gone)}")
+
+
+def _say(text: str) -> None:
+    print(safe(text), file=sys.stderr, flush=True)
+
+
+def _tell_grades(rows: Sequence[Row], results: Results) -> int:
+    graded = [row for row in rows if row.final]
+    passed = sum(row.passed for row in graded)
+    held_back = [row for row in rows if not row.final]
+    print(f"{count(len(graded), 'student')} graded: {passed} passed everything, {len(graded) - passed} did not")
+    if held_back:
+        print(f"{count(len(held_back), 'student')} without a grade, and left out of what goes to an LMS:")
+        for row in held_back:
+            print(safe(f"  {row.student}: {row.why}"))
+    print(f"grades: {results.out}/grades.csv, {results.out}/grades.json; each student's: {results.out}/students/")
+    return NOT_MEASURED if held_back else PASSED
+
+
+class Display:
+    """Progress on standard error: a few lines that change on a terminal, a line for each end elsewhere."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._running: dict[str, str] = {}
+        self._rows: dict[str, Row] = {}
+        self._turns: list[float] = []
+        self._began = time.monotonic()
+        self._live: Live | None = None
+
+    def __enter__(self) -> Display:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.live import Live
+
+            # No thread that refreshes: a fork must find one thread alone.
+            self._live = Live(console=Console(stderr=True), auto_refresh=False, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self._live:
+            self._live.stop()
+
+    def kept(self, rows: Sequence[Row]) -> None:
+        """These were graded earlier, and nothing has changed since."""
+        self._rows |= {row.key: row for row in rows}
+        if rows:
+            _say(f"{count(len(rows), 'grade')} kept from before; --fresh starts over")
+
+    def begun(self, job: Job) -> None:
+        """A turn begins."""
+        self._running[job.hand_in.key] = job.hand_in.name or job.hand_in.student
+        self._show()
+
+    def done(self, job: Job, row: Row) -> None:
+        """A turn is done."""
+        self._running.pop(row.key, None)
+        self._rows[row.key] = row
+        self._turns.append(time.monotonic() - self._began)
+        if self._live is None:
+            print(safe(f"{self._done}/{self._total} {row.student}: {_came(row)}"), file=sys.stderr, flush=True)
+        self._show()
+
+    @property
+    def _done(self) -> int:
+        return sum(row.state != "timed" for row in self._rows.values())
+
+    def _show(self) -> None:
+        if self._live is None:
+            return
+        from rich.text import Text
+
+        passed = sum(row.final and row.passed for row in self._rows.values())
+        failed = sum(row.final and not row.passed for row in self._rows.values())
+        text = Text(f"{self._done} of {self._total} done", style="bold")
+        text.append(f", {passed} passed everything", style="green")
+        text.append(f", {failed} did not", style="red")
+        if held_back := self._done - passed - failed:
+            text.append(f", {held_back} not measured", style="yellow")
+        if self._turns:
+            left = (self._total - self._done) * self._turns[-1] / len(self._turns)
+            text.append(f"   {_minutes(left)} left")
+        text.append(f"\nrunning: {safe(', '.join(self._running.values()))}", style="dim")
+        self._live.update(text, refresh=True)
+
+
+def _came(row: Row) -> str:
+    if row.state == "graded":
+        return f"{row.points} of {row.of} points"
+    if row.state == "timed":
+        return "a failure rests on a time limit, so it is run once more, alone"
+    return f"{row.state}: {row.why}"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -1,0 +1,139 @@
+"""A class graded as a teacher types it: grades, what is kept, what goes on after an interruption."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from lab.catalog import find_exercise
+from lab.schema import schema
+
+pytestmark = [pytest.mark.kernel, pytest.mark.tool("tcpdump", "bwrap")]
+ECHO = find_exercise("tcp-echo").parent
+SIZE = int(os.environ.get("SOAK_REPEATS", "0")) * 2 or 12  # submissions of the class that is interrupted
+POINTS = {"solution": 10, "wrong/loopback": 0, "wrong/closes-at-once": 2, "wrong/resets": 8, "wrong/syntax-error": 0}
+Lab = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    """The command, in an empty folder, with live labs of its own."""
+    (tmp_path / "live").mkdir()
+    for folder in (tmp_path, *tmp_path.parents):  # root's labs run under another uid, which has to pass
+        if os.getuid() == 0 and str(folder).startswith("/tmp/"):
+            folder.chmod(0o755)
+
+    def call(*words: str, code: int = 0) -> Any:
+        done = subprocess.run(
+            [sys.executable, "-m", "lab", *words], capture_output=True, text=True, cwd=tmp_path, timeout=600,
+            check=False, env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path / "live")},
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr, done.stderr
+        assert done.returncode == code, (words, done.stdout, done.stderr)
+        return done
+
+    return call
+
+
+def hand_in(folder: Path, student: str, kind: str) -> None:
+    shutil.copytree(ECHO / kind, folder / student, ignore=shutil.ignore_patterns("expect.yaml"))
+
+
+def grades(out: Path) -> dict[str, float]:
+    with (out / "grades.csv").open(newline="") as file:
+        return {row["student"]: float(row["points"]) for row in csv.DictReader(file)}
+
+
+def test_a_class_is_graded(lab: Lab, tmp_path: Path) -> None:
+    all_of_them = tmp_path / "all"
+    for kind in POINTS:
+        hand_in(all_of_them, kind.rpartition("/")[2], kind)
+    with zipfile.ZipFile(all_of_them / "eve.zip", "w") as archive:
+        archive.writestr("../server.py", "x")
+    done = lab("grade", "tcp-echo", "all")
+    expected = {kind.rpartition("/")[2]: points for kind, points in POINTS.items()} | {"eve": 0}
+    assert grades(tmp_path / "grades") == expected
+    assert "6 students graded: 1 passed everything, 5 did not" in done.stdout
+    assert len(done.stderr.splitlines()) >= 6
+    told = json.loads((tmp_path / "grades" / "grades.json").read_text())
+    jsonschema.validate(told, schema("grades"))
+    (eve,) = [each for each in told["students"] if each["student"] == "eve"]
+    assert "leads out of its folder" in eve["handed_in"]["problems"][0]
+    for each in told["students"]:
+        run = tmp_path / "grades" / "students" / each["key"] / each["attempts"][-1]
+        assert json.loads((run / "manifest.json").read_text())["exercise"]["name"] == "tcp-echo"
+    (all_of_them / "resets" / "server.py").write_bytes((ECHO / "solution" / "server.py").read_bytes())
+    kept, graded = lab("grade", "tcp-echo", "all").stderr.splitlines()
+    assert (kept, graded) == ("5 grades kept from before; --fresh starts over", "6/6 resets: 10 of 10 points")
+    assert grades(tmp_path / "grades") == expected | {"resets": 10}
+    assert len(lab("grade", "tcp-echo", "all", "--fresh").stderr.splitlines()) >= 6
+
+
+def test_who_handed_in_twice_gets_no_grade(lab: Lab, tmp_path: Path) -> None:
+    hand_in(tmp_path / "all", "anna", "solution")
+    hand_in(tmp_path / "more", "anna", "wrong/loopback")
+    hand_in(tmp_path / "more", "bert", "solution")
+    done = lab("grade", "tcp-echo", "all", "more", code=3)
+    assert "anna: handed in 2 times" in done.stderr.splitlines()[0]
+    assert "1 student without a grade" in done.stdout
+    assert grades(tmp_path / "grades") == {"bert": 10}
+
+
+def test_a_folder_in_use_and_wrong_words(lab: Lab, tmp_path: Path) -> None:
+    hand_in(tmp_path / "all", "anna", "solution")
+    assert "there is no nowhere" in lab("grade", "tcp-echo", "nowhere", code=2).stderr
+    (tmp_path / "grades").mkdir(exist_ok=True)
+    import fcntl
+
+    with (tmp_path / "grades" / ".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert "another lab is at work" in lab("grade", "tcp-echo", "all", code=2).stderr
+
+
+def test_a_class_that_is_killed_again_and_again_gets_the_grades_of_an_undisturbed_one(lab: Lab, tmp_path: Path) -> None:
+    kinds = list(POINTS)
+    expected = {}
+    for number in range(SIZE):
+        kind = kinds[number % len(kinds)]
+        hand_in(tmp_path / "all", f"s{number}", kind)
+        expected[f"s{number}"] = POINTS[kind]
+    luck = random.Random(7)
+    env = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path / "live")}
+    kept = 0
+    for number in (signal.SIGKILL, signal.SIGINT, signal.SIGKILL, signal.SIGTERM) * max(1, SIZE // 40):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lab", "grade", "tcp-echo", "all"], cwd=tmp_path, env=env, text=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        deadline = time.monotonic() + 120
+        while finished(tmp_path) <= kept and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(luck.random() * 0.5)  # somewhere in a run
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+        assert "Traceback" not in err, err
+        assert process.returncode in (-number, 130, 0)
+        now = finished(tmp_path)
+        assert now >= kept
+        kept = now
+    lab("grade", "tcp-echo", "all")
+    assert grades(tmp_path / "grades") == expected
+
+
+def finished(folder: Path) -> int:
+    return len(list(folder.glob("grades/students/*/result.json")))

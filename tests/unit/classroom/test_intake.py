@@ -1,0 +1,170 @@
+"""What a class handed in, as people and LMSs hand it out."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from lab.catalog import find_exercise
+from lab.classroom import naming
+from lab.classroom.intake import HandIn, Intake, collect, fingerprint, open_hand_in
+from lab.errors import LabError
+from lab.exercise import load_exercise
+
+ECHO = load_exercise(find_exercise("tcp-echo"))
+
+
+def tree(folder: Path, *names: str) -> Path:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if name.endswith(".zip"):
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("server.py", name)
+        else:
+            path.write_text(name)
+    return folder
+
+
+def taken(folder: Path) -> Intake:
+    return collect([str(folder)], ECHO, folder.parent / "scratch")
+
+
+def content(hand_in: HandIn) -> str:
+    return open_hand_in(ECHO, hand_in).files.get("server.py", b"").decode()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Anna Maria Li_12345_assignsubmission_file_", ("moodle", "12345", "Anna Maria Li", "", False)),
+        ("Anna_12345_assignsubmission_file_server.py", ("moodle", "12345", "Anna", "server.py", False)),
+        ("Participant 77_77_assignsubmission_file", ("moodle", "77", "Participant 77", "", False)),
+        ("lianna_4711_99_server.py", ("canvas", "4711", "lianna", "server.py", False)),
+        ("lianna_LATE_4711_99_my_server-1.py", ("canvas", "4711", "lianna", "my_server-1.py", True)),
+    ],
+)
+def test_names_of_lmss(name: str, said: tuple[object, ...]) -> None:
+    found = naming.parse(name)
+    assert found is not None
+    assert (found.lms, found.student, found.name, found.file, found.late) == said
+
+
+@pytest.mark.parametrize("name", ["anna", "anna.zip", "server.py", "my_server_v2.py", "team_1", "hw_1_final.zip"])
+def test_names_of_nobody_in_particular(name: str) -> None:
+    assert naming.parse(name) is None
+
+
+def test_folders_archives_and_files_side_by_side(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "all", "anna/server.py", "bert/work/server.py", "carl.zip", "dora.py", "notes.txt", ".x/y")
+    found = taken(folder)
+    assert [each.student for each in found.hand_ins] == ["anna", "bert", "carl", "dora"]
+    assert list(map(content, found.hand_ins)) == ["anna/server.py", "bert/work/server.py", "carl.zip", "dora.py"]
+    assert [note.partition(" is ")[2] for note in found.notes] == ["nobody's hand-in and is left aside"]
+    assert "dora.py was taken for server.py" in open_hand_in(ECHO, found.hand_ins[3]).notes
+
+
+def test_moodle_with_and_without_folders(tmp_path: Path) -> None:
+    folder = tree(
+        tmp_path / "all", "Anna Li_1_assignsubmission_file_/server.py",
+        "Anna Li_1_assignsubmission_onlinetext_/onlinetext.html", "Bo_2_assignsubmission_file_server.py",
+        "Bo_2_assignsubmission_file_notes.txt", "Cy_3_assignsubmission_file_/work.zip",
+    )  # fmt: skip
+    found = taken(folder)
+    assert [(each.student, each.name) for each in found.hand_ins] == [("1", "Anna Li"), ("2", "Bo"), ("3", "Cy")]
+    assert [content(each).rpartition("_")[2] for each in found.hand_ins] == ["/server.py", "server.py", "/work.zip"]
+
+
+def test_canvas_renames_and_marks_what_is_late(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "all", "lianna_1_10_server-1.py", "lianna_1_12_server-2.py", "obo_LATE_2_11_server.py")
+    anna, bo = taken(folder).hand_ins
+    assert content(anna) == "lianna_1_12_server-2.py"
+    assert open_hand_in(ECHO, anna).notes == ("server-2.py was taken for server.py",)
+    assert (anna.late, bo.late) == (False, True)
+
+
+def test_gradescope_with_a_group(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "all", "a_1_export/submission_5/server.py", "a_1_export/submission_6/x.py")
+    (folder / "a_1_export" / "submission_metadata.yml").write_text(
+        "submission_5:\n  :submitters:\n  - :name: Anna\n    :sid: '17'\n    :email: a@x\n"
+        "  - :name: Bo\n    :sid: '18'\n"
+        "submission_6:\n  :submitters:\n  - :name: Cy\n    :email: c@x\n  :created_at: 2026-01-01 10:00:00 Z\n"
+    )
+    anna, cy = taken(folder).hand_ins
+    assert (anna.student, anna.name, anna.members) == ("17", "Anna, Bo", ("17", "18"))
+    assert (cy.student, cy.members) == ("c@x", ())
+    assert content(anna).endswith("submission_5/server.py")
+    assert open_hand_in(ECHO, cy).problems == ("server.py was not handed in",)
+
+
+def test_a_whole_class_in_one_archive(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "class.zip", "w") as archive:
+        archive.writestr("Anna Li_1_assignsubmission_file_/server.py", "anna")
+        archive.writestr("Bo_2_assignsubmission_file_/server.py", "bo")
+    for _ in range(2):
+        found = collect([str(tmp_path / "class.zip")], ECHO, tmp_path / "scratch").hand_ins
+        assert [content(each) for each in found] == ["anna", "bo"]
+
+
+def test_one_submission_by_its_own_path(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "all", "anna/server.py", "bert.zip", "carl.py")
+    found = collect([str(folder / "anna"), str(folder / "bert.zip"), str(folder / "carl.py")], ECHO, tmp_path / "s")
+    assert [each.student for each in found.hand_ins] == ["anna", "bert", "carl"]
+
+
+def test_who_handed_in_twice_is_told(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "all", "anna/server.py", "anna.zip", "bert/server.py")
+    anna, bert = taken(folder).hand_ins
+    assert anna.problem.startswith("handed in 2 times")
+    assert not bert.problem
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "all", "anna/x", "bert/x")
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "server.py").write_text("secret")
+    (folder / "anna" / "server.py").symlink_to(tmp_path / "secret" / "server.py")
+    (folder / "bert" / "work").symlink_to(tmp_path / "secret")
+    (folder / "carl").symlink_to(tmp_path / "secret")
+    (folder / "dora.zip").symlink_to(tmp_path / "secret" / "server.py")
+    found = taken(folder).hand_ins
+    assert [content(each) for each in found] == ["", "", "", ""]
+    assert "not a plain file" in open_hand_in(ECHO, found[0]).problems[0]
+    assert "not a plain file" in open_hand_in(ECHO, found[3]).problems[0]
+
+
+def test_a_bad_archive_is_that_students_problem(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "all", "anna/server.py")
+    (folder / "bert.zip").write_bytes(b"PK\x03\x04 and nothing more")
+    (folder / "carl").mkdir()
+    tree(folder / "carl", "a.zip", "b.zip")
+    problems = [open_hand_in(ECHO, each).problems for each in taken(folder).hand_ins]
+    assert problems[0] == ()
+    assert "bert.zip was not opened: it is damaged" in problems[1][0]
+    assert "several archives were handed in: a.zip, b.zip" in problems[2][0]
+
+
+def test_fingerprints_change_with_the_content_alone(tmp_path: Path) -> None:
+    (anna,) = taken(tree(tmp_path / "all", "anna/server.py")).hand_ins
+    before = fingerprint(anna)
+    assert fingerprint(anna) == before
+    (tmp_path / "all" / "anna" / "server.py").write_text("other")
+    assert fingerprint(anna) != before
+
+
+def test_folders_of_students_never_collide() -> None:
+    taken: list[str] = []
+    for student in ("Anna", "anna", "../x", "Jos\u00e9", "\u4e2d", "\u6587", "a/b", "."):
+        taken.append(naming.key(student, taken))
+    assert len({each.casefold() for each in taken}) == len(taken)
+    assert all(each.isascii() and "/" not in each and each.strip(".") for each in taken)
+
+
+def test_nothing_at_all_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="there is no nowhere"):
+        collect(["nowhere"], ECHO, tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(LabError, match="nothing was handed in"):
+        taken(tmp_path / "empty")
