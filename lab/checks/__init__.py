@@ -8,7 +8,9 @@ from lab.checks.reach import Reach
 from lab.checks.tcp_close import TcpClose
 from lab.checks.tcp_data import TcpData
 from lab.checks.tcp_handshake import TcpHandshake
+from lab.checks.tcp_refused import TcpRefused
 from lab.checks.tcp_retransmit import TcpRetransmit
+from lab.checks.tcp_timeout import TcpTimeout
 from lab.checks.where import Where
 
 CHECKS: dict[str, type[Check]] = {
@@ -17,6 +19,8 @@ CHECKS: dict[str, type[Check]] = {
     TcpHandshake.kind: TcpHandshake,
     TcpData.kind: TcpData,
     TcpClose.kind: TcpClose,
+    TcpRefused.kind: TcpRefused,
+    TcpTimeout.kind: TcpTimeout,
     TcpRetransmit.kind: TcpRetransmit,
     Reach.kind: Reach,
     Output.kind: Output,

@@ -99,8 +99,9 @@ def _not_tried(evidence: Evidence, found: Found, source: str, to: str, port: int
     )  # a client that found nobody where it went may well have ended with an error for that
     if elsewhere and (datagram := _datagram(evidence, source, to, port)):
         return Fault(f"{source} sent UDP to port {port}", causes.udp_for_tcp(source, port), (datagram,))
-    if elsewhere and found.elsewhere:
-        view = found.elsewhere[0]
+    strays = [view for view in found.elsewhere if not _asked_for(evidence, view)]
+    if elsewhere and strays:
+        view = strays[0]
         where = f"{who(evidence.plan, view.server.address)} port {view.server.port}"
         return Fault(f"{source} connected to {where}", causes.connected_elsewhere(source, where, to, port),
                      view.frames(view.conversation.packets[0]))  # fmt: skip
@@ -109,6 +110,12 @@ def _not_tried(evidence: Evidence, found: Found, source: str, to: str, port: int
         return Fault(seen, causes.no_neighbour(source, neighbour[0]), (neighbour[1],))
     blame = blame or trouble(evidence, [source], submitted=False) or overdue(evidence, [source])
     return Fault(seen, blame.cause if blame else causes.not_tried(source, to, port), (), bool(blame and blame.timed))
+
+
+def _asked_for(evidence: Evidence, view: Seen) -> bool:
+    """Whether another check is about connections to that place: going there is no mistake."""
+    asked = ((getattr(each.check, "to", ""), getattr(each.check, "port", None)) for each in evidence.exercise.checks)
+    return (who(evidence.plan, view.server.address), view.server.port) in set(asked)
 
 
 def _datagram(evidence: Evidence, source: str, to: str, port: int) -> FrameRef | None:

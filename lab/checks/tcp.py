@@ -52,6 +52,18 @@ class TcpCheck(Check):
         """What the exercise left out and this check cannot do without, in a sentence."""
         return None
 
+    def chosen(self, found: Found) -> Sequence[Connection]:
+        """The connections that are meant."""
+        return found.chosen(self.connection)
+
+    def missing(self, evidence: Evidence, found: Found, chosen: Sequence[Connection]) -> Fault | None:
+        """Why there is not what it judges: a connection, and with `every` no try that came to nothing."""
+        tries = tuple(connection for connection in chosen if not connection.established)
+        if chosen and not tries:
+            return None
+        tried = replace(found, connections=tries)
+        return no_connection(evidence, tried, self.source, self.to, self.port)
+
     def judge(self, evidence: Evidence) -> Verdict:
         """Judge the connections that are meant, at both ends where both were captured."""
         expected = self.expectation()
@@ -64,26 +76,26 @@ class TcpCheck(Check):
             return Verdict(Outcome.NOT_MEASURED, self.rule, expected, seen)
         if missing := self.needed(evidence):
             return Verdict(Outcome.NOT_MEASURED, self.rule, expected, missing)
-        chosen = found.chosen(self.connection)
-        established = [connection for connection in chosen if connection.established]
-        tries = tuple(connection for connection in chosen if not connection.established)
-        if not established or tries:
-            tried = replace(found, connections=tries) if tries else found
-            fault: Fault | None = no_connection(evidence, tried, self.source, self.to, self.port)
-        elif self.connection == "only" and len(established) > 1:
-            fault = self._several(established)
-        else:
-            fault = self._first_fault(evidence, found, established)
+        chosen = self.chosen(found)
+        fault = self.missing(evidence, found, chosen)
+        if fault is None and self.connection == "only" and len(chosen) > 1:
+            fault = self._several(chosen)
+        if fault is None:
+            fault = self._first_fault(evidence, found, chosen)
         if fault is not None:
             return Verdict(Outcome.FAILED, self.rule, expected, fault.seen, fault.frames, fault.cause, fault.timed)
-        seen, frames = self.praise(evidence, established)
+        seen, frames = self.praise(evidence, chosen)
         if len(found.captured) == 1:
             seen += f" (judged at {found.captured[0]} alone: the other end was not captured)"
         return Verdict(Outcome.PASSED, self.rule, expected, seen, frames)
 
+    def disagreement(self, evidence: Evidence, found: Found, connection: Connection) -> Fault | None:
+        """What shows that the ends did not see one and the same connection between these two nodes."""
+        return disagreement(evidence, found, connection)
+
     def _first_fault(self, evidence: Evidence, found: Found, connections: Sequence[Connection]) -> Fault | None:
         for connection in connections:
-            fault = _disagreement(evidence, found, connection) or self.fault(evidence, connection)
+            fault = self.disagreement(evidence, found, connection) or self.fault(evidence, connection)
             if fault:
                 return fault
         return self.fault_of_all(evidence, found, connections)
@@ -96,7 +108,7 @@ class TcpCheck(Check):
         return Fault(seen, causes.two_connections(len(connections), self.source, self.to, self.port), frames)
 
 
-def _disagreement(evidence: Evidence, found: Found, connection: Connection) -> Fault | None:
+def disagreement(evidence: Evidence, found: Found, connection: Connection) -> Fault | None:
     """What shows that the ends did not see one and the same connection between these two nodes."""
     client, server = connection.at_client, connection.at_server
     if len(found.captured) == 2:

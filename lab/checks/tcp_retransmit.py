@@ -90,7 +90,7 @@ class TcpRetransmit(TcpCheck):
         """The first losses and their repairs."""
         found = [loss for connection in connections for loss in self._losses(evidence, connection)]
         told = [_told(loss, self.source if loss.side is loss.view.client else self.to) for loss in found[:3]]
-        more = f"; {count(len(found), 'loss')[:-1]}es in all" if len(found) > len(told) else ""
+        more = f"; {len(found)} losses in all" if len(found) > len(told) else ""
         frames = tuple(ref for loss in found[:3] for ref in loss.view.frames(*loss.copies[:3], loss.repair))
         return "; ".join(told) + more, frames
 

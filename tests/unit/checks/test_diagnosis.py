@@ -209,3 +209,13 @@ def test_what_rests_on_a_time_limit(name: str, timed: bool) -> None:
 def test_where_to_look_is_in_the_students_own_file() -> None:
     cause = judge(CASES["crashed"][0]()).causes[0].cause
     assert cause.look_at == "server.py, line 5"
+
+
+def test_a_connection_that_another_check_asks_for_is_not_the_wrong_place() -> None:
+    check = TcpHandshake(**ENDS)
+    other = TcpHandshake(source="client", to="server", port=80)
+    steps = result("client", exit_code=1)
+    for checks, cause in (((check,), "wrong-target"), ((check, other), "crashed")):
+        verdict = check.judge(talk(port=80).evidence(*checks, steps=steps))
+        assert verdict.cause is not None
+        assert verdict.cause.kind == cause

@@ -7,7 +7,20 @@ from typing import Any
 import pytest
 from doctored import PORT, TEXT, Frame, Story, clean, probe, refused
 
-from lab.checks import CHECKS, Arp, Output, Path, Reach, TcpClose, TcpData, TcpHandshake, TcpRetransmit, Where
+from lab.checks import (
+    CHECKS,
+    Arp,
+    Output,
+    Path,
+    Reach,
+    TcpClose,
+    TcpData,
+    TcpHandshake,
+    TcpRefused,
+    TcpRetransmit,
+    TcpTimeout,
+    Where,
+)
 from lab.checks.base import Check, Verdict
 from lab.evidence import Capture, Mark
 from lab.grade import judge
@@ -30,6 +43,8 @@ ALL: tuple[Check, ...] = (
     TcpClose(**ENDS, closes_first="client", connection="first"),
     TcpClose(**(ENDS | {"source": "nobody"})),
     TcpRetransmit(**ENDS, connection="every", within=0.1),
+    TcpRefused(**ENDS, connection="every"),
+    TcpTimeout(**ENDS, connection="every"),
     Reach(source="client", to="server"),
     Reach(source="client", to="nobody"),
     Output(step="client", exit=0, text=TEXT, pattern="hello"),
