@@ -137,6 +137,9 @@ def _lines(network: _Network, comment: str) -> Iterator[str]:
     if plan.runtime:
         yield f"runtime: {plan.runtime}"
     yield "routing: manual"
+    if plan.resolver:
+        yield "names: dns"
+        yield f"resolver: {_word(plan.resolver)}"
     yield "networks:"
     for each in plan.networks:
         subnets = [_word(str(subnet)) for subnet in network.subnets[each.name]]

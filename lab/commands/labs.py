@@ -81,10 +81,15 @@ def inspect(name: str | None, as_json: bool, runtime: str | None) -> None:
     lab.close()
     if as_json:
         roles = {node.name: node.role for node in lab.plan.nodes}
-        console.show_json({"lab": lab.name, "nodes": {node: {"role": roles[node], **state[node]} for node in state}})
+        asked = {node.name: {"nameserver": node.nameserver} for node in lab.plan.nodes if node.nameserver}
+        nodes = {node: {"role": roles[node], **asked.get(node, {}), **state[node]} for node in state}
+        console.show_json({"lab": lab.name, "nodes": nodes})
         return
     for node in lab.plan.nodes:
-        console.show([("title", f"{node.name} ({node.role})")])
+        answers = ", answers DNS" if node.name == lab.plan.resolver else ""
+        console.show([("title", f"{node.name} ({node.role}{answers})")])
+        if node.nameserver:
+            print(f"  resolver {node.nameserver}")
         _show_node(state[node.name], {interface.name: interface.mac for interface in node.interfaces})
 
 

@@ -89,6 +89,10 @@ def plan_lines(resolved: Plan) -> list[tuple[str, str]]:
     routes = [(node.name, route.to, route.via, route.interface) for node in resolved.nodes for route in node.routes]
     if routes:
         lines += [("", ""), *console.table(("NODE", "ROUTE TO", "VIA", "INTERFACE"), routes)]
+    asked = [(node.name, node.nameserver or "nobody") for node in resolved.nodes if resolved.resolver]
+    if asked:
+        title = f"Names by DNS: {resolved.resolver} answers"
+        lines += [("", ""), ("", title), *console.table(("NODE", "ASKS"), asked)]
     return lines
 
 

@@ -17,6 +17,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
     return {
         "name": plan.name,
         "runtime": plan.runtime,
+        **({"resolver": plan.resolver} if plan.resolver else {}),
         "networks": [
             {
                 "name": each.name,
@@ -49,6 +50,7 @@ def _node(node: PlannedNode) -> dict[str, Any]:
         "sysctls": [list(each) for each in node.sysctls],
         "files": [{"path": each.path, "base64": b64encode(each.content).decode()} for each in node.files],
         "image": node.image,
+        **({"nameserver": node.nameserver} if node.nameserver else {}),
     }
 
 
@@ -81,9 +83,10 @@ def plan_from_json(data: dict[str, Any]) -> Plan:
                 hosts,
                 tuple(NodeFile(each["path"], b64decode(each["base64"])) for each in node["files"]),
                 node["image"],
+                node.get("nameserver"),
             )
             for node in data["nodes"]
         )  # fmt: skip
-        return Plan(data["name"], networks, nodes, data["runtime"])
+        return Plan(data["name"], networks, nodes, data["runtime"], data.get("resolver"))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LabError(f"this is not a plan that lab wrote: {type(error).__name__}: {error}") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lab.plan.model import Plan, PlannedInterface, PlannedNetwork, PlannedNode, PlannedRoute
 from lab.plan.routing import planned_routes
 from lab.topology.addresses import Addresses, assign_addresses, assign_macs
-from lab.topology.model import Node, Topology
+from lab.topology.model import AddressWithPrefix, Node, Topology
 
 
 def make_plan(topology: Topology) -> Plan:
@@ -15,6 +15,7 @@ def make_plan(topology: Topology) -> Plan:
     dual = any(subnet.version == 6 for network in topology.networks for subnet in network.subnets)
     routes = planned_routes(topology, addresses)
     hosts = _hosts(topology, addresses, dual)
+    asked = _resolver_addresses(topology, addresses)
     nodes = []
     for node in topology.nodes:
         interfaces = tuple(
@@ -26,10 +27,13 @@ def make_plan(topology: Topology) -> Plan:
         )  # fmt: skip
         planned = tuple(PlannedRoute(*route) for route in routes[node.name])
         nodes.append(
-            PlannedNode(node.name, node.role, interfaces, planned, _sysctls(node, dual), hosts, node.files, node.image)
-        )
+            PlannedNode(
+                node.name, node.role, interfaces, planned, _sysctls(node, dual), hosts, node.files, node.image,
+                _nameserver(interfaces, asked),
+            )
+        )  # fmt: skip
     networks = tuple(PlannedNetwork(each.name, each.subnets, each.mtu, each.link) for each in topology.networks)
-    return Plan(topology.name, networks, tuple(nodes), topology.runtime)
+    return Plan(topology.name, networks, tuple(nodes), topology.runtime, topology.resolver)
 
 
 def _sysctls(node: Node, dual: bool) -> tuple[tuple[str, str], ...]:
@@ -77,11 +81,25 @@ QUIET_IPV6 = (
 
 
 def _hosts(topology: Topology, addresses: Addresses, dual: bool) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """The lines of /etc/hosts, the same on every node."""
+    """The lines of /etc/hosts, the same on every node; with a resolver only a node's own loopback."""
     lines: list[tuple[str, tuple[str, ...]]] = [("127.0.0.1", ("localhost",))]
     if dual:
         lines.append(("::1", ("localhost", "ip6-localhost", "ip6-loopback")))
-    for node in topology.nodes:
+    for node in () if topology.resolver else topology.nodes:
         for interface in node.interfaces:
             lines += [(str(each.ip), (node.name,)) for each in addresses[node.name, interface.name]]
     return tuple(lines)
+
+
+def _resolver_addresses(topology: Topology, addresses: Addresses) -> tuple[AddressWithPrefix, ...]:
+    """Where the name server answers: every address of its node, in order."""
+    return tuple(each for (node, _), several in addresses.items() if node == topology.resolver for each in several)
+
+
+def _nameserver(interfaces: tuple[PlannedInterface, ...], asked: tuple[AddressWithPrefix, ...]) -> str | None:
+    """The address that a node asks: one on a network of its own where there is one, else the first of its families."""
+    own = [address for interface in interfaces for address in interface.addresses]
+    near = [each for each in asked if any(each.network == address.network for address in own)]
+    families = {address.version for address in own}
+    found = near or [each for each in asked if each.version in families]
+    return str(found[0].ip) if found else None

@@ -57,6 +57,12 @@ class PlannedNode:
     hosts: tuple[tuple[str, tuple[str, ...]], ...]
     files: tuple[NodeFile, ...] = ()
     image: str | None = None
+    nameserver: str | None = None  # the address in its /etc/resolv.conf
+
+    @property
+    def resolv_conf(self) -> str:
+        """The text of /etc/resolv.conf (resolv.conf(5))."""
+        return f"nameserver {self.nameserver}\n" if self.nameserver else ""
 
     @property
     def forwards(self) -> bool:
@@ -72,6 +78,7 @@ class Plan:
     networks: tuple[PlannedNetwork, ...]
     nodes: tuple[PlannedNode, ...]
     runtime: str | None = None
+    resolver: str | None = None  # the node on which a name server runs
 
     @cached_property
     def by_name(self) -> dict[str, PlannedNode]:
@@ -92,6 +99,11 @@ class Plan:
     def owners(self) -> dict[Address, PlannedInterface]:
         """Which interface an address belongs to."""
         return {address.ip: interface for interface in self.interfaces for address in interface.addresses}
+
+    @property
+    def names(self) -> tuple[tuple[str, str], ...]:
+        """Each address of the lab with its node's name, in the order of the file."""
+        return tuple((str(address), interface.node) for address, interface in self.owners.items())
 
     @cached_property
     def macs(self) -> dict[str, PlannedInterface]:

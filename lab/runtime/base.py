@@ -48,6 +48,7 @@ class Program:
     cwd: str | None = None
     file_size: int = 0  # bytes that a tool may write to a file; 0 for no bound
     terminal: bool = False  # `stdin` becomes the controlling terminal of a new session
+    record: int = 0  # bytes of a step's system calls that are kept; 0 where they are not recorded
 
 
 class Output(Protocol):
@@ -72,6 +73,11 @@ class Process(Protocol):
     @property
     def stderr(self) -> Output:
         """What it wrote to standard error."""
+        ...
+
+    @property
+    def calls(self) -> Output | None:
+        """The record of its system calls, as strace writes it; None where that was not asked for."""
         ...
 
     @property
@@ -121,10 +127,11 @@ class LiveLab(Protocol):
         """Change links, set faults, and tell what became of frames (see `lab.runtime.relay`).
 
         An order may have `networks`, those that it is about; `links`, by network what `lab.topology.links` writes;
-        `rules`, each with `id`, `network`, `action`, `packets` (a filter), `nth`, and `seconds` and `points` where the
-        action needs them; `cut` (capture points; for `seconds` if given) and `restore`. The answer tells `networks`
-        (each one's `link` and `ports`), `rules` (how many frames each has `seen`, when it `struck`), and how many
-        frames are `waiting` and were `dropped`. Raises NotMeasuredError where the relay cannot do it, or is gone.
+        `rules`, instead of those before, each with `id`, `network`, `action`, `packets` (a filter), `nth`, and where
+        the action needs them `seconds` and `points`; `cut` (capture points; for `seconds` if given) and `restore`. The
+        answer tells `networks` (each one's `link` and `ports`), `rules` (how many frames each has `seen`, when it
+        `struck`), and how many frames are `waiting` and were `dropped`.
+        Raises NotMeasuredError where the relay cannot do it, or is gone.
         """
         ...
 

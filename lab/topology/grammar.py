@@ -103,7 +103,11 @@ TOPOLOGY = g.Struct(
         "auto (the default): routers know every prefix, hosts their gateway; manual: nothing but `routes`",
     ),
     g.Key("runtime", g.Choice("netns", "docker"), "What carries the lab; chosen by the machine where it is left out"),
-    g.Key("names", g.Choice("hosts", later=("dns",)), "How names become addresses: by /etc/hosts in every node"),
-    g.Key("resolver", g.Later("a resolver"), "Not supported yet: the node that answers DNS"),
+    g.Key(
+        "names",
+        g.Choice("hosts", "dns"),
+        "How names become addresses: by /etc/hosts in every node (hosts, the default), or by asking the resolver (dns)",
+    ),
+    g.Key("resolver", g.NodeName(), "The node on which a name server of lab's answers for every node; with names: dns"),
     doc="A small network: its segments, its nodes, and how packets find their way",
 )

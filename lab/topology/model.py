@@ -73,5 +73,6 @@ class Topology:
     routes: tuple[Route, ...] = ()
     routing: Literal["auto", "manual"] = "auto"
     runtime: str | None = None
+    resolver: str | None = None  # the node that answers DNS; None where names stand in /etc/hosts
     source: str = ""  # the file's text
     beside: tuple[tuple[str, bytes], ...] = ()  # files that it names, by their path below its folder

@@ -44,18 +44,31 @@ def build_topology(record: Record, context: Context, text: str, seen: Mapping[st
     builder.unknown_members |= "nodes" not in record.values
     builder.check_subnets()
     builder.check_members()
+    _check_resolver(record, builder.nodes, context)
     topology = Topology(
         name=record.get("name", ""),
         networks=tuple(builder.networks.values()),
         nodes=tuple(builder.nodes.values()),
         routing=record.get("routing", "auto"),
         runtime=record.get("runtime"),
+        resolver=record.get("resolver"),
         source=text,
         beside=tuple(seen.items()),
     )
     addresses = None if context.problems else assign_addresses(topology)
     routes = read_routes(record.get("routes", ()), topology, addresses, context)
     return None if context.problems else replace(topology, routes=routes)
+
+
+def _check_resolver(record: Record, nodes: Mapping[str, Node], context: Context) -> None:
+    """Names by DNS need a node that answers, and a name server without them would have nobody who asks it."""
+    named, resolver = record.get("names", "hosts"), record.get("resolver")
+    if named == "dns" and "resolver" not in record.places:
+        context.report(record.at("names"), "names: dns needs a node that answers", "add resolver: NODE")
+    if named == "hosts" and resolver is not None:
+        context.report(record.at("resolver"), "a resolver stands without names: dns", "add names: dns, or leave it out")
+    if resolver in nodes and not nodes[resolver].interfaces:
+        context.report(record.at("resolver"), f"{resolver} has no interface, so nobody can ask it", "connect it")
 
 
 @dataclass

@@ -65,6 +65,7 @@ def test_everything_that_can_be_said_is_kept() -> None:
         (Route("c", ip_network("10.0.9.0/24"), ip_address("10.0.1.1")),),
         "manual",
         "docker",
+        None,
         TEXT,
     )
 

@@ -266,6 +266,8 @@ def node_data(node: PlannedNode, plan: Plan) -> dict[str, Any]:
         "routes": [{"to": str(each.to), "via": str(each.via), "interface": each.interface} for each in node.routes],
         "sysctls": node.sysctls,
         "hosts": node.hosts,
+        "resolv_conf": node.resolv_conf,
+        "names": plan.names if node.name == plan.resolver else (),  # what a name server on it answers
         "files": [file.path for file in node.files],
     }
 

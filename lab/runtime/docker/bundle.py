@@ -12,6 +12,7 @@ _ROOT = Path(__file__).parents[2]
 _MODULES = (
     "__init__.py",
     "errors.py",
+    *(f"dns/{name}.py" for name in ("__init__", "message", "server", "zone")),
     "runtime/__init__.py",
     "runtime/base.py",
     "runtime/docker/__init__.py",
@@ -20,8 +21,8 @@ _MODULES = (
         "__init__", "box", "cgroups", "launch", "main", "nodes", "programs", "syscalls", "wiring",
     )),
     *(f"runtime/netns/{name}.py" for name in (
-        "__init__", "kernelstate", "netlink", "offload", "probe", "processes", "sandbox", "seccomp", "syscalls",
-        "wiring",
+        "__init__", "kernelstate", "nameserver", "netlink", "offload", "probe", "processes", "recorder", "sandbox",
+        "seccomp", "syscalls", "wiring",
     )),
 )  # fmt: skip
 

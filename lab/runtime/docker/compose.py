@@ -22,6 +22,9 @@ def compose_file(plan: Plan, image: str) -> str:
     if linked := [network.name for network in plan.networks if not network.link.plain]:
         what = f"network {linked[0]} has a rate, a delay or losses, which Compose does not have"
         raise LabError(what, hint="lab up brings it up whole")
+    if plan.resolver:
+        what = f"{plan.name} resolves names by DNS, and the export has no name server"
+        raise LabError(what, hint="lab up brings it up whole")
     lines = [
         f"# {plan.name}, written by `lab export compose`; docker compose up -d brings it up, without any capture.",
         f"name: {plan.name}",

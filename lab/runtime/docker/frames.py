@@ -9,7 +9,7 @@ from typing import Any
 
 Message = dict[str, Any]
 
-JSON, STDIN, STDOUT, STDERR = range(4)  # kinds; a frame of a stream without bytes is its end
+JSON, STDIN, STDOUT, STDERR, CALLS = range(5)  # kinds; a frame of a stream without bytes is its end
 CHUNK = 1 << 16  # bytes of a stream in one frame
 WINDOW = 1 << 20  # bytes of a standard input that may be on their way
 

@@ -42,15 +42,16 @@ class Output:
 class Process:
     """A program in the lab."""
 
-    def __init__(self, lab: DockerLab, number: int, keep: int, outputs: int) -> None:
+    def __init__(self, lab: DockerLab, number: int, keep: int, record: int, outputs: int) -> None:
         self._lab = lab
         self.number = number
         self.stdout = Output(keep)
         self.stderr = Output(keep)
+        self.calls = Output(record) if record else None
         self.exit_code: int | None = None
         self.ended_at = 0
         self.began = True
-        self.open_outputs = outputs
+        self.open_outputs = outputs + bool(record)
 
     @property
     def running(self) -> bool:
@@ -113,12 +114,13 @@ class DockerLab:
             "limits": asdict(program.limits),
             "cwd": program.cwd,
             "file_size": program.file_size,
+            "record": program.record > 0,
             **({"terminal": True, "size": _size(terminal)} if terminal is not None else {}),
         }
         for kind, fd in ((frames.STDOUT, program.stdout), (frames.STDERR, program.stderr)):
             if fd is not None:
                 self._connection.pass_on(number, kind, fd)
-        process = Process(self, number, program.keep, 1 if terminal is not None else 2)
+        process = Process(self, number, program.keep, program.record, 1 if terminal is not None else 2)
         self._processes[number] = process
         if terminal is not None:
             _be_raw(terminal)
@@ -174,7 +176,9 @@ class DockerLab:
         elif number in self._processes:
             process = self._processes[number]
             if content:
-                (process.stdout if kind == frames.STDOUT else process.stderr).add(content)
+                output = {frames.STDOUT: process.stdout, frames.STDERR: process.stderr}.get(kind, process.calls)
+                assert output is not None, "its calls are sent where they were asked for"
+                output.add(content)
             else:
                 process.open_outputs -= 1
         return True

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lab.plan import Plan
-from lab.runtime.netns import kernelstate, launch, processes
+from lab.runtime.netns import kernelstate, launch, nameserver, processes, recorder
 from lab.runtime.netns import netlink as nl
 from lab.runtime.netns.channel import Channel, Message
 from lab.runtime.netns.probe import probe
@@ -44,6 +44,7 @@ class _Started:
     sandboxed: bool = False
     told: str = ""
     pin: int | None = None  # a descriptor of its PID namespace: while it is open no other gets that number
+    record: tuple[int, int] | None = None  # where its system calls go to, and what releases it, until that is done
 
 
 def _told(started: _Started) -> str:
@@ -63,6 +64,13 @@ def _namespace_of(started: _Started) -> int | None:
     if started.pin is None:
         started.pin = processes.pin(namespace)
     return namespace
+
+
+def _let_go(started: _Started) -> None:
+    """Let go of what recording takes: the record ends with strace, and a waiting sandbox goes on."""
+    for fd in started.record or ():
+        os.close(fd)
+    started.record = None
 
 
 @dataclass
@@ -102,6 +110,8 @@ class Keeper:
                 self._nodes[name] = _Node(node, self._root / "nodes" / name)
             links = {each.name: link_to_json(each.link) for each in self._plan.networks if not each.link.plain}
             self._relay.ask({"networks": list(links), "links": links})
+            if self._plan.resolver is not None:
+                self._start_nameserver(self._plan.resolver)
         except OSError as error:
             owner.send({"failed": error.strerror or str(error), "errno": error.errno})
             os._exit(1)
@@ -115,6 +125,16 @@ class Keeper:
                     key.data(key.fileobj)
             if self._record and not os.path.lexists(self._record):
                 os._exit(0)  # nobody could find this lab any more, so nobody could end it
+
+    def _start_nameserver(self, resolver: str) -> None:
+        setns(self._nodes[resolver].wired.namespace, CLONE_NEWNET)
+        try:
+            nameserver.start(resolver, self._addresses(resolver), self._plan.names, launch.fork)
+        finally:
+            setns(self._home[0], CLONE_NEWNET)
+
+    def _addresses(self, node: str) -> list[str]:
+        return [str(each.ip) for interface in self._plan.by_name[node].interfaces for each in interface.addresses]
 
     def _watch_children(self) -> None:
         reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -183,13 +203,23 @@ class Keeper:
     def _hear(self, started: _Started) -> None:
         """A sandbox told of itself: its namespace is pinned before its program can have come far."""
         before = len(started.told)
-        _namespace_of(started)
+        namespace = _namespace_of(started)
+        if namespace is not None and started.record is not None:
+            self._record_calls(started, next(processes.members(namespace), 0))
         if len(started.told) == before and started.status is not None:  # its end: nothing more will come
             self._selector.unregister(started.status)
             os.close(started.status)
             started.status = None
 
+    def _record_calls(self, started: _Started, pid: int) -> None:
+        """Have the calls of a sandbox recorded, whose first process waits for that."""
+        assert started.record is not None
+        output, release = started.record
+        launch.fork(lambda: recorder.record(pid, output, release))
+        _let_go(started)
+
     def _forget(self, started: _Started) -> None:
+        _let_go(started)
         if started.status is not None:
             self._selector.unregister(started.status)
             os.close(started.status)
@@ -229,25 +259,31 @@ class Keeper:
         namespaces = launch.Namespaces(node.wired.namespace, node.holder if kind != "tool" else None)
         stdio = (fds[0], fds[1], fds[2])
         status, tell_status = os.pipe2(os.O_CLOEXEC) if kind == "step" else (None, -1)
+        hold, release = os.pipe2(os.O_CLOEXEC) if len(fds) > 3 else (None, -1)
         told, failed = os.pipe2(os.O_CLOEXEC)
         if kind != "tool":
             setns(node.pid_namespace, CLONE_NEWPID)
         try:
-            pid = launch.fork(lambda: launch.become(request, namespaces, stdio, node.folder, tell_status, failed))
+            pid = launch.fork(lambda: launch.become(request, namespaces, stdio, node.folder, tell_status, hold, failed))
         finally:
             if kind != "tool":
                 setns(self._home[1], CLONE_NEWPID)
             os.close(failed)
             if status is not None:
                 os.close(tell_status)
+            if hold is not None:
+                os.close(hold)
         with open(told, "rb") as pipe:
             trouble = pipe.read()  # ends at exec, which closes the other end
         if trouble:
             os.waitpid(pid, 0)
-            if status is not None:
-                os.close(status)
+            for fd in (status, release if hold is not None else None):
+                if fd is not None:
+                    os.close(fd)
             return dict(json.loads(trouble))
         started = self._started[pid] = _Started(pid, channel, message["node"], status, status is not None)
+        if hold is not None:
+            started.record = (os.dup(fds[3]), release)
         if status is not None:
             os.set_blocking(status, False)
             self._selector.register(status, selectors.EVENT_READ, lambda _: self._hear(started))
@@ -299,7 +335,8 @@ class Keeper:
                 node.diag = nl.Netlink(4)  # NETLINK_SOCK_DIAG
             finally:
                 setns(self._home[0], CLONE_NEWNET)
-        return list(kernelstate.sockets(node.diag))
+        ours = self._addresses(name) if name == self._plan.resolver else ()
+        return [each for each in kernelstate.sockets(node.diag) if not nameserver.is_nameserver(each, ours)]
 
     def _state(self, name: str, sockets_only: bool) -> dict[str, Any]:
         node = self._nodes[name]

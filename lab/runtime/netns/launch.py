@@ -40,6 +40,7 @@ from lab.runtime.netns.syscalls import (
 
 _FOLDER_LIMIT = 64 << 20  # bytes of a step's writable folder
 _FOLDER_FILES = 16_384
+_NSSWITCH = "passwd: files\ngroup: files\nhosts: {}\nservices: files\nprotocols: files\n"
 _PASSWD = f"root:x:0:0:root:/root:/bin/sh\nstudent:x:{sandbox.UID}:{sandbox.UID}:student:{sandbox.HOME}:/bin/sh\n"
 
 
@@ -58,8 +59,8 @@ def write_node_files(node: PlannedNode, folder: Path) -> None:
     hosts = "".join(f"{address}\t{' '.join(names)}\n" for address, names in node.hosts)
     (etc / "hosts").write_text(hosts)
     (etc / "hostname").write_text(f"{node.name}\n")
-    (etc / "resolv.conf").write_text("")
-    (etc / "nsswitch.conf").write_text("passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n")
+    (etc / "resolv.conf").write_text(node.resolv_conf)
+    (etc / "nsswitch.conf").write_text(_NSSWITCH.format("files dns" if node.nameserver else "files"))
     (etc / "host.conf").write_text("multi on\n")
     (etc / "passwd").write_text(_PASSWD)
     (etc / "group").write_text(f"root:x:0:\nstudent:x:{sandbox.UID}:\n")
@@ -94,7 +95,7 @@ def hold(node: PlannedNode, folder: Path, network: int, say_ready: int) -> NoRet
     mount("none", "/", None, MS_REC | MS_SLAVE)
     sethostname(node.name)
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
-    for name in ("hosts", "hostname", "resolv.conf"):
+    for name in ("hosts", "hostname", "resolv.conf", "nsswitch.conf"):
         if Path("/etc", name).exists():
             mount(str(folder / "etc" / name), str(Path("/etc", name).resolve()), None, MS_BIND)
     _place(folder / "files", node)
@@ -148,15 +149,16 @@ def become(
     stdio: tuple[int, int, int],
     folder: Path,
     status: int,
+    hold: int | None,
     failed: int,
 ) -> NoReturn:
     """Turn this forked child into the requested program; what goes wrong before is written to `failed` as JSON.
 
-    `folder` holds the node's files; `status` is where a sandbox tells of its program.
+    `folder` holds the node's files; `status` is where a sandbox tells of its program, `hold` what it waits for.
     """
     try:
         _prepare(request, namespaces, stdio)
-        argv, env = _command(request, folder, status)
+        argv, env = _command(request, folder, status, hold)
         program = argv[0] if "/" in argv[0] else shutil.which(argv[0], path=env["PATH"])
         if program is None:
             raise FileNotFoundError(2, f"there is no program {argv[0]}")
@@ -208,7 +210,9 @@ def _filter() -> int | None:
     return fd
 
 
-def _command(request: Mapping[str, Any], folder: Path, status: int) -> tuple[list[str], dict[str, str]]:
+def _command(
+    request: Mapping[str, Any], folder: Path, status: int, hold: int | None
+) -> tuple[list[str], dict[str, str]]:
     argv: list[str] = request["argv"]
     env: dict[str, str] = request["env"]
     if request["kind"] != "step":
@@ -220,6 +224,8 @@ def _command(request: Mapping[str, Any], folder: Path, status: int) -> tuple[lis
     shown = {path: path for path in request["mounts"]}
     shown |= {path: str(folder / "files" / path.lstrip("/")) for path in request["files"]}
     os.set_inheritable(status, True)
+    if hold is not None:
+        os.set_inheritable(hold, True)
     processes = request["limits"]["processes"]
-    box = sandbox.Box(bwrap, str(folder / "etc"), request["folder"], env, shown, processes, status, _filter())
+    box = sandbox.Box(bwrap, str(folder / "etc"), request["folder"], env, shown, processes, status, _filter(), hold)
     return sandbox.command(box, argv), {"PATH": sandbox.PATH}

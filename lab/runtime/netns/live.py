@@ -37,11 +37,12 @@ class Output:
 class Process:
     """A program in the lab."""
 
-    def __init__(self, lab: NetnsLab, number: int, keep: int) -> None:
+    def __init__(self, lab: NetnsLab, number: int, keep: int, record: int) -> None:
         self._lab = lab
         self.number = number
         self.stdout = Output(keep)
         self.stderr = Output(keep)
+        self.calls: Output | None = Output(record) if record else None
         self.exit_code: int | None = None
         self.ended_at = 0
         self.began = True
@@ -98,10 +99,10 @@ class NetnsLab:
                 if given is not None:
                     stdio.append(given)
                     continue
-                reader, writer = os.pipe2(os.O_CLOEXEC)
-                reads.append(reader)
-                opened.append(writer)
-                stdio.append(writer)
+                stdio.append(self._pipe(opened, reads))
+            if program.record:
+                stdio.append(self._pipe(opened, reads))
+                os.fchmod(stdio[-1], 0o622)  # strace opens it by its name, in a lab of root's as another user
             message = {
                 "do": "start",
                 "node": program.node,
@@ -123,17 +124,25 @@ class NetnsLab:
         finally:
             for fd in opened:
                 os.close(fd)
-        process = Process(self, answer["process"], program.keep)
+        process = Process(self, answer["process"], program.keep, program.record)
         self._processes[process.number] = process
         outputs = [
             out for out, given in ((process.stdout, program.stdout), (process.stderr, program.stderr)) if given is None
         ]
+        if process.calls is not None:
+            outputs.append(process.calls)
         for fd, output in zip(reads, outputs, strict=True):
             os.set_blocking(fd, False)
             self._outputs[fd] = (process, output)
             self._poll.register(fd, select.POLLIN)
             process.open_outputs += 1
         return process
+
+    def _pipe(self, opened: list[int], reads: list[int]) -> int:
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        reads.append(reader)
+        opened.append(writer)
+        return writer
 
     def _stdin(self, given: bytes | int | None, opened: list[int]) -> int:
         if isinstance(given, int):

@@ -37,6 +37,7 @@ class Box:
     processes: int
     status: int
     filter: int | None  # a descriptor with the program of `seccomp`
+    hold: int | None = None  # a descriptor: the program begins when a byte comes from it, or its end
 
 
 def command(box: Box, argv: Sequence[str]) -> list[str]:
@@ -74,6 +75,8 @@ def command(box: Box, argv: Sequence[str]) -> list[str]:
         words += ["--dir", HOME]
     if box.filter is not None:
         words += ["--seccomp", str(box.filter)]
+    if box.hold is not None:
+        words += ["--block-fd", str(box.hold)]
     for name, value in environment(box.env).items():
         words += ["--setenv", name, value]
     # The number of processes is bounded in here: out there every step of the lab would count against it.

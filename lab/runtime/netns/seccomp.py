@@ -2,7 +2,9 @@
 
 Refused is what leads around the walls: tracing others, new namespaces and mounts, and what is shared with other
 sandboxes of the same machine (keyrings, AF_VSOCK). Refused too is what a system-call trace would not show: io_uring,
-children made with CLONE_UNTRACED, and clone3, whose flags a filter cannot see (C libraries then fall back to clone).
+children made with CLONE_UNTRACED, and clone3, whose flags a filter cannot see (C libraries then fall back to clone);
+and what would have it show what never happened: a filter of the program's own, which can answer calls in the kernel's
+place (seccomp(2), SECCOMP_RET_ERRNO and SECCOMP_RET_USER_NOTIF).
 Numbers are from the kernel's tables for each architecture, instructions from <linux/filter.h> and <linux/seccomp.h>.
 """
 
@@ -20,11 +22,13 @@ _X32 = 0x4000_0000
 _NEW_NAMESPACES_OR_UNTRACED = 0x7E82_0000
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # typing into somebody's terminal
 _AF_ALG, _AF_VSOCK = 38, 40
+_PR_SET_SECCOMP, _PR_SET_SYSCALL_USER_DISPATCH = 22, 59
 
 _AUDIT = {"x86_64": 0xC000_003E, "aarch64": 0xC000_00B7}
 _CLONE = {"x86_64": 56, "aarch64": 220}
 _IOCTL = {"x86_64": 16, "aarch64": 29}
 _SOCKET = {"x86_64": 41, "aarch64": 198}
+_PRCTL = {"x86_64": 157, "aarch64": 167}
 _CLONE3 = 435
 
 # Each name with its number on x86_64 and on aarch64.
@@ -69,6 +73,7 @@ _REFUSED = {
     "reboot": (169, 142),
     "swapon": (167, 224),
     "personality": (135, 92),
+    "seccomp": (317, 277),
 }
 
 
@@ -92,6 +97,8 @@ def program(machine: str | None = None) -> bytes | None:
         code += [_instruction(_JUMP_IF_EQUAL, numbers[column], 0, 1), _refuse(errno.EPERM)]
     code += _argument(_CLONE[machine], 0, [(_JUMP_IF_ANY, _NEW_NAMESPACES_OR_UNTRACED)], errno.EPERM)
     code += _argument(_IOCTL[machine], 1, [(_JUMP_IF_EQUAL, _TIOCSTI), (_JUMP_IF_EQUAL, _TIOCLINUX)], errno.EPERM)
+    filters = [(_JUMP_IF_EQUAL, _PR_SET_SECCOMP), (_JUMP_IF_EQUAL, _PR_SET_SYSCALL_USER_DISPATCH)]
+    code += _argument(_PRCTL[machine], 0, filters, errno.EPERM)
     families = [(_JUMP_IF_EQUAL, _AF_ALG), (_JUMP_IF_EQUAL, _AF_VSOCK)]
     code += _argument(_SOCKET[machine], 0, families, errno.EAFNOSUPPORT)
     return b"".join([*code, _instruction(_RETURN, _ALLOW)])

@@ -54,9 +54,18 @@ def fork(child: Callable[[], NoReturn]) -> int:
 
 
 def become(
-    request: Mapping[str, Any], node: Node, stdio: tuple[int, int, int], folder: int | None, uid: int, failed: int
+    request: Mapping[str, Any],
+    node: Node,
+    stdio: tuple[int, int, int],
+    folder: int | None,
+    uid: int,
+    hold: tuple[int, int] | None,
+    failed: int,
 ) -> NoReturn:
-    """Turn this forked child into the requested program; what goes wrong before is written to `failed` as JSON."""
+    """Turn this forked child into the requested program; what goes wrong before is written to `failed` as JSON.
+
+    `hold` is where a step says that it is about to begin, and from where it hears that it may.
+    """
 
     def say_failure(error: OSError) -> None:
         os.write(failed, json.dumps({"failed": error.strerror or str(error), "errno": error.errno}).encode())
@@ -72,7 +81,7 @@ def become(
             filtered = seccomp.program()
             if filtered is None:
                 raise OSError(38, f"no sandbox is known for the architecture {os.uname().machine}")
-            made = box.Box(uid, files_of(node.plan, uid), folder, shown, node.plan["whole"], limits, filtered)
+            made = box.Box(uid, files_of(node.plan, uid), folder, shown, node.plan["whole"], limits, filtered, hold)
             box.run(made, box.command(request["argv"], box.environment(request["env"])), say_failure)
         argv, env = list(request["argv"]), {"PATH": sandbox.PATH, **request["env"]}
         if kind == "admin":

@@ -23,7 +23,7 @@ from lab.runtime.docker.agent import launch, wiring
 from lab.runtime.docker.agent.nodes import Node, inside, lay_files, namespaces
 from lab.runtime.docker.agent.programs import Started, Streams
 from lab.runtime.docker.agent.syscalls import open_tree
-from lab.runtime.netns import kernelstate, processes
+from lab.runtime.netns import kernelstate, nameserver, processes, recorder
 from lab.runtime.netns import netlink as nl
 from lab.runtime.netns.probe import probe
 from lab.runtime.netns.syscalls import (
@@ -218,6 +218,8 @@ class Agent:
         with inside(node, self._home, "net"):
             node.route = nl.Netlink()
             node.names = wiring.wire(node.route, node.plan)
+            if node.answering:
+                nameserver.start(node.plan["name"], node.answering, node.plan["names"], launch.fork)
         return {}
 
     def _do_quiet(self, message: Message) -> Message:
@@ -252,14 +254,15 @@ class Agent:
         else:
             ends = self._streams.pipes(started)
         told, failed = os.pipe2(os.O_CLOEXEC)
+        hold = self._hold(started) if message["record"] else None
         if kind != "tool":
             setns(node.namespaces["pid"], CLONE_NEWPID)
         try:
-            started.pid = launch.fork(lambda: launch.become(message, node, ends, folder, uid, failed))
+            started.pid = launch.fork(lambda: launch.become(message, node, ends, folder, uid, hold, failed))
         finally:
             if kind != "tool":
                 setns(self._home["pid"], CLONE_NEWPID)
-            for fd in {*ends, failed} | ({folder} if folder is not None else set()):
+            for fd in {*ends, failed, *(hold or ())} | ({folder} if folder is not None else set()):
                 os.close(fd)
         with open(told, "rb") as pipe:
             trouble = pipe.read()  # ends at exec, which closes the other end
@@ -271,6 +274,23 @@ class Agent:
             return dict(json.loads(trouble))
         self._started[number] = started
         return {"process": number}
+
+    def _hold(self, started: Started) -> tuple[int, int]:
+        """Have a step's calls recorded once it waits for that; its ends of what it waits with."""
+        output = self._streams.record(started)
+        waiting, say_waiting = os.pipe2(os.O_CLOEXEC)
+        go, release = os.pipe2(os.O_CLOEXEC)
+
+        def begin(_: int) -> None:
+            self._selector.unregister(waiting)
+            if os.read(waiting, 1):  # its end, where the sandbox could not be made
+                last = list(processes.tree(started.pid))[-1]
+                launch.fork(lambda: recorder.record(last, output, release))
+            for fd in (waiting, output, release):
+                os.close(fd)
+
+        self._selector.register(waiting, selectors.EVENT_READ, begin)
+        return say_waiting, go
 
     def _do_signal(self, message: Message) -> Message:
         started = self._started.get(message["process"])
@@ -295,6 +315,7 @@ class Agent:
                 node.diag = node.diag or nl.Netlink(4)  # NETLINK_SOCK_DIAG
                 node.route = node.route or nl.Netlink()
         found = [each for each in kernelstate.sockets(node.diag) if not wiring.is_resolver(each)]
+        found = [each for each in found if not nameserver.is_nameserver(each, node.answering)]
         state: dict[str, Any] = {"sockets": found}
         if sockets_only:
             return state

@@ -35,6 +35,12 @@ class Node:
     diag: nl.Netlink | None = None
     tasks: list[int] = field(default_factory=list)
 
+    @property
+    def answering(self) -> list[str]:
+        """The addresses on which a name server of ours answers; none where there is none."""
+        found = [each for interface in self.plan["interfaces"] for each in interface["addresses"]]
+        return [each.partition("/")[0] for each in found] if self.plan["names"] else []
+
     def enter(self, *kinds: str) -> None:
         """Move the calling process into namespaces of this node, its files last."""
         for kind in sorted(kinds, key=lambda each: each == "mnt"):
@@ -61,11 +67,12 @@ def inside(node: Node, home: dict[str, int], *kinds: str) -> Iterator[None]:
 def files_of(plan: dict[str, Any], uid: int) -> dict[str, bytes]:
     """What a node's programs find in /etc; `uid` is the one that its steps run under."""
     hosts = "".join(f"{address}\t{' '.join(names)}\n" for address, names in plan["hosts"])
+    sources = "files dns" if plan["resolv_conf"] else "files"
     text = {
         "hosts": hosts,
         "hostname": f"{plan['name']}\n",
-        "resolv.conf": "",
-        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n",
+        "resolv.conf": plan["resolv_conf"],
+        "nsswitch.conf": f"passwd: files\ngroup: files\nhosts: {sources}\nservices: files\nprotocols: files\n",
         "host.conf": "multi on\n",
         "passwd": f"root:x:0:0:root:/root:/bin/sh\nstudent:x:{uid}:{uid}:student:/work:/bin/sh\n",
         "group": f"root:x:0:\nstudent:x:{uid}:\n",

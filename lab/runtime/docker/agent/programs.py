@@ -55,6 +55,12 @@ class Streams:
             ends.append(writer)
         return ends[0], ends[1], ends[2]
 
+    def record(self, started: Started) -> int:
+        """Where a program's system calls are to be written, closed here once that has been handed on."""
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        self._watch(started, reader, frames.CALLS)
+        return writer
+
     def terminal(self, started: Started, rows: int, columns: int) -> tuple[int, int, int]:
         """Make a pseudo-terminal of that size instead."""
         ours, theirs = pty.openpty()
