@@ -2,6 +2,7 @@
 
 from lab.checks.arp import Arp
 from lab.checks.base import Check
+from lab.checks.fault import FaultStruck
 from lab.checks.output import Output
 from lab.checks.path import Path
 from lab.checks.reach import Reach
@@ -24,5 +25,6 @@ CHECKS: dict[str, type[Check]] = {
     TcpRetransmit.kind: TcpRetransmit,
     Reach.kind: Reach,
     Output.kind: Output,
+    FaultStruck.kind: FaultStruck,
     Where.kind: Where,
 }

@@ -13,7 +13,7 @@ from lab.grammar import Context, Either, Grammar, List, Parameter, parameters
 from lab.grammar.refs import Reference
 from lab.yamltext import parse_yaml, show
 
-_SAMPLES = {"step": "server", "check": "opened", "network": "lan", "point": "client:eth0"}
+_SAMPLES = {"step": "server", "check": "opened", "fault": "lost", "network": "lan", "point": "client:eth0"}
 _NODES = {"to": "server", "next_hop": "r1", "via": "r1"}
 
 

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping
 
 from lab import grammar as g
+from lab.exercise.faults import FAULT
 
 SIGNALS = ("TERM", "INT", "HUP", "QUIT", "KILL", "USR1", "USR2", "STOP", "CONT")
 RUN_ONLY = ("node", "code", "background", "ready", "stdin", "env", "mounts")
@@ -112,6 +113,7 @@ def exercise_grammar(checks: Mapping[str, type]) -> g.Struct:
         g.Key("values", VALUES, "Values that ${name} stands for in the rest of this file"),
         g.Key("submission", SUBMISSION, "What a student hands in"),
         g.Key("steps", g.List(STEP, most=1000), "What happens, in this order"),
+        g.Key("faults", g.List(FAULT, most=100), "What goes wrong, and when; a check fault proves it"),
         g.Key(
             "checks",
             g.List(g.Variant("a check", "check", kinds), empty=False, most=1000),

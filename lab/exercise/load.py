@@ -75,10 +75,13 @@ def parse_exercise(
     context.names = {
         "step": [("".join(_texts([each], "name")) or f"step{number}") for number, each in enumerate(steps, 1)],
         "check": _texts(listed, "id"),
+        "fault": _texts(_maps(root.get("faults")), "id"),
     }
     if topology is not None:
         points = [f"{each.name}:{interface.name}" for each in topology.nodes for interface in each.interfaces]
-        context.names |= {"node": [each.name for each in topology.nodes], "point": points}
+        networks = [each.name for each in topology.networks]
+        nodes = [each.name for each in topology.nodes]
+        context.names |= {"node": nodes, "point": points, "network": networks, "cable": [*networks, *points]}
     record = context.take(exercise_grammar(checks), root)
     assert record is not None, "a mapping makes a record"
     folder = str(Path(file).parent)

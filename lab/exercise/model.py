@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from lab.exercise.faults import Fault
 from lab.topology.model import Topology
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class Exercise:
     title: str = ""
     values: Mapping[str, str | int] = field(default_factory=dict)
     submission: Submission = Submission()
+    faults: tuple[Fault, ...] = ()
     capture: tuple[str, ...] | None = None  # capture points; all of them by default
     settle: float = 2.0  # seconds that connections get to close after the last step
     files: Mapping[str, bytes] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from lab.exercise.faults import Fault, build_fault
 from lab.exercise.model import Exercise, Graded, Ready, Step, Stop, Submission
 from lab.grammar import At, Context, Record, Refused, parameters
 from lab.topology.model import Topology
@@ -21,11 +22,13 @@ def build_exercise(
     )
     _step_order(record.get("steps", ()), steps, context)
     capture = record.get("capture", "all")
+    graded = _checks(record.get("checks", ()), checks, context)
     return Exercise(
         name=record.get("name", ""),
         topology=topology,
         steps=steps,
-        checks=_checks(record.get("checks", ()), checks, context),
+        checks=graded,
+        faults=_faults(record.get("faults", ()), topology, graded, context),
         title=record.get("title", ""),
         values=context.values or {},
         submission=Submission(written.get("files", ()), written.get("routes")),
@@ -99,6 +102,29 @@ def _step_order(records: Sequence[Record], steps: Sequence[Step], context: Conte
         if step.name in before:
             context.report(record.at("name"), f"two steps are called {step.name}", "give each a name of its own")
         before.setdefault(step.name, step)
+
+
+def _faults(
+    records: Sequence[Record], topology: Topology, graded: Sequence[Graded], context: Context
+) -> tuple[Fault, ...]:
+    """Names are unique; a fault that waits for a packet has a check on which something graded rests.
+
+    Where that packet never comes nothing was tried, so without such a check points would be given for nothing.
+    """
+    needed = {name for each in graded if each.counts for name in (each.id, *each.needs)}
+    proved = {getattr(each.check, "fault", None) for each in graded if each.id in needed}
+    found: dict[str, Fault] = {}
+    for record in records:
+        fault = build_fault(record, topology, context)
+        if fault.id in found:
+            context.report(record.at("id"), f"two faults are called {fault.id}", "give each an id of its own")
+        elif fault.packets is not None and fault.id and fault.id not in proved and not context.problems:
+            what = f"no graded check rests on fault {fault.id}, which may never strike"
+            check = f"{{id: {fault.id}, check: fault, fault: {fault.id}}}"
+            hint = f"add {check}, and needs: [{fault.id}] to what it is about"
+            context.report(record.place, what, hint)
+        found.setdefault(fault.id, fault)
+    return tuple(found.values())
 
 
 def _checks(

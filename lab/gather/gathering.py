@@ -12,6 +12,7 @@ from lab.evidence import Gap, Mark, Probe
 from lab.exercise import Exercise, HandedIn
 from lab.gather import capture
 from lab.gather.capture import Captures
+from lab.gather.faults import Faults
 from lab.gather.rundir import RunDirectory, exercise_digest
 from lab.gather.steps import Marks, Steps
 from lab.plan import Plan
@@ -37,6 +38,7 @@ class Gathering:
         self._captures: Captures | None = None
         self._points = exercise.capture or tuple(plan.points)
         self._steps: Steps | None = None
+        self._faults: Faults | None = None
         self._marks: list[Mark] = []
         self._gaps: list[Gap] = []
         self._probes: list[Probe] = []
@@ -44,6 +46,8 @@ class Gathering:
 
     def gather(self, lab: LiveLab) -> None:
         """State, captures, steps, settling, the end mark, probes: in this order."""
+        self._faults = Faults(lab, self._exercise, self._plan)
+        self._faults.begin()
         self._state(lab, "before")
         self._captures = Captures(lab, self._points, self._directory.path)
         try:
@@ -55,11 +59,13 @@ class Gathering:
                 missing,
                 Marks(self._before_ending, self._after_ending),
                 self._directory.path.name,
+                self._faults,
             )
             self._steps.run()
             self._state(lab, "after")
             self._settle(lab)
             self._mark("end")
+            self._faults.finish()
             self._state(lab, "settled")
             self._probe(lab)
             self._steps.finish()
@@ -95,7 +101,12 @@ class Gathering:
     def _settle(self, lab: LiveLab) -> None:
         """Wait until every TCP socket listens, is in TIME-WAIT or is gone."""
 
+        assert self._faults is not None
+        faults = self._faults
+
         def settled() -> bool:
+            if not faults.idle:
+                return False
             state = lab.state(self._nodes, sockets_only=True)
             sockets = (socket for node in state.values() for socket in node["sockets"])
             return all(socket["protocol"] != "tcp" or socket["state"] in _AT_REST for socket in sockets)
@@ -120,6 +131,8 @@ class Gathering:
             self._gaps.extend(self._captures.losses(by_submission=self._exercise.runs_submission))
         if self._steps:
             self._gaps.extend(self._steps.gaps())
+        if self._faults:
+            self._gaps.extend(self._faults.gaps())
         self._directory.write_steps(self._steps.results() if self._steps else {})
         self._directory.write_manifest(
             exercise={"name": self._exercise.name, "sha256": exercise_digest(self._exercise)},
@@ -146,5 +159,6 @@ class Gathering:
             marks=[asdict(mark) for mark in self._marks],
             probes=[asdict(probe) for probe in self._probes],
             states=self._states,
+            **(self._faults.told(self._directory.path) if self._faults else {}),
             gaps=[asdict(gap) for gap in (*self._gaps, *gaps)],
         )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from lab.evidence import Ended, Gap, StepResult
 from lab.exercise import Exercise, Ready, Step
+from lab.gather.faults import Faults
 from lab.runtime.base import LiveLab, Process, Program
 
 _GRACE = 1.0  # seconds between TERM and KILL
@@ -54,6 +56,7 @@ class Steps:
         missing: tuple[str, ...],
         marks: Marks,
         run: str,
+        faults: Faults,
     ) -> None:
         self._lab = lab
         self._exercise = exercise
@@ -61,6 +64,7 @@ class Steps:
         self._missing = missing
         self._marks = marks
         self._run = run
+        self._faults = faults
         self._running: dict[str, _Running] = {}
         self._never: dict[str, StepResult] = {}
         self._laid: set[tuple[str, str]] = set()
@@ -68,12 +72,40 @@ class Steps:
     def run(self) -> None:
         """Carry out the steps in their order."""
         for step in self._exercise.steps:
+            self._stop_nodes(self._faults.before(step.name))
             if step.wait is not None:
                 self._await([name for name in step.wait if name in self._running], step.timeout)
             elif step.stop is not None:
                 self._stop(step)
             elif step.run is not None:
                 self._start(step)
+            self._stop_nodes(self._faults.after(step.name))
+
+    def _stop_nodes(self, nodes: Sequence[str]) -> None:
+        """Kill the programs of nodes that fail; their links are cut already, so nothing of their end gets out."""
+        for running in self._running.values():
+            if running.step.node in nodes and running.process.exit_code is None:
+                self._mark(running, f"stop of node {running.step.node}")
+                running.process.signal(signal.SIGKILL, tree=True)
+                self._lab.wait(functools.partial(_has_ended, running.process), _KILL_LIMIT)
+                self._marks.after(running.step.name)
+                running.ended = "stopped"
+
+    def _wait(self, done: Callable[[], bool], timeout: float, poll: float | None = None) -> bool:
+        """Wait as `LiveLab.wait` does, and meanwhile stop the nodes whose moment has come."""
+        if not self._faults.awaited:
+            return self._lab.wait(done, timeout, poll)
+        deadline = time.monotonic() + timeout
+        stopping: list[str] = []
+
+        def stirs() -> bool:
+            stopping.extend(self._faults.stopping())
+            return bool(stopping) or done()
+
+        while self._lab.wait(stirs, max(0.0, deadline - time.monotonic()), poll or _POLL) and stopping:
+            self._stop_nodes(stopping)
+            stopping.clear()
+        return done()
 
     def _start(self, step: Step) -> None:
         assert step.node is not None
@@ -127,13 +159,13 @@ class Steps:
             sockets = self._lab.state([node], sockets_only=True)[node]["sockets"]
             return any(_listens(found, ready) for found in sockets)
 
-        self._lab.wait(lambda: is_ready() or process.exit_code is not None, ready.within, _POLL)
+        self._wait(lambda: is_ready() or process.exit_code is not None, ready.within, _POLL)
         return is_ready()
 
     def _await(self, names: list[str], timeout: float) -> None:
         """Wait until programs have ended by themselves; at the limit they are ended."""
         waited = [self._running[name] for name in names]
-        self._lab.wait(lambda: all(running.process.exit_code is not None for running in waited), timeout)
+        self._wait(lambda: all(running.process.exit_code is not None for running in waited), timeout)
         for running in waited:
             if running.process.exit_code is None:
                 self._mark(running, f"time limit of {running.step.name}")
@@ -225,6 +257,10 @@ def _result(running: _Running) -> StepResult:
     if running.ended != "exited":
         return result
     return replace(result, exit_code=code, signal=_signal(code))
+
+
+def _has_ended(process: Process) -> bool:
+    return process.exit_code is not None
 
 
 def _signal(code: int | None) -> str | None:

@@ -42,7 +42,7 @@ from lab.grammar.files import beside
 from lab.grammar.filters import Filter
 from lab.grammar.links import Rate, Share
 from lab.grammar.nets import Address, HostAddress, Mac, NodePath, Prefix, Sysctl
-from lab.grammar.refs import CheckId, Command, NetworkName, NodeName, Payload, Point, StepName, Value, as_value
+from lab.grammar.refs import CheckId, Command, FaultId, NetworkName, NodeName, Payload, Point, StepName, Value, as_value
 from lab.grammar.scalars import (
     Bool,
     Choice,
@@ -69,6 +69,7 @@ __all__ = [
     "Duration",
     "Either",
     "Entry",
+    "FaultId",
     "FilePath",
     "Filter",
     "Grammar",

@@ -60,6 +60,12 @@ class CheckId(Reference):
     kind = "check"
 
 
+class FaultId(Reference):
+    """The id of a fault of the exercise."""
+
+    kind = "fault"
+
+
 class Point(Reference):
     """A capture point, `node:interface`."""
 

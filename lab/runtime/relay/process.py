@@ -95,8 +95,8 @@ class Relay:
             self._take(network, told["seed"], told["ports"])
         for network, link in order.get("links", {}).items():
             self._switch.segments[network].link = link_from_json(link)
-        for rule in order.get("rules", ()):
-            self._switch.add_rule(rule["network"], rule)
+        if "rules" in order:
+            self._switch.set_rules(order["rules"])
         self._switch.cut(order.get("cut", ()), order.get("seconds"), now)
         self._switch.restore(order.get("restore", ()))
         self._dropped += sum(_dropped(packets) for packets, _ in self._sockets.values())

@@ -96,6 +96,13 @@ class Switch:
             segment.ports.append(self.ports[point])
         return segment.ports
 
+    def set_rules(self, rules: Sequence[Mapping[str, Any]]) -> None:
+        """Watch for these from now on, and for no others."""
+        for segment in self.segments.values():
+            segment.rules.clear()
+        for told in rules:
+            self.add_rule(told["network"], told)
+
     def add_rule(self, network: str, told: Mapping[str, Any]) -> None:
         """Watch a network's frames from now on."""
         test = parse_filter(told["packets"])

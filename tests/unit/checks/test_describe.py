@@ -17,6 +17,8 @@ name: shown
 submission: {files: [server.py]}
 steps:
   - {name: server, node: server, code: submission, run: [python3, server.py], background: true}
+faults:
+  - {id: lost, cut: lan, after: server}
 checks:
 """
 
