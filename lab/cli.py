@@ -341,6 +341,18 @@ def grade(
     )
 
 
+@app.command(rich_help_panel=CLASS)
+def bundle(
+    out: Annotated[str, typer.Argument(metavar="OUT", help="The folder that `lab grade` wrote.")],
+    student: Annotated[str, typer.Argument(metavar="STUDENT")],
+    output: Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="A new zip file.")] = None,
+) -> None:
+    """Zip everything that one student's grade rests on."""
+    from lab.commands import handback
+
+    handback.bundle(out, student, output)
+
+
 @app.command(rich_help_panel=MACHINE)
 def doctor(
     fix: Annotated[bool, typer.Option("--fix", help="Show what would mend it, and do it after consent.")] = False,
@@ -354,7 +366,7 @@ def doctor(
 
 
 app.add_typer(image, name="image", rich_help_panel=MACHINE)
-app.add_typer(export, name="export", rich_help_panel=TOPOLOGY)
+app.add_typer(export, name="export", rich_help_panel=CLASS)
 
 
 @app.callback(invoke_without_command=True)

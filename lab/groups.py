@@ -9,7 +9,7 @@ import typer
 from lab.options import TopologyFile
 
 image = typer.Typer(help="Build, save and load the node image of the Docker runtime.", no_args_is_help=True)
-export = typer.Typer(help="Write a topology in another tool's form.", no_args_is_help=True)
+export = typer.Typer(help="Write grades, or a topology, in another tool's form.", no_args_is_help=True)
 Compiler = Annotated[bool, typer.Option("--compiler", help="The one with a C compiler.")]
 
 
@@ -49,3 +49,55 @@ def export_compose(
     from lab.commands import image as commands
 
     commands.export_compose(file, output)
+
+
+Graded = Annotated[str, typer.Argument(metavar="OUT", help="The folder that `lab grade` wrote.")]
+Sheet = Annotated[str, typer.Option("--roster", metavar="FILE", help="The sheet that the LMS gave you.")]
+Filled = Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="The filled sheet, to be uploaded.")]
+# One file a student each.
+FORMS = {
+    "gradescope": "Gradescope's results.json.",
+    "github": "GitHub Classroom's result, in base64.",
+    "junit": "JUnit XML.",
+    "tap": "TAP 14.",
+    "inginious": "INGInious's feedback.",
+    "prairielearn": "PrairieLearn's results.json.",
+    "feedback": "Feedback to read, in Markdown.",
+}
+
+
+def _form(name: str, told: str) -> None:
+    @export.command(name, help=f"{told} A file a student.")
+    def write(
+        out: Graded,
+        folder: Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="A file a student goes there.")],
+        student: Annotated[str | None, typer.Option("--student", metavar="ID", help="This one alone.")] = None,
+    ) -> None:
+        from lab.commands import handback
+
+        handback.export(name, out, folder, student)
+
+
+for _name, _told in FORMS.items():
+    _form(_name, _told)
+
+
+@export.command("moodle")
+def export_moodle(out: Graded, roster: Sheet, output: Filled) -> None:
+    """Moodle's grading worksheet, filled in."""
+    from lab.commands import handback
+
+    handback.export_roster("moodle", out, roster, output)
+
+
+@export.command("canvas")
+def export_canvas(
+    out: Graded,
+    roster: Sheet,
+    output: Filled,
+    column: Annotated[str | None, typer.Option("--column", metavar="TITLE", help="The assignment's column.")] = None,
+) -> None:
+    """Canvas's gradebook, filled in."""
+    from lab.commands import handback
+
+    handback.export_roster("canvas", out, roster, output, column)

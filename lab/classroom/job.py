@@ -124,6 +124,7 @@ def judged(path: Path, evidence: Evidence, grade: Grade, folder: Path) -> dict[s
         "verdict": str(grade.outcome),
         "values": dict(evidence.exercise.values),
         "report": report_dict(evidence, grade, run),
+        "shown": report_dict(evidence, grade, run, students=True),
         "feedback": [list(line) for line in lines],
         "handed_in": {key: written[key] for key in ("files", "problems", "notes")},
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-FORMAT = 1
+FORMAT = 2
 STUDENTS = "students"
 RESULT = "result.json"
 State = Literal["graded", "timed", "not measured", "differs", "refused"]

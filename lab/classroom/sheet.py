@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from lab.classroom.adjust import adjusted, read_adjustments
 from lab.classroom.results import FORMAT, Results, write_whole
 from lab.exercise import Exercise
 from lab.grade import tidy
@@ -21,8 +22,10 @@ def write_sheets(results: Results, exercise: Exercise, identity: dict[str, Any],
     """Write both files anew from the kept results of these students."""
     wanted = set(keys)
 
+    adjustments = read_adjustments(results.out)
+
     def told() -> Iterator[dict[str, Any]]:
-        return (each for each in results if each["key"] in wanted)
+        return (adjusted(each, adjustments) for each in results if each["key"] in wanted)
 
     write_whole(results.out / CSV, _csv(exercise, told()))
     _write_json(results.out / JSON, exercise, identity, told())
@@ -33,14 +36,15 @@ def _csv(exercise: Exercise, told: Iterable[dict[str, Any]]) -> str:
     graded = [each for each in exercise.checks if each.counts]
     text = io.StringIO()
     write = csv.writer(text, lineterminator="\n")
-    write.writerow(["student", "name", "points", "of", "late", *(each.id for each in graded), "cause"])
+    write.writerow(["student", "name", "points", "of", "late", *(each.id for each in graded), "adjusted", "cause"])
     for each in told:
         if each["state"] == "graded":
             points = {check["id"]: check["points"] for check in each["report"]["checks"]}
             reasons = [*each["handed_in"]["problems"], *(root["text"] for root in each["report"]["causes"])]
             grade, late = each["grade"], "late" if each["late"] else ""
             earned = [points.get(check.id, "") for check in graded]
-            row = [each["student"], each["name"], grade["points"], grade["of"], late, *earned, *reasons[:1]]
+            by_hand = sum(adjustment["points"] for adjustment in each.get("adjustments", ())) or ""
+            row = [each["student"], each["name"], grade["points"], grade["of"], late, *earned, by_hand, *reasons[:1]]
             for student in each["members"] or [each["student"]]:
                 write.writerow(map(unformula, [student, *row[1:]]))
     return text.getvalue()
@@ -79,8 +83,9 @@ def grades_schema() -> dict[str, Any]:
     points = {"type": "number", "minimum": 0}
     grade = object_schema(points=points, of=points)
     check = object_schema(id=text, check=text, of=points, visible={"type": "boolean"})
+    adjustment = object_schema(check=text, points={"type": "number"}, reason=text, by=text)
     student = object_schema(
-        "grade", "verdict", "values", "report", "handed_in",
+        "grade", "verdict", "values", "report", "shown", "handed_in", "adjustments",
         key={**text, "description": "The student's folder below students/"},
         student=text,
         name=text,
@@ -95,6 +100,8 @@ def grades_schema() -> dict[str, Any]:
         verdict={"enum": ["passed", "failed", "not measured"]},
         values={"type": "object"},
         report=report_schema(),
+        shown={**report_schema(), "description": "The report that the student may see"},
+        adjustments={"type": "array", "items": adjustment},
         handed_in=object_schema(files=texts, problems=texts, notes=texts),
     )  # fmt: skip
     return object_schema(

@@ -1,0 +1,138 @@
+"""An LMS's own sheet, filled in: its rows and columns as they were, and no student who is not in it.
+
+Moodle: the offline grading worksheet (mod/assign/feedback/offline/importgradeslib.php). Canvas: the gradebook's CSV
+(lib/gradebook_importer.rb). Who has no grade is left out, for a blank can erase one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab.errors import LabError
+from lab.export.result import feedback
+from lab.grade import tidy
+
+_CANVAS = ("Student", "ID", "SIS User ID", "SIS Login ID", "Root Account", "Section")
+_ASSIGNMENT = re.compile(r".+\(\d+\)")
+
+
+@dataclass(frozen=True)
+class Roster:
+    """A sheet: its columns, a row a student, and by what they can be told apart, the surest first."""
+
+    lms: str
+    columns: tuple[str, ...]
+    rows: tuple[Mapping[str, str], ...]
+    identities: tuple[str, ...]
+    points_possible: Mapping[str, str] | None = None
+
+    def find(self, student: str, name: str) -> Mapping[str, str] | None:
+        """The row of a student, by id or, where only one bears it, by name."""
+        for column in self.identities:
+            wanted = {student, f"Participant {student}"} if column == "Identifier" else {student}
+            found = [row for row in self.rows if row[column].strip() in wanted]
+            if len(found) == 1:
+                return found[0]
+        names = [row for row in self.rows if name and name in (row.get("Full name"), row.get("Student"))]
+        return names[0] if len(names) == 1 else None
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A sheet to upload, and what its teacher should know first."""
+
+    text: str
+    notes: tuple[str, ...] = field(default=())
+
+
+def read_roster(text: str, where: str) -> Roster:
+    """A sheet of Moodle's or Canvas's; raises `LabError` for any other."""
+    reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), restval="")
+    columns = tuple(reader.fieldnames or ())
+    rows = [{key: value for key, value in row.items() if key is not None} for row in reader]
+    if "Identifier" in columns and "Grade" in columns:
+        return Roster("moodle", columns, tuple(rows), _present(columns, "Identifier", "ID number", "Email address"))
+    if columns[:2] == ("Student", "ID"):
+        possible = next((row for row in rows[:2] if row["Student"].strip() == "Points Possible"), None)
+        people = tuple(row for row in rows if row is not possible and row["ID"].strip())
+        return Roster("canvas", columns, people, _present(columns, "ID", "SIS Login ID", "SIS User ID"), possible)
+    hint = "Moodle: the assignment's grading worksheet (columns Identifier, Grade); Canvas: the gradebook's export"
+    raise LabError("this is no sheet of Moodle's or Canvas's", where, hint)
+
+
+def _present(columns: Sequence[str], *wanted: str) -> tuple[str, ...]:
+    return tuple(each for each in wanted if each in columns)
+
+
+def compare(roster: Roster, students: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    """Of (id, name): who is not in the sheet; and who is in it and not among them."""
+    unknown, found = [], []
+    for student, name in students:
+        row = roster.find(student, name)
+        if row is None:
+            unknown.append(student)
+        else:
+            found.append(row)
+    names = [row.get("Full name") or row.get("Student") or row[roster.identities[0]] for row in roster.rows
+             if not any(row is each for each in found)]  # fmt: skip
+    return unknown, names
+
+
+def fill(roster: Roster, results: Iterable[Mapping[str, Any]], column: str | None = None) -> Filled:
+    """The sheet with the grades of these results; raises `LabError` where its column cannot be told."""
+    target = "Grade" if roster.lms == "moodle" else _canvas_column(roster, column)
+    notes: list[str] = []
+    grades: dict[int, dict[str, str]] = {}
+    for result in results:
+        for student in result["members"] or [result["student"]]:
+            row = roster.find(student, "" if result["members"] else result["name"])
+            if row is None:
+                notes.append(f"{student} is not in the sheet and is left out of it")
+            elif id(row) in grades:
+                notes.append(f"{student} is a second one for a row of the sheet: only the first was entered")
+            elif reason := _protected(roster, row, target):
+                notes.append(f"{student} is left out: {reason}")
+            else:
+                grades[id(row)] = _entered(roster, row, target, result)
+    columns = roster.columns if roster.lms == "moodle" else (*_present(roster.columns, *_CANVAS), target)
+    text = io.StringIO()
+    write = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\r\n")
+    write.writeheader()
+    if roster.points_possible is not None:
+        write.writerow(roster.points_possible)
+    write.writerows(grades[id(row)] for row in roster.rows if id(row) in grades)
+    return Filled(text.getvalue(), tuple(notes))
+
+
+def _entered(roster: Roster, row: Mapping[str, str], target: str, result: Mapping[str, Any]) -> dict[str, str]:
+    points, of = result["grade"]["points"], result["grade"]["of"]
+    possible = row.get("Maximum Grade") or row.get("Maximum grade") or (roster.points_possible or {}).get(target, "")
+    if possible := possible.strip().replace(",", "."):
+        with suppress(ValueError):  # a scale of words: the points as they are
+            points = points * float(possible) / of if of else 0
+    entered = {**row, target: str(tidy(round(points, 2)))}
+    if "Feedback comments" in row:
+        text = feedback(result).replace("&", "&amp;").replace("<", "&lt;")
+        entered["Feedback comments"] = f"<pre>{text}</pre>"
+    return entered
+
+
+def _protected(roster: Roster, row: Mapping[str, str], target: str) -> str:
+    if row.get("Grade can be changed", "").strip().lower() == "no":
+        return "the sheet says that the grade cannot be changed"
+    return "excused in the sheet" if roster.lms == "canvas" and row[target].strip().upper() == "EX" else ""
+
+
+def _canvas_column(roster: Roster, column: str | None) -> str:
+    known = [each for each in roster.columns if _ASSIGNMENT.fullmatch(each) and each not in _CANVAS]
+    fitting = known if column is None else [each for each in known if column in (each, each.rpartition(" (")[0])]
+    if len(fitting) == 1:
+        return fitting[0]
+    what = f"there is no assignment {column}" if column else f"the sheet has {len(known)} assignments"
+    raise LabError(what, hint="--column says which: " + ", ".join(known))
