@@ -17,6 +17,7 @@ from lab.runtime import RUNTIMES, choose
 from lab.runtime.base import LabInfo, LiveLab, Program, Runtime, lab_name
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")  # Windows knows two of them
+_LINGER = 0.5  # seconds for the output of what an ended program left running
 FORWARDED = tuple(getattr(signal, name) for name in _NAMES if hasattr(signal, name))
 
 
@@ -122,6 +123,7 @@ def execute(words: Sequence[str], runtime: str | None) -> int:
     for number in FORWARDED:
         signal.signal(number, lambda got, _: process.signal(got))
     lab.wait(lambda: process.exit_code is not None, float("inf"))
+    lab.wait(lambda: not process.running, _LINGER)
     lab.close()
     return process.exit_code if process.exit_code is not None else 125
 

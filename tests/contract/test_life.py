@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import random
@@ -158,6 +159,34 @@ def test_exec_passes_everything_through(place: Place) -> None:
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=20)
     assert process.returncode == 9
+
+
+def test_exec_gives_all_of_a_long_output(place: Place) -> None:
+    place.lab("up", TOPOLOGY)
+    code = (
+        "import sys; sys.stdout.write('x' * 8_000_000 + 'last'); sys.stdout.flush(); "
+        "sys.stderr.write('y' * 300_000 + 'too'); sys.exit(3)"
+    )
+    for _ in range(4):
+        process = place.start("exec", "client", "--", "python3", "-c", code)
+        assert process.stdout is not None
+        fcntl.fcntl(process.stdout, fcntl.F_SETPIPE_SZ, 4096)  # a slow reader: what is written has to wait
+        written, errors = process.communicate(timeout=60)
+        assert (len(written), written[-4:], len(errors), errors[-3:]) == (8_000_004, "last", 300_003, "too")
+        assert process.returncode == 3
+
+
+@pytest.mark.parametrize("left", ["exec sleep 30", "while :; do echo on; done"])
+def test_exec_does_not_wait_for_what_was_left_running(place: Place, left: str) -> None:
+    place.lab("up", TOPOLOGY)
+    with (place.folder / "output").open("w") as output:
+        code = f"({left}) & echo said; echo $! >&2; exit 4"
+        process = place.start("exec", "client", "--", "sh", "-c", code, stdout=output, stderr=output)
+        assert process.wait(timeout=20) == 4
+    written = (place.folder / "output").read_text().split()
+    assert "said" in written
+    pid = next(word for word in written if word.isdigit())
+    place.lab("exec", "client", "--", "sh", "-c", f"kill {pid} 2>/dev/null; true")  # if it had a reader
 
 
 def test_what_exec_started_ends_when_exec_is_killed(place: Place) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import select
 import threading
 from typing import Any
 
@@ -118,10 +119,18 @@ class Connection:
         if target is None:
             self._in.put(frame)
             return
-        view = memoryview(content)
         with contextlib.suppress(OSError):  # its reader is gone: the program need not know
-            while view:
-                view = view[os.write(target, view) :]
+            _write(target, content)
         if not content:
             os.close(self._targets.pop((number, kind)))
             self._in.put(frame)
+
+
+def _write(fd: int, content: bytes) -> None:
+    """Write all of it, to a descriptor that somebody else may have set not to block too."""
+    view = memoryview(content)
+    while view:
+        try:
+            view = view[os.write(fd, view) :]
+        except BlockingIOError:
+            select.select([], [fd], [])

@@ -175,13 +175,10 @@ class Agent:
                     self._ended(started, status)
 
     def _ended(self, started: Started, status: int) -> None:
-        """Tell of a program's end; of a capture's only behind its last byte, which makes its file whole."""
-        if started.tool or started.terminal:
-            self._streams.drain(started)
+        """Tell of a program's end behind the last byte that it wrote; what it left running may write on."""
+        self._streams.drain(started)
         self._streams.close_stdin(started)
-        if not started.outputs:
-            self._started.pop(started.number, None)
-        started.status = status
+        del self._started[started.number]
         self._say({"ended": started.number, "status": status})
 
     # Requests: each takes the message and returns the answer.
@@ -248,7 +245,7 @@ class Agent:
         uid = self._uid(message["node"], name) if kind == "step" else 0
         if kind != "tool":
             node.groups()
-        started = Started(number, tool=kind == "tool")
+        started = Started(number)
         if message.get("terminal"):
             ends = self._streams.terminal(started, *message["size"])
         else:
@@ -294,7 +291,7 @@ class Agent:
 
     def _do_signal(self, message: Message) -> Message:
         started = self._started.get(message["process"])
-        if started is not None and started.status is None:
+        if started is not None:
             if message["tree"]:
                 processes.end_tree(started.pid, message["signal"])
             else:

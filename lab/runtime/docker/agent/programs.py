@@ -17,20 +17,20 @@ from lab.runtime.docker import frames
 
 Send = Callable[[bytes], None]
 
+_PIPE = 1 << 20  # bytes that a pipe holds: as many as Linux gives without privilege
+
 
 @dataclass
 class Started:
-    """A program with the agent's ends of its streams; `ended` is its wait status, told once `outputs` is empty."""
+    """A program with the agent's ends of its streams."""
 
     number: int
     pid: int = -1
-    tool: bool = False
     stdin: int | None = None
     pending: deque[bytes] = field(default_factory=deque)
     finished: bool = False  # no more input will come
     kinds: dict[int, int] = field(default_factory=dict)  # of each output's frames
     outputs: set[int] = field(default_factory=set)
-    status: int | None = None
     terminal: bool = False
 
 
@@ -50,7 +50,7 @@ class Streams:
         for kind in (frames.STDOUT, frames.STDERR):
             reader, writer = os.pipe2(os.O_CLOEXEC)
             with contextlib.suppress(OSError):
-                fcntl.fcntl(writer, 1031, 1 << 20)  # F_SETPIPE_SZ: a tcpdump must not wait for its reader
+                fcntl.fcntl(writer, 1031, _PIPE)  # F_SETPIPE_SZ: a tcpdump must not wait for its reader
             self._watch(started, reader, kind)
             ends.append(writer)
         return ends[0], ends[1], ends[2]
@@ -105,18 +105,19 @@ class Streams:
         self._send(frames.pack(kind, started.number, b""))
 
     def drain(self, started: Started) -> None:
-        """Read all that an ended program has left, however much waits already."""
+        """Read all that an ended program has left, however much waits already: at most what a pipe holds."""
         for fd in list(started.outputs):
             os.set_blocking(fd, False)
-            while fd in started.outputs:
+            left = _PIPE
+            while left > 0 and fd in started.outputs:
                 try:
                     data = os.read(fd, frames.CHUNK)
                 except BlockingIOError:
                     break
                 except OSError:
                     data = b""
-                kind = started.kinds[fd]
-                self._send(frames.pack(kind, started.number, data))
+                left -= len(data)
+                self._send(frames.pack(started.kinds[fd], started.number, data))
                 if not data:
                     self.drop(started, fd)
 
