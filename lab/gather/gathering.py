@@ -69,6 +69,7 @@ class Gathering:
             self._state(lab, "settled")
             self._probe(lab)
             self._steps.finish()
+            self._gaps.extend(Gap(trouble, "", "lab") for trouble in lab.troubles())
         finally:
             self._captures.stop()
 

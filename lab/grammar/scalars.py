@@ -59,6 +59,20 @@ class InterfaceName(Text):
         )
 
 
+class ImageName(Text):
+    """A container image as `docker run` names it: [HOST[:PORT]/]PATH[:TAG][@DIGEST]."""
+
+    def __init__(self) -> None:
+        part = "[a-z0-9]+(?:(?:[.]|_|__|-+)[a-z0-9]+)*"
+        host = "(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::[0-9]+)?/)?"
+        super().__init__(
+            "the name of a container image",
+            pattern=f"{host}{part}(?:/{part})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?",
+            hint="such as web:1 or registry.example.org/course/web:1, in lower case but for the tag",
+            longest=255,
+        )
+
+
 class FilePath(Text):
     """A path below the folder of the file that names it; returned with plain slashes."""
 

@@ -135,6 +135,10 @@ class LiveLab(Protocol):
         """
         ...
 
+    def troubles(self) -> list[str]:
+        """What of the lab itself has failed since it came up, such as the program of a node's own image."""
+        ...
+
     def close(self) -> None:
         """Let go of the lab; one that was not told to last ends with this."""
         ...

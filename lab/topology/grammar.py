@@ -72,7 +72,11 @@ NODE = g.Struct(
         ),
         "Files put into the node: `/path: text`, or `/path: {file: name}`",
     ),
-    g.Key("image", g.Later("a node's image"), "Not supported yet: the image of its container"),
+    g.Key(
+        "image",
+        g.ImageName(),
+        "With Docker alone: an image whose own program runs on the node once the lab is wired; steps see its files",
+    ),
     doc="A machine of the lab",
 )
 ROUTE = g.Struct(

@@ -50,7 +50,7 @@ def build_topology(record: Record, context: Context, text: str, seen: Mapping[st
         networks=tuple(builder.networks.values()),
         nodes=tuple(builder.nodes.values()),
         routing=record.get("routing", "auto"),
-        runtime=record.get("runtime"),
+        runtime=_runtime(record, builder.nodes, context),
         resolver=record.get("resolver"),
         source=text,
         beside=tuple(seen.items()),
@@ -58,6 +58,18 @@ def build_topology(record: Record, context: Context, text: str, seen: Mapping[st
     addresses = None if context.problems else assign_addresses(topology)
     routes = read_routes(record.get("routes", ()), topology, addresses, context)
     return None if context.problems else replace(topology, routes=routes)
+
+
+def _runtime(record: Record, nodes: Mapping[str, Node], context: Context) -> str | None:
+    """What carries the lab, where the file decides it: containers where a node has an image."""
+    written: str | None = record.get("runtime")
+    own = next((node for node in nodes.values() if node.image), None)
+    if own is None:
+        return written
+    if written == "netns":
+        what = f"runtime: netns has no containers, and {own.name} has the image {own.image}"
+        context.report(record.at("runtime"), what, "write runtime: docker, or leave it out")
+    return "docker"
 
 
 def _check_resolver(record: Record, nodes: Mapping[str, Node], context: Context) -> None:
@@ -131,6 +143,7 @@ class _Builder:
             tuple(interface for interface in interfaces if interface),
             tuple((each.name, each.value or "") for each in record.get("sysctls", ())),
             self._files(record.get("files", ())),
+            record.get("image"),
         )
 
     def _interface(self, node: str, entry: Entry[str | Record]) -> Interface | None:

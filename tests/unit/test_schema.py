@@ -58,6 +58,7 @@ exercise-step-twice exercise-submission-missing exercise-topology-broken exercis
 exercise-topology-path exercise-topology-unknown exercise-value-type exercise-value-unknown
 topology-address-broadcast topology-address-leading-zeros topology-address-network topology-address-not-one
 topology-address-other-family topology-address-outside topology-address-prefix-length topology-address-twice
+topology-image-netns
 topology-key-twice topology-mac-twice topology-mac-zero topology-mtu-exponent topology-mtu-ipv6 topology-mtu-octal
 topology-network-unknown topology-network-without-members topology-node-name-reserved topology-node-names-clash
 topology-route-connected topology-route-family topology-route-next-hop-nobody topology-route-next-hop-self

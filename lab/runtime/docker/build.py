@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from lab.errors import NotMeasuredError
 from lab.plan import Plan, PlannedInterface, PlannedNode, plan_from_json, plan_to_json
-from lab.runtime.docker import bundle, engine, names, pool, process
+from lab.runtime.docker import bundle, engine, names, own, pool, process
 from lab.runtime.docker.connection import Connection
 from lab.runtime.docker.live import DockerLab
 from lab.runtime.docker.names import Names
+from lab.runtime.docker.own import Images
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -83,6 +84,7 @@ class Builder:
                     raise
             lab.ask({"do": "quiet", "ports": bridges})
             self._expect_running(self._plan.nodes)
+            self._start_images(lab)
         except BaseException as error:
             self._failed.set()
             if not self._lab.done():
@@ -95,12 +97,22 @@ class Builder:
     def _expect_running(self, nodes: Iterable[PlannedNode]) -> None:
         """A container may be killed, or run out of memory, at any moment: no lab without it is said to be up."""
         with engine.told("listing containers"):
-            running = self._client.containers(filters=self._names.owner.filters(mark=self._names.mark))
+            running = self._client.containers(filters=self._names.owner.filters(mark=self._names.mark, kind="node"))
         there = {each["Labels"].get(names.NODE) for each in running}
         for node in nodes:
             if node.name not in there:
                 what = f"node {node.name}: its container ended while lab {self._names.lab} came up"
                 raise NotMeasuredError(what, hint=engine.ENDED_HINT)
+
+    def _start_images(self, lab: DockerLab) -> None:
+        """Start the images of the topology's own: all is wired by now."""
+        nodes = [node for node in self._plan.nodes if node.image]
+        for node in nodes:
+            pid = own.start(self._client, self._names, node, self._labels, _NODE_LIMITS)
+            self._say(f"node {node.name}: {self._names.image(node.name)}, image {node.image}")
+            lab.ask({"do": "image", "node": node.name, "pid": pid})
+        if nodes:
+            lab.images.await_started(lab, self._say)
 
     def _ask(self, message: dict[str, Any]) -> Asked:
         """Ask the agent, as soon as there is one; the answer is awaited later."""
@@ -195,7 +207,8 @@ class Builder:
             stream = client.attach_socket(made["Id"], {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
             client.start(made["Id"])
         connection = Connection(stream, bundle.archive())
-        return DockerLab(self._names.lab, self._plan, connection, lambda: engine.runs(client, made["Id"]))
+        images = Images(client, self._names.owner.filters(mark=self._names.mark, kind="image"), self._plan)
+        return DockerLab(self._names.lab, self._plan, connection, lambda: engine.runs(client, made["Id"]), images)
 
     def _start_node(self, node: PlannedNode) -> Asked:
         """Make and start a node's container, joined to its networks, and have it wired."""
@@ -218,7 +231,7 @@ class Builder:
         joined = client.create_networking_config({self._names.network(first.network): endpoint}) if first else None
         with engine.told(f"node {node.name}"):
             made = client.create_container(
-                node.image or self._image,
+                self._image,
                 command=["sleep", "infinity"],
                 name=self._names.node(node.name),
                 hostname=node.name,

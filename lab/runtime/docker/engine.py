@@ -26,6 +26,14 @@ class SilentError(NotMeasuredError):
     """The Engine did not answer in time: asking it more would only take that time again."""
 
 
+class RefusedError(NotMeasuredError):
+    """The Engine answered that it will not do it, and `why`."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"{what}: the Docker Engine refused: {why}", hint=hint_for(why))
+        self.why = why
+
+
 class DeniedError(NotMeasuredError):
     """This user may not use the Engine."""
 
@@ -121,8 +129,7 @@ def told(what: str) -> Iterator[None]:
     except Timeout:
         raise _silent(what) from None
     except APIError as error:
-        why = str(error.explanation or error)
-        raise NotMeasuredError(f"{what}: the Docker Engine refused: {why}", hint=hint_for(why)) from None
+        raise RefusedError(what, str(error.explanation or error)) from None
     except (DockerException, RequestException, OSError) as error:
         why = _reason(str(error))
         raise NotMeasuredError(f"{what}: the Docker Engine is gone: {why}", hint=_START_HINT) from None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 REPOSITORY = "packetlab/node"
 BASE = "debian:bookworm-slim"
 COMPILER = "gcc"  # the other tag, with a C compiler
-_BUILD_LIMIT = 1800  # seconds for a build, most of them a mirror's
+BUILD_LIMIT = 1800  # seconds for a build or a pull, most of them a mirror's
 
 
 @cache
@@ -70,7 +70,7 @@ def build(client: APIClient, flavour: str, base: str, say: Callable[[str], None]
     context.seek(0)
     arguments = {"BASE": base, **({"TOOLS": flavour} if flavour else {})}
     with told(f"building {name}"):
-        before, client.timeout = client.timeout, _BUILD_LIMIT
+        before, client.timeout = client.timeout, BUILD_LIMIT
         try:
             for line in client.build(
                 fileobj=context, custom_context=True, tag=name, buildargs=arguments, rm=True, decode=True

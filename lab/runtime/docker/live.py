@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.errors import NotMeasuredError
 from lab.plan import Plan
@@ -17,6 +17,9 @@ from lab.runtime.base import Program
 from lab.runtime.docker import frames
 from lab.runtime.docker.connection import Connection
 from lab.runtime.docker.frames import Message
+
+if TYPE_CHECKING:
+    from lab.runtime.docker.own import Images
 
 NO_RELAY = "links with a rate, a delay or losses, and faults, do not work with Docker"
 _ANSWER_LIMIT = 30.0  # seconds in which an agent answers anything
@@ -71,11 +74,14 @@ class Process:
 class DockerLab:
     """Implements `lab.runtime.base.LiveLab` over an agent; `alive` asks the Engine whether its container still runs."""
 
-    def __init__(self, name: str, plan: Plan, connection: Connection, alive: Callable[[], bool]) -> None:
+    def __init__(
+        self, name: str, plan: Plan, connection: Connection, alive: Callable[[], bool], images: Images
+    ) -> None:
         self.name = name
         self.plan = plan
         self._connection = connection
         self._alive = alive
+        self.images = images
         self._end: Callable[[], None] | None = None
         self._numbers = itertools.count(1)
         self._answers: dict[int, Message] = {}
@@ -100,6 +106,8 @@ class DockerLab:
 
     def start(self, program: Program) -> Process:
         """Start a program; raises NotMeasuredError when the agent could not."""
+        if program.kind == "step" and self.plan.by_name[program.node].image:
+            self.images.expect_running(program.node)
         number = next(self._numbers)
         terminal = program.stdin if program.terminal and isinstance(program.stdin, int) else None
         message = {
@@ -259,6 +267,10 @@ class DockerLab:
         if order.get("networks"):
             raise NotMeasuredError(NO_RELAY, hint="--runtime netns has them, on Linux")
         return {"networks": {}, "rules": {}, "waiting": 0, "dropped": 0}
+
+    def troubles(self) -> list[str]:
+        """Which programs of the nodes' own images have ended with an error."""
+        return self.images.troubles()
 
     def end_with(self, end: Callable[[], None]) -> None:
         """Have `end` take the lab down when this is closed."""

@@ -13,7 +13,7 @@ LAB = "packetlab.lab"  # the lab's name; each object of ours has it
 OWNER = "packetlab.owner"  # USER@HOST
 PLACE = "packetlab.place"  # the owner's folder for live state, as the embedded runtime has it
 MARK = "packetlab.mark"  # differs from lab to lab
-KIND = "packetlab.kind"  # helper, node or network
+KIND = "packetlab.kind"  # helper, node, image (what runs on a node that has one of its own) or network
 NODE = "packetlab.node"
 NETWORK = "packetlab.network"
 MAKER = "packetlab.maker"  # the process that brings it up: BOOT PID START
@@ -82,6 +82,10 @@ class Names:
     def node(self, name: str) -> str:
         """A node's container."""
         return f"{self.base}-{name}"
+
+    def image(self, name: str) -> str:
+        """The container of a node's own image."""
+        return f"{self.base}-{name}.image"
 
     def network(self, name: str) -> str:
         """A segment's network."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lab.runtime.docker import engine, names
 
@@ -28,7 +28,7 @@ def everything(client: APIClient, filters: dict[str, list[str]]) -> None:
     containers.sort(key=lambda each: each["Labels"].get(names.KIND) != "helper")
     with ThreadPoolExecutor(_AT_ONCE) as workers:
         try:
-            for work in [workers.submit(_remove_container, client, each["Id"]) for each in containers]:
+            for work in [workers.submit(_remove_container, client, each) for each in containers]:
                 work.result()
             for work in [workers.submit(_remove_network, client, each["Id"]) for each in networks]:
                 work.result()
@@ -37,14 +37,18 @@ def everything(client: APIClient, filters: dict[str, list[str]]) -> None:
             raise
 
 
-def _remove_container(client: APIClient, identifier: str) -> None:
+def _remove_container(client: APIClient, container: dict[str, Any]) -> None:
     """End a container, and wait until the Engine has removed it, which it does by itself.
 
     Told to remove what it is removing already, Engine 20.10 may keep the container's ends of networks for ever.
     """
     from docker.errors import APIError, NotFound
 
+    identifier = container["Id"]
     with engine.told("removing a container"), contextlib.suppress(NotFound):
+        if container["Labels"].get(names.KIND) == "image":  # the Engine keeps these, and they have no end of a network
+            client.remove_container(identifier, v=True, force=True)
+            return
         try:
             client.kill(identifier)
         except APIError as error:

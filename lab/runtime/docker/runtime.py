@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lab.errors import LabError, NotMeasuredError, Problem
 from lab.plan import Plan
 from lab.runtime.base import LabInfo
-from lab.runtime.docker import build, bundle, engine, image, names, process, remove
+from lab.runtime.docker import build, bundle, engine, image, names, own, process, remove
 from lab.runtime.docker.connection import Connection
 from lab.runtime.docker.live import NO_RELAY, DockerLab
 from lab.runtime.docker.names import Names
@@ -57,6 +57,7 @@ class DockerRuntime:
         if name is not None and any(info.name == name for info in self.labs()):
             raise _up_already(name)
         chosen = image.ensure(client, say)
+        own.ensure(client, plan, say)
         try:
             lab, others = build.Builder(client, given, plan, chosen, say).up(source)
             _refuse_filtered(plan, lab.await_ready(), others)
@@ -124,9 +125,13 @@ class DockerRuntime:
             stream = self._client.exec_start(made["Id"], socket=True)
         plan = build.read_plan(labels[names.PLAN])
         connection = Connection(stream, bundle.archive())
-        lab = DockerLab(name, plan, connection, lambda: engine.runs(self._client, helper["Id"]))
+        images = own.Images(self._client, self._owner.filters(mark=labels[names.MARK], kind="image"), plan)
+        lab = DockerLab(name, plan, connection, lambda: engine.runs(self._client, helper["Id"]), images)
         lab.await_ready()
-        lab.ask({"do": "find", "nodes": [build.node_data(node, plan) for node in plan.nodes]})
+        missing = lab.ask({"do": "find", "nodes": [build.node_data(node, plan) for node in plan.nodes]})["missing"]
+        for node, state in images.states().items():
+            if node not in missing:
+                lab.ask({"do": "image", "node": node, "pid": state["Pid"]})
         return lab
 
     def down(self, name: str) -> bool:

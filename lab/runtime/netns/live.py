@@ -245,6 +245,10 @@ class NetnsLab:
         report: dict[str, Any] = self.ask({"do": "relay", "order": dict(order)})["relay"]
         return report
 
+    def troubles(self) -> list[str]:
+        """None: what could fail of such a lab ends it."""
+        return []
+
     def close(self) -> None:
         """Let go; a lab without a name ends with this, and it is waited for."""
         for fd in self._outputs:

@@ -33,6 +33,9 @@ class NetnsRuntime:
 
     def up(self, plan: Plan, *, name: str | None = None, source: str = "", say: Callable[[str], None]) -> NetnsLab:
         """Bring a lab up; see `Runtime.up`. Raises LabError where a lab of that name is up already."""
+        if own := next((node for node in plan.nodes if node.image), None):
+            what = f"node {own.name} has the image {own.image}, and the embedded runtime has no containers"
+            raise NotMeasuredError(what, hint="--runtime docker brings this topology up")
         if name is None:
             channel, _ = start.start(plan, None, say)
             return NetnsLab(plan.name, plan, channel)

@@ -61,7 +61,7 @@ class Box:
     whole: bool
     limits: Limits
     filter: bytes
-    hold: tuple[int, int] | None  # it writes to the one when it is about to begin, and does when the other can be read
+    hold: Callable[[], None] | None  # called when the program is about to begin; it begins when this returns
 
 
 def run(box: Box, become: Callable[[], None], say_failure: Callable[[OSError], None]) -> NoReturn:
@@ -191,8 +191,7 @@ def _confine(box: Box) -> None:
     no_new_privileges()
     seccomp(box.filter)
     if box.hold is not None:
-        os.write(box.hold[0], b"!")
-        os.read(box.hold[1], 1)
+        box.hold()
 
 
 def command(argv: list[str], env: Mapping[str, str], cwd: str = sandbox.HOME) -> Callable[[], None]:

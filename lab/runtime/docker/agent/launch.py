@@ -75,13 +75,15 @@ def become(
         kind = request["kind"]
         if kind == "step":
             cgroups.join(node.tasks)
-            node.enter("net", "uts", "mnt")
+            node.enter("net", "uts")
+            node.enter_files()
             shown = (*node.plan["files"], *request["mounts"])
             limits = Limits(**request["limits"])
             filtered = seccomp.program()
             if filtered is None:
                 raise OSError(38, f"no sandbox is known for the architecture {os.uname().machine}")
-            made = box.Box(uid, files_of(node.plan, uid), folder, shown, node.plan["whole"], limits, filtered, hold)
+            held = _holder(*hold, failed) if hold else None
+            made = box.Box(uid, files_of(node.plan, uid), folder, shown, node.plan["whole"], limits, filtered, held)
             box.run(made, box.command(request["argv"], box.environment(request["env"])), say_failure)
         argv, env = list(request["argv"]), {"PATH": sandbox.PATH, **request["env"]}
         if kind == "admin":
@@ -97,6 +99,17 @@ def become(
     except OSError as error:
         say_failure(error)
     os._exit(127 if request["kind"] != "tool" else 125)
+
+
+def _holder(waiting: int, go: int, failed: int) -> Callable[[], None]:
+    """Says that a step is about to begin and waits until it may; nothing can go wrong any more by then."""
+
+    def hold() -> None:
+        os.close(failed)  # the agent reads it to its end before it does anything else
+        os.write(waiting, b"!")
+        os.read(go, 1)
+
+    return hold
 
 
 def _prepare(stdio: tuple[int, int, int], terminal: bool) -> None:

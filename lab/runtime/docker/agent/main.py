@@ -14,7 +14,7 @@ import selectors
 import signal
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -153,7 +153,7 @@ class Agent:
         """End every container of the lab, one after the other, those too that nobody told us of yet."""
         ended: set[int] = set()
         for _ in range(3):
-            for pid in set(_marked(self._mark)) - ended:
+            for pid in _with_images(_marked(self._mark)) - ended:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                 ended.add(pid)
@@ -219,6 +219,13 @@ class Agent:
                 nameserver.start(node.plan["name"], node.answering, node.plan["names"], launch.fork)
         return {}
 
+    def _do_image(self, message: Message) -> Message:
+        """Take a running program for that of a node's own image; 0 is one that has ended already."""
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            if message["pid"]:
+                self._nodes[message["node"]].image = (message["pid"], namespaces(message["pid"]))
+        return {}
+
     def _do_quiet(self, message: Message) -> Message:
         if "bridge" in message:
             wiring.quiet_bridge(self._netlink, message["bridge"])
@@ -253,7 +260,7 @@ class Agent:
         told, failed = os.pipe2(os.O_CLOEXEC)
         hold = self._hold(started) if message["record"] else None
         if kind != "tool":
-            setns(node.namespaces["pid"], CLONE_NEWPID)
+            setns(node.processes(kind), CLONE_NEWPID)
         try:
             started.pid = launch.fork(lambda: launch.become(message, node, ends, folder, uid, hold, failed))
         finally:
@@ -392,9 +399,27 @@ def _marked(mark: str) -> dict[int, str]:
     return found
 
 
+def _with_images(found: Iterable[int]) -> set[int]:
+    """These first processes of nodes, and those of the containers that share the nodes' networks."""
+    networks = {_network(pid) for pid in found} - {_network("self"), 0}
+    there = [entry for entry in os.listdir("/proc") if entry.isdigit() and _network(entry) in networks]
+    return {*found, *(int(entry) for entry in there if _is_first(entry))}
+
+
+def _network(pid: int | str) -> int:
+    """What tells a process's network namespace; 0 of one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/ns/net").stat().st_ino
+    except OSError:
+        return 0
+
+
 def _is_first(entry: str) -> bool:
-    """Whether a process is the first of its PID namespace."""
-    status = Path("/proc", entry, "status").read_text()
+    """Whether a process lives and is the first of its PID namespace."""
+    try:
+        status = Path("/proc", entry, "status").read_text()
+    except OSError:
+        return False
     return any(line.startswith("NSpid:") and line.split()[-1] == "1" for line in status.splitlines())
 
 

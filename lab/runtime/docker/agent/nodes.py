@@ -34,6 +34,7 @@ class Node:
     route: nl.Netlink | None = None
     diag: nl.Netlink | None = None
     tasks: list[int] = field(default_factory=list)
+    image: tuple[int, dict[str, int]] | None = None  # of the program of its own image: its PID, its namespaces
 
     @property
     def answering(self) -> list[str]:
@@ -45,6 +46,27 @@ class Node:
         """Move the calling process into namespaces of this node, its files last."""
         for kind in sorted(kinds, key=lambda each: each == "mnt"):
             setns(self.namespaces[kind], _KINDS[kind])
+
+    @property
+    def image_runs(self) -> bool:
+        """Whether the program of the node's own image has not ended: a PID alone may be somebody else's by now."""
+        if self.image is None:
+            return False
+        pid, spaces = self.image
+        try:
+            return Path(f"/proc/{pid}/ns/pid").stat().st_ino == os.fstat(spaces["pid"]).st_ino
+        except OSError:
+            return False
+
+    def enter_files(self) -> None:
+        """Move the calling process among the files that a step sees: the own image's where there is one."""
+        if self.plan["whole"] and self.image is None:
+            raise OSError(3, "the program of its image has ended")
+        setns(self.image[1]["mnt"] if self.image else self.namespaces["mnt"], CLONE_NEWNS)
+
+    def processes(self, kind: str) -> int:
+        """The PID namespace of a program: the administrator sees what the own image runs."""
+        return self.image[1]["pid"] if kind == "admin" and self.image and self.image_runs else self.namespaces["pid"]
 
     def groups(self) -> list[int]:
         """Where its programs join its control groups."""
