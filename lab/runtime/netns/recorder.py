@@ -63,8 +63,9 @@ def record(pid: int, output: int, release: int) -> NoReturn:
         _await_tracer(pid, tracer)
         os.write(release, b"!")
         null = os.open(os.devnull, os.O_RDWR)
-        for target in (1, 2, output, release):
-            os.dup2(null, target)  # the record ends with strace
+        for target in (0, 1, 2):
+            os.dup2(null, target)
+        os.closerange(3, 1 << 16)  # the record ends with strace, and the program's input where its giver ends it
         os.waitpid(tracer, 0)
     os._exit(0)
 
