@@ -34,6 +34,7 @@ VARYING = (
     (r"UDP \d+ →", "UDP N →"),
     (r"(source port|ISN) \d+", r"\1 N"),
     (r"\b\d+ packets?\b", "N packets"),
+    (r"when \d+ bytes of", "when N bytes of"),
     (r"#(?:[6-9]|\d{2,})\b", "#n"),
     (r"#n(?: #n)+", "#n …"),
     (r"in [34] segments", "in N segments"),
