@@ -14,8 +14,11 @@ from lab.gather.rundir import RunDirectory, load
 from lab.grade import Grade
 from lab.grade import judge as judge_evidence
 from lab.plan import Plan, make_plan
+from lab.report.annotated import write_annotated
 from lab.runtime.base import Runtime
 from lab.topology import apply_routes
+
+ANNOTATED = "annotated.pcapng"
 
 
 def grade(
@@ -86,6 +89,12 @@ def judge(path: Path) -> tuple[Evidence, Grade]:
     """Judge the evidence of a run; pure but for reading it, so the same evidence always gives the same grade."""
     evidence = load(path)
     return evidence, judge_evidence(evidence)
+
+
+def annotate(path: Path, evidence: Evidence, grade: Grade) -> None:
+    """Write all captures of a judged run as one file for Wireshark, with the verdicts beside the frames."""
+    with RunDirectory(path).create_file(ANNOTATED) as stream:
+        write_annotated(stream, evidence, grade)
 
 
 def plan_for(exercise: Exercise, handed_in: HandedIn) -> tuple[Plan, HandedIn]:

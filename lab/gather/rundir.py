@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from lab import __version__
 from lab.errors import LabError
@@ -43,12 +43,16 @@ class RunDirectory:
             ) from None
         return cls(path)
 
-    def write(self, name: str, content: bytes | str) -> None:
-        """Write one file."""
+    def create_file(self, name: str) -> BinaryIO:
+        """A new file to be written."""
         path = self.path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o644)
-        with open(fd, "wb") as file:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        return open(os.open(path, flags, 0o644), "wb")
+
+    def write(self, name: str, content: bytes | str) -> None:
+        """Write one file."""
+        with self.create_file(name) as file:
             file.write(content.encode() if isinstance(content, str) else content)
 
     def write_json(self, name: str, content: Any) -> None:

@@ -16,7 +16,7 @@ from lab.trace.packets import TCP, Packet, flags_text
 from lab.trace.words import summary
 
 MOST_FRAMES = 12
-_SIGNS = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.NOT_MEASURED: "?"}
+SIGNS = {Outcome.PASSED: "✓", Outcome.FAILED: "✗", Outcome.NOT_MEASURED: "?"}
 _STYLES = {Outcome.PASSED: "passed", Outcome.FAILED: "failed", Outcome.NOT_MEASURED: "not-measured"}
 
 
@@ -111,7 +111,7 @@ class _Teller:
         """A check: what became of it, the frames that show it, and where to look."""
         verdict, graded = result.verdict, result.graded
         points = f" {result.points}/{result.of}" if graded.counts else ""
-        head = f"{_SIGNS[verdict.outcome]} {graded.id}{points}   "
+        head = f"{SIGNS[verdict.outcome]} {graded.id}{points}   "
         if verdict.outcome is Outcome.PASSED:
             yield from self._wrapped("passed", head, verdict.seen)
             if verdict.frames:
