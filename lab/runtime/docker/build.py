@@ -20,6 +20,7 @@ from lab.runtime.docker.connection import Connection
 from lab.runtime.docker.live import DockerLab
 from lab.runtime.docker.names import Names
 from lab.runtime.docker.own import Images
+from lab.topology.links import link_to_json
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -84,6 +85,9 @@ class Builder:
                     raise
             lab.ask({"do": "quiet", "ports": bridges})
             self._expect_running(self._plan.nodes)
+            links = {each.name: link_to_json(each.link) for each in self._plan.networks if not each.link.plain}
+            if links:
+                lab.relay({"networks": list(links), "links": links})
             self._start_images(lab)
         except BaseException as error:
             self._failed.set()
@@ -273,7 +277,13 @@ def node_data(node: PlannedNode, plan: Plan) -> dict[str, Any]:
         "dual": plan.dual,
         "whole": node.image is not None,
         "interfaces": [
-            {"name": each.name, "mac": each.mac, "mtu": each.mtu, "addresses": list(map(str, each.addresses))}
+            {
+                "name": each.name,
+                "network": each.network,
+                "mac": each.mac,
+                "mtu": each.mtu,
+                "addresses": list(map(str, each.addresses)),
+            }
             for each in node.interfaces
         ],
         "routes": [{"to": str(each.to), "via": str(each.via), "interface": each.interface} for each in node.routes],

@@ -18,11 +18,16 @@ _MODULES = (
     "runtime/docker/__init__.py",
     "runtime/docker/frames.py",
     *(f"runtime/docker/agent/{name}.py" for name in (
-        "__init__", "box", "cgroups", "launch", "main", "nodes", "programs", "syscalls", "wiring",
+        "__init__", "box", "cgroups", "launch", "links", "main", "nodes", "programs", "syscalls", "wiring",
     )),
     *(f"runtime/netns/{name}.py" for name in (
-        "__init__", "kernelstate", "nameserver", "netlink", "offload", "probe", "processes", "recorder", "sandbox",
-        "seccomp", "syscalls", "wiring",
+        "__init__", "channel", "kernelstate", "nameserver", "netlink", "offload", "probe", "processes", "recorder",
+        "sandbox", "seccomp", "syscalls", "wiring",
+    )),
+    *(f"runtime/relay/{name}.py" for name in ("__init__", "owner", "process", "switch")),
+    "topology/links.py",
+    *(f"trace/{name}.py" for name in (
+        "__init__", "fields", "filter", "fragments", "layers", "numbers", "options", "packets", "streams",
     )),
 )  # fmt: skip
 
@@ -56,5 +61,6 @@ def archive() -> bytes:
     with zipfile.ZipFile(packed, "w") as file:
         for name in _MODULES:
             file.writestr(zipfile.ZipInfo(f"lab/{name}"), (_ROOT / name).read_bytes())
+        file.writestr(zipfile.ZipInfo("lab/topology/__init__.py"), b"")  # our own imports the parser of topologies
     content = packed.getvalue()
     return struct.pack(">I", len(content)) + content

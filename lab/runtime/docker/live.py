@@ -21,7 +21,6 @@ from lab.runtime.docker.frames import Message
 if TYPE_CHECKING:
     from lab.runtime.docker.own import Images
 
-NO_RELAY = "links with a rate, a delay or losses, and faults, do not work with Docker"
 _ANSWER_LIMIT = 30.0  # seconds in which an agent answers anything
 _LOOK = 3.0  # seconds without a word from the agent after which the Engine is asked for it
 _SIZE_POLL = 0.3  # seconds between two looks at the size of a terminal
@@ -263,10 +262,9 @@ class DockerLab:
         return {key: result[key] for key in ("sent", "answer", "error")}
 
     def relay(self, order: Mapping[str, Any]) -> dict[str, Any]:
-        """Refuses what needs a relay: links and faults are the embedded runtime's, so far."""
-        if order.get("networks"):
-            raise NotMeasuredError(NO_RELAY, hint="--runtime netns has them, on Linux")
-        return {"networks": {}, "rules": {}, "waiting": 0, "dropped": 0}
+        """Change links and set faults; see `LiveLab.relay`."""
+        report: dict[str, Any] = self.ask({"do": "relay", "lab": self.plan.name, "order": dict(order)})["relay"]
+        return report
 
     def troubles(self) -> list[str]:
         """Which programs of the nodes' own images have ended with an error."""

@@ -12,7 +12,7 @@ from lab.plan import Plan
 from lab.runtime.base import LabInfo
 from lab.runtime.docker import build, bundle, engine, image, names, own, process, remove
 from lab.runtime.docker.connection import Connection
-from lab.runtime.docker.live import NO_RELAY, DockerLab
+from lab.runtime.docker.live import DockerLab
 from lab.runtime.docker.names import Names
 
 if TYPE_CHECKING:
@@ -50,8 +50,6 @@ class DockerRuntime:
 
     def up(self, plan: Plan, *, name: str | None = None, source: str = "", say: Callable[[str], None]) -> DockerLab:
         """Bring a lab up; see `Runtime.up`. Raises LabError where a lab of that name is up already."""
-        if any(not network.link.plain for network in plan.networks):
-            raise NotMeasuredError(NO_RELAY, hint="--runtime netns has them, on Linux")
         client = self._client
         given = Names(self._owner, name or plan.name, secrets.token_hex(4), lasting=name is not None)
         if name is not None and any(info.name == name for info in self.labs()):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _NEW = nl.NLM_F_CREATE | nl.NLM_F_EXCL
 _FIRST_INDEX = 2  # of a node's interfaces: 1 is lo
 _FIRST_BRIDGE = 2
-_NO_IPV6 = (("net.ipv6.conf.all.disable_ipv6", "1"), ("net.ipv6.conf.default.disable_ipv6", "1"))
+NO_IPV6 = (("net.ipv6.conf.all.disable_ipv6", "1"), ("net.ipv6.conf.default.disable_ipv6", "1"))
 
 # A kernel reports the multicast groups it listens to whenever an interface or address appears; a lab at rest is silent.
 _SILENT_LISTENERS = """
@@ -47,7 +47,7 @@ def wire(plan: Plan, say: Callable[[str], None]) -> dict[str, WiredNode]:
     Raises OSError, its text naming what could not be made, when the kernel refuses.
     """
     home = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    set_sysctls(_NO_IPV6)
+    set_sysctls(NO_IPV6)
     switch = nl.Netlink()
     nodes: dict[str, WiredNode] = {}
     for node in plan.nodes:
@@ -89,11 +89,11 @@ def _segments(plan: Plan, nodes: dict[str, WiredNode], say: Callable[[str], None
             port += 1
 
 
-def segment_ports(plan: Plan) -> dict[str, dict[str, str]]:
-    """The segment's side of each interface by network and capture point, as `wire` names it."""
-    ports: dict[str, dict[str, str]] = {network.name: {} for network in plan.networks}
+def segment_ports(plan: Plan) -> dict[str, dict[str, int]]:
+    """The index of the segment's side of each interface by network and capture point, as `wire` gives it."""
+    ports: dict[str, dict[str, int]] = {network.name: {} for network in plan.networks}
     for port, interface in enumerate(plan.interfaces, _FIRST_BRIDGE + len(plan.networks)):
-        ports[interface.network][interface.point] = f"p{port}"
+        ports[interface.network][interface.point] = port
     return ports
 
 

@@ -13,14 +13,23 @@ _NOTHING: dict[str, Any] = {"networks": {}, "rules": {}, "waiting": 0, "dropped"
 
 
 class Owner:
-    """`ports` says by network and capture point which interface is the segment's side; `fork` runs a child's code."""
+    """`ports` says by network and capture point the index of the segment's side; `fork` runs a child's code.
+
+    With `apart` the relay takes the segments' sides into a network namespace of its own, out of reach of this one.
+    """
 
     def __init__(
-        self, lab: str, ports: Mapping[str, Mapping[str, str]], fork: Callable[[Callable[[], NoReturn]], int]
+        self,
+        lab: str,
+        ports: Mapping[str, Mapping[str, int]],
+        fork: Callable[[Callable[[], NoReturn]], int],
+        *,
+        apart: bool = False,
     ) -> None:
         self._lab = lab
         self._ports = ports
         self._fork = fork
+        self._apart = apart
         self._taken: set[str] = set()
         self._channel: Channel | None = None
 
@@ -32,7 +41,7 @@ class Owner:
                 return _NOTHING
             self._channel, theirs = pair()
             self._channel.socket.settimeout(_ANSWER)
-            self._fork(lambda: serve(theirs))
+            self._fork(lambda: serve(theirs, self._apart))
             theirs.close()
         # The seed is the lab's and the network's name: the nth frame of an interface meets the same fate in every run.
         take = {each: {"seed": f"{self._lab} {each}", "ports": dict(self._ports[each])} for each in wanted}

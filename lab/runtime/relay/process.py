@@ -9,12 +9,13 @@ import select
 import socket
 import struct
 import time
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 from lab.runtime.netns import netlink as nl
 from lab.runtime.netns.channel import Channel
-from lab.runtime.netns.syscalls import die_with_parent, set_process_name
-from lab.runtime.netns.wiring import set_sysctls
+from lab.runtime.netns.syscalls import CLONE_NEWNET, die_with_parent, set_process_name, unshare
+from lab.runtime.netns.wiring import NO_IPV6, set_sysctls
 from lab.runtime.relay.switch import Port, Switch
 from lab.topology.links import link_from_json
 
@@ -30,8 +31,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 class Relay:
     """Serves the segments that it was told to take, until its owner is gone."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, apart: bool) -> None:
         self._channel = channel
+        self._outside = nl.Netlink() if apart else None
+        if apart:
+            unshare(CLONE_NEWNET)
+            set_sysctls(NO_IPV6)
         self._switch = Switch()
         self._sockets: dict[int, tuple[socket.socket, Port]] = {}
         self._dropped = 0
@@ -102,18 +107,30 @@ class Relay:
         self._dropped += sum(_dropped(packets) for packets, _ in self._sockets.values())
         return {**self._switch.report(), "dropped": self._dropped}
 
-    def _take(self, network: str, seed: str, interfaces: dict[str, str]) -> None:
+    def _take(self, network: str, seed: str, interfaces: dict[str, int]) -> None:
         """Take a network from its bridge. From here on the kernel of this namespace has no part in it."""
-        set_sysctls((f"net.ipv4.conf.{name}.arp_ignore", "8") for name in interfaces.values())
+        if self._outside is not None:
+            _fetch(self._outside, interfaces.values())
+        names = {point: socket.if_indextoname(index) for point, index in interfaces.items()}
+        set_sysctls((f"net.ipv4.conf.{name}.arp_ignore", "8") for name in names.values())
         free = nl.number(nl.IFLA_MASTER, 0)
-        indices = [socket.if_nametoindex(name) for name in interfaces.values()]
-        self._netlink.send((nl.RTM_NEWLINK, 0, nl.link(index, free)) for index in indices)
-        opened = {point: _open(name) for point, name in interfaces.items()}
+        self._netlink.send((nl.RTM_NEWLINK, 0, nl.link(index, free)) for index in interfaces.values())
+        opened = {point: _open(name) for point, name in names.items()}
         ports = self._switch.add(network, seed, {point: packets.send for point, packets in opened.items()})
         for port in ports:
             packets = opened[port.point]
             self._sockets[packets.fileno()] = (packets, port)
             self._poll.register(packets, select.EPOLLIN)
+
+
+def _fetch(outside: nl.Netlink, indices: Iterable[int]) -> None:
+    """Move interfaces from another network namespace into this one, where they keep their index: it has but one."""
+    here = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        moved = nl.number(nl.IFLA_NET_NS_FD, here)
+        outside.send((nl.RTM_NEWLINK, 0, nl.link(index, moved, up=False)) for index in indices)
+    finally:
+        os.close(here)
 
 
 def _open(interface: str) -> socket.socket:
@@ -132,7 +149,7 @@ def _dropped(packets: socket.socket) -> int:
     return int(dropped)
 
 
-def serve(channel: Channel) -> NoReturn:
+def serve(channel: Channel, apart: bool) -> NoReturn:
     """Be a relay, in the child that was forked for it: everything else that its owner had open is let go."""
     die_with_parent()
     set_process_name("lab-relay")
@@ -140,7 +157,7 @@ def serve(channel: Channel) -> NoReturn:
     os.closerange(0, kept)
     os.closerange(kept + 1, min(int(os.sysconf("SC_OPEN_MAX")), 1 << 20))
     try:
-        relay = Relay(channel)
+        relay = Relay(channel, apart)
         relay.run()
     except OSError as error:
         with contextlib.suppress(OSError):

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lab.runtime.docker import frames
-from lab.runtime.docker.agent import launch, wiring
+from lab.runtime.docker.agent import launch, links, wiring
 from lab.runtime.docker.agent.nodes import Node, inside, lay_files, namespaces
 from lab.runtime.docker.agent.programs import Started, Streams
 from lab.runtime.docker.agent.syscalls import open_tree
@@ -51,10 +51,12 @@ class Agent:
         self._mark = mark
         self._first = first
         self._lasting = not first
+        self._alone = False  # the lab lives on without the connection that brought it up
         self._home = namespaces("self")
         self._netlink = nl.Netlink()
         self._nodes: dict[str, Node] = {}
         self._started: dict[int, Started] = {}
+        self._links: links.Links | None = None
         self._folders: dict[tuple[str, str], int] = {}
         self._selector = selectors.DefaultSelector()
         self._frames = frames.Frames()
@@ -91,6 +93,7 @@ class Agent:
             return
         if not data:
             self._gone()
+            return
         for kind, number, content in self._frames.feed(data):
             if kind == frames.JSON:
                 self._serve(json.loads(content))
@@ -101,6 +104,8 @@ class Agent:
         self._send(frames.pack_message(message))
 
     def _send(self, data: bytes) -> None:
+        if self._alone:
+            return
         self._out.append(data)
         self._waiting += len(data)
         self._flush()
@@ -135,16 +140,18 @@ class Agent:
         if "id" in message:
             self._say({"answer": message["id"], **answer})
 
-    def _gone(self) -> NoReturn:
+    def _gone(self) -> None:
         """The connection ended: so does all that was started over it, and the lab if it lived by it."""
         for started in list(self._started.values()):
             processes.end_tree(started.pid, signal.SIGKILL)
         if self._first and self._lasting:
-            self._selector.close()
-            while True:
-                with contextlib.suppress(ChildProcessError):
-                    os.waitpid(-1, 0)
-                signal.pause()
+            self._alone = True
+            self._out.clear()
+            self._waiting = 0
+            for fd in (0, 1):
+                if fd in self._selector.get_map():
+                    self._selector.unregister(fd)
+            return
         if self._first:
             self._end_lab()
         os._exit(0)
@@ -185,7 +192,18 @@ class Agent:
 
     def _do_stay(self, _: Message) -> Message:
         self._lasting = True
+        if self._first:
+            listener = links.listen()
+            self._selector.register(listener, selectors.EVENT_READ, lambda _: links.answer(listener, self._do_relay))
         return {}
+
+    def _do_relay(self, message: Message) -> Message:
+        """Change links and set faults: the first agent of the lab does."""
+        if not self._first:
+            return links.forward(message)
+        if self._links is None:
+            self._links = links.Links(message["lab"], self._nodes)
+        return {"relay": self._links.ask(message["order"])}
 
     def _do_node(self, message: Message) -> Message:
         """Take a running container for a node of the lab."""
@@ -214,7 +232,7 @@ class Agent:
             lay_files(node.plan, files)
         with inside(node, self._home, "net"):
             node.route = nl.Netlink()
-            node.names = wiring.wire(node.route, node.plan)
+            node.peers = wiring.wire(node.route, node.plan)
             if node.answering:
                 nameserver.start(node.plan["name"], node.answering, node.plan["names"], launch.fork)
         return {}

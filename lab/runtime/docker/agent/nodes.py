@@ -30,7 +30,7 @@ class Node:
     plan: dict[str, Any]
     pid: int
     namespaces: dict[str, int]
-    names: dict[int, str] = field(default_factory=dict)
+    peers: dict[str, int] = field(default_factory=dict)  # by interface the index of its end on the Engine's machine
     route: nl.Netlink | None = None
     diag: nl.Netlink | None = None
     tasks: list[int] = field(default_factory=list)

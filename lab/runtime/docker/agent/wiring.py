@@ -16,6 +16,7 @@ from lab.runtime.netns.wiring import set_sysctls, silence_listeners
 
 _LO = 1
 _RTM_SETLINK, _RTM_DELADDR = 19, 21
+_IFLA_LINK, _IFF_RUNNING = 5, 0x40
 _RESOLVER = ip_address("127.0.0.11")  # the Engine's, which asks the world
 _RT_TABLE_LOCAL, _RTN_UNREACHABLE = 255, 7
 _NFT_FAMILY, _NFT_DELTABLE = 10, 2
@@ -31,25 +32,29 @@ class Link:
     index: int
     name: str
     master: int
+    peer: int  # the index of the other end, in its own network namespace; 0 of a link that has none
+    up: bool
+    running: bool  # it has a carrier, and its queues are set up
 
 
 def links(netlink: nl.Netlink) -> list[Link]:
     """All interfaces of a network namespace."""
     found = []
     for body in netlink.dump(nl.RTM_GETLINK, bytes(16)):
-        index = struct.unpack_from("=BxHi", body)[2]
+        index, flags = struct.unpack_from("=BxHiI", body)[2:]
         attributes = nl.attributes(body[16:])
         name = attributes[nl.IFLA_IFNAME].rstrip(b"\0").decode()
-        found.append(Link(index, name, int.from_bytes(attributes.get(nl.IFLA_MASTER, b""), "little")))
+        master, peer = (struct.unpack("=I", attributes.get(kind, bytes(4)))[0] for kind in (nl.IFLA_MASTER, _IFLA_LINK))
+        found.append(Link(index, name, master, peer, bool(flags & nl.IFF_UP), bool(flags & _IFF_RUNNING)))
     return found
 
 
-def wire(netlink: nl.Netlink, node: dict[str, Any]) -> dict[int, str]:
-    """Configure the calling network namespace, which `netlink` speaks to; the interfaces' names by their index.
+def wire(netlink: nl.Netlink, node: dict[str, Any]) -> dict[str, int]:
+    """Configure the calling network namespace, which `netlink` speaks to; by interface the index of its other end.
 
     An interface is known by the address that the Engine was told to give it. Raises OSError, naming what was refused.
     """
-    before = {link.index: link.name for link in links(netlink)}
+    before = {link.index: link for link in links(netlink)}
     given = {str(ip_address(raw)): index for index, raw, _ in _addresses(netlink)}
     wired = {given[interface["wiring"]]: interface for interface in node["interfaces"]}
     flush_filters()
@@ -70,8 +75,8 @@ def wire(netlink: nl.Netlink, node: dict[str, Any]) -> dict[int, str]:
     set_sysctls((name, value) for name, value in node["sysctls"] if _of_interface(name, names))
     lost = set(before) - set(wired) - {_LO}
     if lost:
-        raise OSError(17, f"interfaces that the plan does not know: {', '.join(before[index] for index in lost)}")
-    return {index: each["name"] for index, each in wired.items()}
+        raise OSError(17, f"interfaces that the plan does not know: {', '.join(before[index].name for index in lost)}")
+    return {each["name"]: before[index].peer for index, each in wired.items()}
 
 
 def _addresses(netlink: nl.Netlink) -> Iterator[tuple[int, bytes, bytes]]:
