@@ -256,6 +256,33 @@ def test_listening_sockets_are_seen_without_touching_them(up: Up) -> None:
     assert lab.wait(lambda: ports() == set(), 10, 0.01)
 
 
+LISTEN = """
+import os, socket, sys, time
+held = [socket.create_server(("", int(port))) for port in sys.argv[1:]]
+if os.fork():
+    os._exit(0) if len(held) == 1 else time.sleep(60)
+os.setsid()
+held.append(socket.socket(type=socket.SOCK_DGRAM))
+held[-1].bind(("", int(sys.argv[1])))
+print("on", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_steps_ports_are_its_own_and_its_daemons(up: Up) -> None:
+    lab = up("two-lans")
+    one = lab.start(Program("server", ["python3", "-c", LISTEN, "7000", "7001"]))
+    two = lab.start(Program("server", ["sh", "-c", 'python3 -c "$0" 7002; sleep 60', LISTEN]))
+    three = lab.start(Program("server", ["sleep", "60"]))
+    admin = lab.start(Program("server", ["python3", "-c", LISTEN, "7003", "7004"], kind="admin"))
+    assert lab.wait(lambda: all(b"on" in each.stdout.data for each in (one, two, admin)), 20)
+    assert [each.ports() for each in (one, two, three)] == [[7000, 7001], [7002], []]
+    for each in (one, two, three, admin):
+        each.signal(signal.SIGKILL, tree=True)
+    assert lab.wait(lambda: one.exit_code is not None, 10)
+    assert one.ports() == []
+
+
 @pytest.mark.parametrize(
     ("to", "protocol", "port", "answer", "error"),
     [

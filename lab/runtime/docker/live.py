@@ -66,8 +66,9 @@ class Process:
             self._lab.tell({"do": "signal", "process": self.number, "signal": int(number), "tree": tree})
 
     def ports(self) -> list[int] | None:
-        """None: the agent does not tell whose sockets are whose."""
-        return None
+        """The local ports of the sockets that the program and all that it started hold now."""
+        ports: list[int] = self._lab.ask({"do": "ports", "process": self.number})["ports"]
+        return ports
 
 
 class DockerLab:

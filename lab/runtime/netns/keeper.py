@@ -299,14 +299,12 @@ class Keeper:
         return {}
 
     def _do_ports(self, _: Channel, message: Message, __: list[int]) -> Message:
-        """The local ports of a step's own sockets: by their inodes, which only the kernel gives out."""
+        """The local ports of a step's own sockets."""
         started = self._started.get(message["process"])
         namespace = _namespace_of(started) if started else None
         if started is None or namespace is None:
             return {"ports": []}
-        own = processes.socket_inodes(namespace)
-        found = self._sockets(started.node)
-        return {"ports": sorted({each["port"] for each in found if each["inode"] in own and each["port"]})}
+        return {"ports": processes.ports(namespace, self._sockets(started.node))}
 
     def _do_state(self, _: Channel, message: Message, __: list[int]) -> Message:
         return {"nodes": {name: self._state(name, message["sockets_only"]) for name in message["nodes"]}}

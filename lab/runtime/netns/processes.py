@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from lab.runtime.netns.syscalls import CLONE_NEWPID, unshare
 
@@ -74,7 +74,13 @@ def end_namespace(namespace: int) -> None:
             os.kill(process, signal.SIGKILL)
 
 
-def socket_inodes(namespace: int) -> set[int]:
+def ports(namespace: int, sockets: Iterable[dict[str, Any]]) -> list[int]:
+    """The local ports of those of a node's sockets that a sandbox holds: by inodes, which only the kernel gives out."""
+    own = _socket_inodes(namespace)
+    return sorted({each["port"] for each in sockets if each["inode"] in own and each["port"]})
+
+
+def _socket_inodes(namespace: int) -> set[int]:
     """The sockets that the processes of a sandbox hold."""
     found: set[int] = set()
     for process in members(namespace):

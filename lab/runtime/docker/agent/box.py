@@ -97,6 +97,14 @@ def run(box: Box, become: Callable[[], None], say_failure: Callable[[OSError], N
             os._exit(_code(status))
 
 
+def namespace_of(process: int) -> int | None:
+    """The inode number of the PID namespace of a sandbox that `process` made by `run`; None of one that is gone."""
+    try:
+        return Path(f"/proc/{process}/ns/pid_for_children").stat().st_ino
+    except OSError:
+        return None
+
+
 def _let_go() -> None:
     """Close everything: the ends of the program's pipes are the program's."""
     os.closerange(0, min(int(os.sysconf("SC_OPEN_MAX")), 1 << 16))

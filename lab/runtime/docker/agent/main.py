@@ -14,32 +14,23 @@ import selectors
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from lab.runtime.docker import frames
-from lab.runtime.docker.agent import launch, links, wiring
+from lab.runtime.docker.agent import box, launch, links, wiring
+from lab.runtime.docker.agent.folders import Folders
+from lab.runtime.docker.agent.found import marked, with_images
 from lab.runtime.docker.agent.nodes import Node, inside, lay_files, namespaces
 from lab.runtime.docker.agent.programs import Started, Streams
 from lab.runtime.docker.agent.syscalls import open_tree
 from lab.runtime.netns import kernelstate, nameserver, processes, recorder
 from lab.runtime.netns import netlink as nl
 from lab.runtime.netns.probe import probe
-from lab.runtime.netns.syscalls import (
-    CLONE_NEWNET,
-    CLONE_NEWPID,
-    MS_NODEV,
-    MS_NOSUID,
-    mount,
-    set_process_name,
-    setns,
-)
+from lab.runtime.netns.syscalls import CLONE_NEWNET, CLONE_NEWPID, set_process_name, setns
 
 Message = frames.Message
 
-_FOLDERS = Path("/run/lab-folders")
-_FOLDER_OPTIONS = "size=67108864,nr_inodes=16384,mode=755"
 _MOST_WAITING = 4 << 20  # bytes on their way to `lab`: beyond that programs have to wait
 _PACE = 0.06  # seconds between two ended containers: some Engines hang when many end at once
 
@@ -57,13 +48,12 @@ class Agent:
         self._nodes: dict[str, Node] = {}
         self._started: dict[int, Started] = {}
         self._links: links.Links | None = None
-        self._folders: dict[tuple[str, str], int] = {}
+        self._folders = Folders()
         self._selector = selectors.DefaultSelector()
         self._frames = frames.Frames()
         self._out: deque[bytes] = deque()
         self._waiting = 0
         self._streams = Streams(self._selector, self._send, lambda: self._waiting < _MOST_WAITING)
-        self._uids = _user_ids()
 
     def run(self) -> NoReturn:
         """Serve until the connection ends."""
@@ -160,7 +150,7 @@ class Agent:
         """End every container of the lab, one after the other, those too that nobody told us of yet."""
         ended: set[int] = set()
         for _ in range(3):
-            for pid in _with_images(_marked(self._mark)) - ended:
+            for pid in with_images(marked(self._mark)) - ended:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
                 ended.add(pid)
@@ -218,7 +208,7 @@ class Agent:
 
     def _do_find(self, message: Message) -> Message:
         """Take the containers that bear these nodes' names for the nodes of the lab."""
-        found = {node: pid for pid, node in _marked(self._mark).items() if node}
+        found = {node: pid for pid, node in marked(self._mark).items() if node}
         for plan in message["nodes"]:
             if plan["name"] in found:
                 self._nodes[plan["name"]] = Node(plan, found[plan["name"]], namespaces(found[plan["name"]]))
@@ -252,25 +242,18 @@ class Agent:
         return {}
 
     def _do_put(self, message: Message) -> Message:
-        folder = self._folder(message["node"], message["folder"])
-        for name, content in message["files"].items():
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o755)
-            with open(fd, "wb") as file:
-                file.write(base64.b64decode(content))
-        self._own(folder, self._uid(message["node"], message["folder"]))
+        self._folders.put(message["node"], message["folder"], message["files"])
         return {}
 
     def _do_start(self, message: Message) -> Message:
         node = self._node(message["node"])
         kind, number = message["kind"], message["process"]
         name = message.get("folder")
-        folder = open_tree(str(self._folder(message["node"], name))) if kind == "step" and name else None
-        uid = self._uid(message["node"], name) if kind == "step" else 0
+        folder = open_tree(str(self._folders.path(message["node"], name))) if kind == "step" and name else None
+        uid = self._folders.uid(message["node"], name) if kind == "step" else 0
         if kind != "tool":
             node.groups()
-        started = Started(number)
+        started = Started(number, message["node"] if kind == "step" else "")
         if message.get("terminal"):
             ends = self._streams.terminal(started, *message["size"])
         else:
@@ -323,6 +306,14 @@ class Agent:
                 os.kill(started.pid, message["signal"])
         return {}
 
+    def _do_ports(self, message: Message) -> Message:
+        """The local ports of a step's own sockets."""
+        started = self._started.get(message["process"])
+        namespace = box.namespace_of(started.pid) if started and started.step else None
+        if started is None or namespace is None:
+            return {"ports": []}
+        return {"ports": processes.ports(namespace, self._sockets(self._node(started.step)))}
+
     def _do_resize(self, message: Message) -> Message:
         if message["process"] in self._started:
             self._streams.resize(self._started[message["process"]], *message["size"])
@@ -331,16 +322,20 @@ class Agent:
     def _do_state(self, message: Message) -> Message:
         return {"nodes": {name: self._state(self._node(name), message["sockets_only"]) for name in message["nodes"]}}
 
-    def _state(self, node: Node, sockets_only: bool) -> dict[str, Any]:
-        if node.diag is None or node.route is None:
+    def _sockets(self, node: Node) -> list[dict[str, Any]]:
+        if node.diag is None:
             with inside(node, self._home, "net"):
-                node.diag = node.diag or nl.Netlink(4)  # NETLINK_SOCK_DIAG
-                node.route = node.route or nl.Netlink()
+                node.diag = nl.Netlink(4)  # NETLINK_SOCK_DIAG
         found = [each for each in kernelstate.sockets(node.diag) if not wiring.is_resolver(each)]
-        found = [each for each in found if not nameserver.is_nameserver(each, node.answering)]
-        state: dict[str, Any] = {"sockets": found}
+        return [each for each in found if not nameserver.is_nameserver(each, node.answering)]
+
+    def _state(self, node: Node, sockets_only: bool) -> dict[str, Any]:
+        state: dict[str, Any] = {"sockets": self._sockets(node)}
         if sockets_only:
             return state
+        if node.route is None:
+            with inside(node, self._home, "net"):
+                node.route = nl.Netlink()
         planned = {interface["name"] for interface in node.plan["interfaces"]}
         names = {link.index: link.name for link in wiring.links(node.route) if link.name in planned}
         state["addresses"] = kernelstate.addresses(node.route, names)
@@ -373,76 +368,8 @@ class Agent:
         self._selector.register(reader, selectors.EVENT_READ, tell)
         return {}
 
-    # Folders and users of steps.
-
-    def _uid(self, node: str, folder: str | None) -> int:
-        """A user of its own for each folder of each node: the kernel counts a user's processes all together."""
-        return self._folders.setdefault((node, folder or ""), self._uids + len(self._folders))
-
-    def _folder(self, node: str, name: str) -> Path:
-        """A step's writable folder: a file system of its own, of bounded size, made at its first use."""
-        uid = self._uid(node, name)
-        path = _FOLDERS / str(uid)
-        if not path.is_dir():
-            path.mkdir(parents=True)
-            mount("tmpfs", str(path), "tmpfs", MS_NOSUID | MS_NODEV, f"{_FOLDER_OPTIONS},uid={uid},gid={uid}")
-        return path
-
-    def _own(self, folder: Path, uid: int) -> None:
-        for place, folders, files in os.walk(folder):
-            for name in (*folders, *files):
-                os.chown(Path(place, name), uid, uid, follow_symlinks=False)
-
-
-def _user_ids() -> int:
-    """The first of the user ids that this agent's steps run under: far from everybody's, and from other agents'."""
-    last = 0
-    for line in Path("/proc/self/uid_map").read_text().splitlines():
-        start, _, count = map(int, line.split())
-        last = max(last, min(start + count, 1 << 31))
-    return last // 2 + os.getpid() % 1000 * (last // 4000)
-
-
-def _marked(mark: str) -> dict[int, str]:
-    """The first processes of a lab's containers, with the nodes that these are: the Engine gave them an environment."""
-    found = {}
-    wanted = f"LAB_MARK={mark}".encode()
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            with contextlib.suppress(OSError):
-                given = Path("/proc", entry, "environ").read_bytes().split(b"\0")
-                if wanted in given and _is_first(entry):
-                    node = next((each[9:].decode() for each in given if each.startswith(b"LAB_NODE=")), "")
-                    found[int(entry)] = node
-    return found
-
-
-def _with_images(found: Iterable[int]) -> set[int]:
-    """These first processes of nodes, and those of the containers that share the nodes' networks."""
-    networks = {_network(pid) for pid in found} - {_network("self"), 0}
-    there = [entry for entry in os.listdir("/proc") if entry.isdigit() and _network(entry) in networks]
-    return {*found, *(int(entry) for entry in there if _is_first(entry))}
-
-
-def _network(pid: int | str) -> int:
-    """What tells a process's network namespace; 0 of one that has ended."""
-    try:
-        return Path(f"/proc/{pid}/ns/net").stat().st_ino
-    except OSError:
-        return 0
-
-
-def _is_first(entry: str) -> bool:
-    """Whether a process lives and is the first of its PID namespace."""
-    try:
-        status = Path("/proc", entry, "status").read_text()
-    except OSError:
-        return False
-    return any(line.startswith("NSpid:") and line.split()[-1] == "1" for line in status.splitlines())
-
 
 def main(mark: str, first: bool) -> NoReturn:
     """Be the agent of the lab with that mark; the `first` one, if told so, ends the lab with its connection."""
     set_process_name("lab-agent")
-    _FOLDERS.mkdir(parents=True, exist_ok=True)
     Agent(mark, first).run()

@@ -25,6 +25,7 @@ class Started:
     """A program with the agent's ends of its streams."""
 
     number: int
+    step: str = ""  # the node of a step, which has a sandbox
     pid: int = -1
     stdin: int | None = None
     pending: deque[bytes] = field(default_factory=deque)
