@@ -7,7 +7,6 @@ import json
 import os
 import random
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -264,35 +263,6 @@ def test_capture_live(place: Place) -> None:
     process.communicate(timeout=20)
     assert process.returncode == 0
     assert "no TCP conversation" in place.lab("trace", str(target))
-
-
-def test_a_stale_record_is_recognised_and_cleared(place: Place) -> None:
-    if place.env["LAB_RUNTIME"] != "netns":  # others write nothing down here; what they leave is in tests/kernel
-        return
-    place.lab("up", TOPOLOGY)
-    record = place.folder / "lab" / "labs" / "two-lans" / "lab.json"
-    told = json.loads(record.read_text())
-    place.lab("down")
-    for change in ({"pid": os.getpid()}, {"pid": 1}, {"boot_id": "another"}, {"start_time": 1}, {"pid": 2**22 - 1}):
-        record.parent.mkdir(exist_ok=True)
-        record.write_text(json.dumps({**told, **change}))
-        assert place.names() == []
-        assert not record.parent.exists()
-    for text in ("", "{", "[]", '{"name": 1}'):
-        record.parent.mkdir(exist_ok=True)
-        record.write_text(text)
-        assert place.names() == []
-        assert not record.parent.exists()
-    place.lab("up", TOPOLOGY)
-
-
-def test_a_lab_that_is_no_longer_written_down_ends(place: Place, runtime: Runtime) -> None:
-    if runtime.name != "netns":
-        return  # containers are found by their labels
-    place.lab("up", TOPOLOGY)
-    assert place.processes()
-    shutil.rmtree(place.folder / "lab")
-    place.wait_until_nothing_runs()
 
 
 def test_a_killed_keeper_takes_its_lab_with_it(place: Place) -> None:

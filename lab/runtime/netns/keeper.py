@@ -342,9 +342,7 @@ class Keeper:
         if sockets_only:
             return state
         names = dict(enumerate((interface.name for interface in node.wired.plan.interfaces), 2))
-        state["addresses"] = kernelstate.addresses(node.wired.netlink, names)
-        state["routes"] = kernelstate.routes(node.wired.netlink, names)
-        state["neighbours"] = kernelstate.neighbours(node.wired.netlink, names)
+        state |= kernelstate.tables(node.wired.netlink, names)
         setns(node.wired.namespace, CLONE_NEWNET)
         try:
             state["sysctls"] = kernelstate.sysctls()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,22 @@ _DIAG_REQUEST = struct.Struct("=BBBBI48x")
 _DIAG_ANSWER = struct.Struct("=BBBB2s2s16s16sI2I5I")
 
 
-def addresses(netlink: nl.Netlink, names: dict[int, str]) -> list[dict[str, str]]:
+def tables(netlink: nl.Netlink, names: Mapping[int, str]) -> dict[str, Any]:
+    """A node's addresses, routes and neighbours; `names` are its interfaces by their index, in the plan's order.
+
+    The kernel tells addresses and neighbours in an order that differs from machine to machine.
+    """
+    place = {name: number for number, name in enumerate(names.values())}
+    neighbours = _neighbours(netlink, names)
+    neighbours.sort(key=lambda each: (place[each["interface"]], len(each["address"]), each["address"]))
+    return {
+        "addresses": sorted(_addresses(netlink, names), key=lambda each: place[each["interface"]]),
+        "routes": _routes(netlink, names),
+        "neighbours": neighbours,
+    }
+
+
+def _addresses(netlink: nl.Netlink, names: Mapping[int, str]) -> list[dict[str, str]]:
     """Addresses of the node's own interfaces, in the form 10.0.1.10/24."""
     found = []
     for body in netlink.dump(nl.RTM_GETADDR, bytes(8)):
@@ -56,7 +71,7 @@ def addresses(netlink: nl.Netlink, names: dict[int, str]) -> list[dict[str, str]
     return found
 
 
-def routes(netlink: nl.Netlink, names: dict[int, str]) -> list[dict[str, str]]:
+def _routes(netlink: nl.Netlink, names: Mapping[int, str]) -> list[dict[str, str]]:
     """The main routing tables of both families; a connected route has no `via`."""
     found = []
     for body in netlink.dump(nl.RTM_GETROUTE, bytes(12)):
@@ -79,7 +94,7 @@ def routes(netlink: nl.Netlink, names: dict[int, str]) -> list[dict[str, str]]:
     return found
 
 
-def neighbours(netlink: nl.Netlink, names: dict[int, str]) -> list[dict[str, str]]:
+def _neighbours(netlink: nl.Netlink, names: Mapping[int, str]) -> list[dict[str, str]]:
     """The neighbour tables (ARP and NDP) without multicast entries."""
     found = []
     for body in netlink.dump(nl.RTM_GETNEIGH, bytes(12)):

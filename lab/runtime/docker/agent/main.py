@@ -336,11 +336,9 @@ class Agent:
         if node.route is None:
             with inside(node, self._home, "net"):
                 node.route = nl.Netlink()
-        planned = {interface["name"] for interface in node.plan["interfaces"]}
-        names = {link.index: link.name for link in wiring.links(node.route) if link.name in planned}
-        state["addresses"] = kernelstate.addresses(node.route, names)
-        state["routes"] = kernelstate.routes(node.route, names)
-        state["neighbours"] = kernelstate.neighbours(node.route, names)
+        there = {link.name: link.index for link in wiring.links(node.route)}
+        planned = [each["name"] for each in node.plan["interfaces"]]
+        state |= kernelstate.tables(node.route, {there[name]: name for name in planned if name in there})
         with inside(node, self._home, "net"):
             state["sysctls"] = kernelstate.sysctls()
         return state
