@@ -30,7 +30,7 @@ bench:
 soak:
 	@.ci/setup test
 	@SOAK_REPEATS=100 .venv/bin/pytest tests/kernel/test_under_load.py tests/kernel/test_docker_failures.py \
-		tests/unit/trace/test_fuzz.py $(ARGS)
+		tests/kernel/test_classroom.py tests/unit/trace/test_fuzz.py $(ARGS)
 
 clean:
 	rm -rf .venv .venv-old-* .cache dist runs .pytest_cache .mypy_cache .ruff_cache

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab import __version__, pipeline
+from lab import pipeline
 from lab.checks.base import Outcome
+from lab.classroom.identity import lab_version
 from lab.classroom.intake import HandIn, open_hand_in
 from lab.classroom.results import FORMAT, Results, Row, State, row_of
 from lab.console import quiet
@@ -41,7 +42,7 @@ class Batch:
         """What makes a kept result worth keeping, beside the submission: equal exercise, `lab` and way of running."""
         return {
             "exercise": {"name": self.exercise.name, "sha256": exercise_digest(self.exercise)},
-            "lab": __version__,
+            "lab": lab_version(),
             "runtime": self.runtime.name,
             "repeat": self.repeat,
         }
@@ -61,7 +62,7 @@ class Job:
     hand_in: HandIn
     sha256: str
     alone: bool = False
-    attempts: tuple[str, ...] = ()  # the runs before this turn, below the student's folder
+    earlier: tuple[Mapping[str, Any], ...] = ()  # the runs before this turn, as `run_verdicts` tells them
 
     @property
     def limit(self) -> float | None:
@@ -79,7 +80,8 @@ class Job:
                 runs.append(self._run(handed_in))  # noqa: PERF401 - a run that is kept stays known if the next fails
         except LabError as error:
             return self._keep("not measured", "; ".join(each.what for each in error.problems), runs)
-        return self._keep(*_state(runs, alone=self.alone), runs)
+        verdicts = [*self.earlier, *self._verdicts(runs)]
+        return self._keep(*state_of([grade for _, _, grade in runs], verdicts, alone=self.alone), runs)
 
     def lost(self, why: str) -> Row:
         """What stands for a turn of which nothing was heard."""
@@ -88,9 +90,13 @@ class Job:
     def _run(self, handed_in: HandedIn) -> tuple[Path, Evidence, Grade]:
         exercise = redrawn(self.batch.exercise, secrets.token_hex(16))
         folder = self.batch.results.folder(self.hand_in.key)
-        confirms = folder / self.attempts[-1] if self.alone and self.attempts else None
+        confirms = folder / self.earlier[-1]["run"] if self.alone and self.earlier else None
         path = pipeline.run(exercise, handed_in, self.batch.runtime, folder, quiet, confirms=confirms)
         return path, *pipeline.judge(path)
+
+    def _verdicts(self, runs: Sequence[tuple[Path, Evidence, Grade]]) -> list[dict[str, Any]]:
+        folder = self.batch.results.folder(self.hand_in.key)
+        return [run_verdicts(os.path.relpath(path, folder), grade, alone=self.alone) for path, _, grade in runs]
 
     def _keep(self, state: State, why: str, runs: Sequence[tuple[Path, Evidence, Grade]] = ()) -> Row:
         folder = self.batch.results.folder(self.hand_in.key)
@@ -106,8 +112,9 @@ class Job:
             "state": state,
             "why": why,
             "alone": self.alone,
-            "attempts": [*self.attempts, *(os.path.relpath(path, folder) for path, _, _ in runs)],
+            "runs": [*self.earlier, *self._verdicts(runs)],
         }
+        told["attempts"] = [each["run"] for each in told["runs"]]
         if runs:
             told |= judged(*runs[-1], folder)
         self.batch.results.keep(told)
@@ -130,21 +137,34 @@ def judged(path: Path, evidence: Evidence, grade: Grade, folder: Path) -> dict[s
     }
 
 
-def _state(runs: Sequence[tuple[Path, Evidence, Grade]], *, alone: bool) -> tuple[State, str]:
-    """What the runs of a turn come to, and why no grade where there is none."""
-    grades = [grade for _, _, grade in runs]
+def run_verdicts(run: str, grade: Grade, *, alone: bool) -> dict[str, Any]:
+    """A run in brief: whether it could be measured, and what it says of each graded check."""
+    return {
+        "run": run,
+        "alone": alone,
+        "timed": grade.timed,
+        "measured": grade.outcome is not Outcome.NOT_MEASURED,
+        "verdicts": {each.graded.id: str(each.verdict.outcome) for each in grade.results if each.graded.counts},
+    }
+
+
+def state_of(grades: Sequence[Grade], runs: Sequence[Mapping[str, Any]], *, alone: bool) -> tuple[State, str]:
+    """What the grades of a turn come to, and why no grade where there is none; `runs` are all, earlier turns' too.
+
+    Every run that could be measured has to say the same, but for those that failed by a time limit beside others.
+    """
     for grade in grades:
         if grade.outcome is Outcome.NOT_MEASURED:
             open_ones = [r for r in grade.results if r.graded.counts and r.verdict.outcome is Outcome.NOT_MEASURED]
             seen = f"{open_ones[0].graded.id}: {open_ones[0].verdict.seen}" if open_ones else "the run came to grief"
             return "not measured", seen
+    said = [each["verdicts"] for each in runs if each["measured"] and (each["alone"] or not each["timed"])]
+    differing = [check for check in said[0] if len({each[check] for each in said}) > 1] if said else []
+    if differing:
+        told = [f"{check} passed {sum(each[check] == 'passed' for each in said)} of {len(said)}" for check in differing]
+        return "differs", f"the runs do not agree: {', '.join(told)}"
     if not alone and any(grade.timed for grade in grades):
         return "timed", "a failure rests on a time limit"
-    outcomes = [{result.graded.id: result.verdict.outcome for result in grade.results} for grade in grades]
-    differing = [check for check in outcomes[0] if len({each[check] for each in outcomes}) > 1]
-    if differing:
-        told = [f"{c} passed {sum(each[c] is Outcome.PASSED for each in outcomes)} of {len(runs)}" for c in differing]
-        return "differs", f"the repeats do not agree: {', '.join(told)}"
     return "graded", ""
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-FORMAT = 2
+FORMAT = 3
 STUDENTS = "students"
 RESULT = "result.json"
 State = Literal["graded", "timed", "not measured", "differs", "refused"]
@@ -21,7 +21,7 @@ class Row:
     """A student's result in brief, all that is held in memory of it.
 
     "graded" is final. "timed" has still to be confirmed by a run with nothing beside it. The others hold the grade
-    back: "not measured", "differs" (repeats do not agree), "refused" (it cannot be told what was handed in).
+    back: "not measured", "differs" (its runs do not agree), "refused" (it cannot be told what was handed in).
     """
 
     key: str

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from lab.checks.base import Outcome
 from lab.classroom.adjust import adjusted, read_adjustments
 from lab.classroom.results import FORMAT, Results, write_whole
 from lab.exercise import Exercise
@@ -84,8 +85,12 @@ def grades_schema() -> dict[str, Any]:
     grade = object_schema(points=points, of=points)
     check = object_schema(id=text, check=text, of=points, visible={"type": "boolean"})
     adjustment = object_schema(check=text, points={"type": "number"}, reason=text, by=text)
+    run = object_schema(
+        run=text, alone={"type": "boolean"}, timed={"type": "boolean"}, measured={"type": "boolean"},
+        verdicts={"type": "object", "additionalProperties": {"enum": [str(outcome) for outcome in Outcome]}},
+    )  # fmt: skip
     student = object_schema(
-        "grade", "verdict", "values", "report", "shown", "handed_in", "adjustments",
+        "grade", "verdict", "values", "report", "shown", "handed_in", "adjustments", "runs",
         key={**text, "description": "The student's folder below students/"},
         student=text,
         name=text,
@@ -96,6 +101,7 @@ def grades_schema() -> dict[str, Any]:
         why={**text, "description": "Why there is no grade; empty where there is one"},
         alone={"type": "boolean", "description": "Whether the deciding run had nothing beside it"},
         attempts={**texts, "description": "All runs, below the student's folder; the last one decides"},
+        runs={"type": "array", "items": run, "description": "What each of the attempts says of each graded check"},
         grade=grade,
         verdict={"enum": ["passed", "failed", "not measured"]},
         values={"type": "object"},

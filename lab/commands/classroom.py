@@ -103,7 +103,8 @@ def _tell_grades(rows: Sequence[Row], results: Results) -> int:
     if held_back:
         print(f"{count(len(held_back), 'student')} without a grade, and left out of what goes to an LMS:")
         for row in held_back:
-            print(safe(f"  {row.student}: {row.why}"))
+            again = "; --fresh runs it anew" if row.state == "differs" else ""
+            print(safe(f"  {row.student}: {row.why}{again}"))
     print(f"grades: {results.out}/grades.csv, {results.out}/grades.json; each student's: {results.out}/students/")
     return NOT_MEASURED if held_back else PASSED
 
@@ -137,7 +138,7 @@ class Display:
         """These were graded earlier, and nothing has changed since."""
         self._rows |= {row.key: row for row in rows}
         if rows:
-            _say(f"{count(len(rows), 'grade')} kept from before; --fresh starts over")
+            _say(f"{count(len(rows), 'result')} kept from before; --fresh starts over")
 
     def begun(self, job: Job) -> None:
         """A turn begins."""
