@@ -342,6 +342,19 @@ def grade(
 
 
 @app.command(rich_help_panel=CLASS)
+def regrade(
+    out: Annotated[str, typer.Argument(metavar="OUT", help="The folder that `lab grade` wrote.")],
+    exercise: Annotated[
+        str | None, typer.Option("--exercise", metavar="NEW", help="The exercise with changed checks or points.")
+    ] = None,
+) -> None:
+    """Judge the kept evidence again, without running anything, and tell who gained or lost and why."""
+    from lab.commands import handback
+
+    sys.exit(handback.regrade(out, exercise))
+
+
+@app.command(rich_help_panel=CLASS)
 def bundle(
     out: Annotated[str, typer.Argument(metavar="OUT", help="The folder that `lab grade` wrote.")],
     student: Annotated[str, typer.Argument(metavar="STUDENT")],

@@ -119,9 +119,7 @@ def _report(evidence: Evidence, grade: Grade, directory: Path, *, as_json: bool,
 
     latest = latest_run(RUNS)
     called = "." if latest and latest.resolve() == directory.resolve() else None
-    console.show(
-        report_lines(evidence, grade, str(directory), width=console.width(), called=called, students=students)
-    )
+    console.show(report_lines(evidence, grade, str(directory), width=console.width(), called=called, students=students))
     if first := evidence.manifest.get("confirms"):
         console.show([("note", f"this second run, alone, decides about a time limit; the first: {first}")])
 

@@ -86,9 +86,12 @@ def parse_exercise(
     assert record is not None, "a mapping makes a record"
     folder = str(Path(file).parent)
     nowhere = Topology("", (), ())  # its problems are among the others, so the exercise is not returned
+    items = node.items if isinstance(node, MapNode) else ()
+    drawn = tuple(name.text for name, value in items if isinstance(value, MapNode))
     exercise = build_exercise(
-        record, topology or nowhere, checks, context, files={} if files is None else files, source=text, folder=folder
-    )
+        record, topology or nowhere, checks, context, files={} if files is None else files, source=text, folder=folder,
+        drawn=drawn,
+    )  # fmt: skip
     raise_problems(context.problems)
     return exercise
 

@@ -88,6 +88,7 @@ class Exercise:
     checks: tuple[Graded, ...]
     title: str = ""
     values: Mapping[str, str | int] = field(default_factory=dict)
+    drawn: tuple[str, ...] = ()  # the values that are not the same in every run or for every student
     submission: Submission = Submission()
     faults: tuple[Fault, ...] = ()
     capture: tuple[str, ...] | None = None  # capture points; all of them by default

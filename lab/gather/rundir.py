@@ -63,12 +63,16 @@ class RunDirectory:
 
     def write_inputs(self, exercise: Exercise, plan: Plan) -> None:
         """Keep what the run was asked to do, so that it can be judged without the exercise's folder."""
+        self.write_exercise(exercise)
+        self.write_json("plan.json", plan_to_json(plan))
+
+    def write_exercise(self, exercise: Exercise) -> None:
+        """Keep an exercise with its topology and every file that they name."""
         self.write("exercise/exercise.yaml", exercise.source)
         self.write("exercise/topology.yaml", exercise.topology.source)
         for name, content in {**dict(exercise.topology.beside), **exercise.files}.items():
             if not (self.path / "exercise" / name).exists():
                 self.write(f"exercise/{name}", content)
-        self.write_json("plan.json", plan_to_json(plan))
 
     def write_steps(self, results: Mapping[str, StepResult]) -> None:
         """Keep how each step went, and its output as files."""

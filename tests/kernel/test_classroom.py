@@ -178,3 +178,32 @@ def test_runs_that_do_not_agree_hold_a_grade_back_for_good(lab: Lab, tmp_path: P
     assert grades(tmp_path / "grades") == {"anna": 10}
     again = lab("grade", "tcp-echo", "all", "--repeat", "14", code=3)
     assert again.stderr.splitlines() == ["2 results kept from before; --fresh starts over"]
+
+
+def test_kept_evidence_is_judged_again_without_a_run(lab: Lab, tmp_path: Path) -> None:
+    for kind in ("solution", "wrong/upper-case"):
+        hand_in(tmp_path / "all", kind.rpartition("/")[2], kind)
+    lab("grade", "tcp-echo", "all")
+    told = "student,check,points,reason,by\nupper-case,echoed,1,half of it,ada\n"
+    (tmp_path / "grades" / "adjustments.csv").write_text(told)
+    runs = sorted(tmp_path.glob("grades/students/*/tcp-echo/*"))
+    assert lab("regrade", "grades").stdout == "2 students judged again, nothing was run: 0 changed\n"
+    assert grades(tmp_path / "grades") == {"solution": 10, "upper-case": 3}
+    shutil.copytree(ECHO, tmp_path / "new", ignore=shutil.ignore_patterns("recorded"))
+    written = tmp_path / "new" / "exercise.yaml"
+    text = written.read_text()
+    written.write_text(text.replace("needs: [echoed]", "needs: [opened]").replace("points: 6", "points: 5"))
+    said = lab("regrade", "grades", "--exercise", "new").stdout
+    assert "gained: 1 student\n  upper-case: 3 → 5 of 9\n" in said
+    assert "closed: failed → passed (0 → 2 of 2); client closed first" in said
+    assert "lost: 1 student\n  solution: 10 → 9 of 9\n" in said
+    assert grades(tmp_path / "grades") == {"solution": 9, "upper-case": 5}
+    jsonschema.validate(json.loads((tmp_path / "grades" / "grades.json").read_text()), schema("grades"))
+    assert sorted(tmp_path.glob("grades/students/*/tcp-echo/*")) == runs
+    assert "2 results kept from before" in lab("grade", "new", "all").stderr
+    written.write_text(text.replace("timeout: 5s", "timeout: 4s"))
+    refused = lab("regrade", "grades", "--exercise", "new", code=2)
+    assert "this evidence is of another exercise: steps changed" in refused.stderr
+    next((tmp_path / "grades" / "students" / "solution").glob("*/*/manifest.json")).unlink()
+    assert "1 student whose evidence cannot be read, left as before" in lab("regrade", "grades", code=3).stdout
+    assert grades(tmp_path / "grades") == {"solution": 9, "upper-case": 5}
