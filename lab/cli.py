@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from lab import console
+from lab import classcommands, console
 from lab.errors import NOT_MEASURED, USER_ERROR, LabError
 from lab.groups import export, image
 from lab.options import (
@@ -315,55 +315,7 @@ def demo(runs: Runs = "runs", runtime: RuntimeName = None, verbose: Verbose = Fa
     sys.exit(commands.demo(runs, runtime, verbose))
 
 
-@app.command(rich_help_panel=CLASS)
-def grade(
-    exercise: NamedExercise,
-    submissions: Annotated[
-        list[str], typer.Argument(metavar="SUBMISSIONS…", help="Folders and archives, as an LMS hands them out.")
-    ],
-    out: Annotated[str, typer.Option("--out", metavar="DIR", help="Where grades and evidence are kept.")] = "grades",
-    side_by_side: Annotated[
-        int | None, typer.Option("-j", min=1, metavar="N", help="Labs side by side; one a core by default.")
-    ] = None,
-    repeat: Annotated[
-        int, typer.Option("--repeat", min=1, metavar="N", help="Run each so often; differing verdicts hold it back.")
-    ] = 1,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Keep no earlier result.")] = False,
-    runtime: RuntimeName = None,
-) -> None:
-    """Grade a class's submissions; the same command again goes on where it stopped."""
-    from lab.commands import classroom
-
-    sys.exit(
-        classroom.grade(
-            exercise, submissions, out=out, side_by_side=side_by_side, repeat=repeat, fresh=fresh, runtime=runtime
-        )
-    )
-
-
-@app.command(rich_help_panel=CLASS)
-def regrade(
-    out: Annotated[str, typer.Argument(metavar="OUT", help="The folder that `lab grade` wrote.")],
-    exercise: Annotated[
-        str | None, typer.Option("--exercise", metavar="NEW", help="The exercise with changed checks or points.")
-    ] = None,
-) -> None:
-    """Judge the kept evidence again, without running anything, and tell who gained or lost and why."""
-    from lab.commands import handback
-
-    sys.exit(handback.regrade(out, exercise))
-
-
-@app.command(rich_help_panel=CLASS)
-def bundle(
-    out: Annotated[str, typer.Argument(metavar="OUT", help="The folder that `lab grade` wrote.")],
-    student: Annotated[str, typer.Argument(metavar="STUDENT")],
-    output: Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="A new zip file.")] = None,
-) -> None:
-    """Zip everything that one student's grade rests on."""
-    from lab.commands import handback
-
-    handback.bundle(out, student, output)
+classcommands.register(app, CLASS)
 
 
 @app.command(rich_help_panel=MACHINE)

@@ -234,6 +234,14 @@ def open_hand_in(exercise: Exercise, hand_in: HandIn) -> HandedIn:
     return replace(picked, notes=(*notes, *picked.notes))
 
 
+def renamed_files(exercise: Exercise, hand_in: HandIn) -> tuple[str, ...]:
+    """Files that an LMS renamed, in words, as far as that can be told without opening archives."""
+    if hand_in.lms != "canvas":
+        return ()
+    names = [part.name for part in hand_in.parts if not _real_folder(part.path)]
+    return tuple(f"{old} is taken for {new}" for new, old in naming.original_names(names, _wanted(exercise)).items())
+
+
 def _opened(exercise: Exercise, archives: dict[str, tuple[Path, str]], label: str) -> tuple[HandedIn, list[str]]:
     """What is in the only archive; where there is another or it is refused, nothing was handed in, and why."""
     nothing = pick(exercise, [], lambda _: None, label)

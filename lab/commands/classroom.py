@@ -14,15 +14,17 @@ from lab import console
 from lab.catalog import find_exercise
 from lab.checks.names import count
 from lab.classroom.batch import Progress, absent, grade_all, held
-from lab.classroom.intake import Intake, collect
+from lab.classroom.intake import Intake, collect, renamed_files
 from lab.classroom.job import Batch, Job
 from lab.classroom.results import Results, Row
 from lab.classroom.sheet import write_sheets
 from lab.errors import NOT_MEASURED, PASSED, InterruptedRunError, LabError
 from lab.exercise import Exercise, load_exercise
+from lab.export.roster import Roster, compare, read_roster, target_column
 from lab.pool import cores
 from lab.report.safe import safe
 from lab.runtime import choose
+from lab.yamltext import read_text
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -39,11 +41,14 @@ def grade(
     repeat: int,
     fresh: bool,
     runtime: str | None,
+    sheet: str | None = None,
+    column: str | None = None,
 ) -> int:
-    """Grade a class's submissions; the exit code."""
+    """Grade a class's submissions; the exit code. `sheet` is the LMS's own, which is filled in."""
     path = find_exercise(name)
     exercise = load_exercise(path)
     _refuse_nothing_asked(exercise)
+    roster = _read_sheet(sheet, column) if sheet else None
     chosen = choose(runtime, exercise.topology.runtime, console.say)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # ends everything, as Ctrl-C does
@@ -52,7 +57,9 @@ def grade(
         if fresh:
             shutil.rmtree(results.out / UNPACKED, ignore_errors=True)
         intake = collect(submissions, exercise, results.out / UNPACKED)
-        _tell_intake(intake, absent(results, intake.hand_ins))
+        _tell_intake(intake, absent(results, intake.hand_ins), exercise)
+        if roster is not None:
+            _tell_roster(roster, intake)
         batch = Batch(exercise, chosen, results, repeat)
         keys = [each.key for each in intake.hand_ins]
         live = Display(len(keys))
@@ -65,7 +72,37 @@ def grade(
             hint = "the same command goes on where it stopped"
             raise InterruptedRunError("interrupted", hint=hint) from None
         write_sheets(results, exercise, batch.identity, keys)
-    return _tell_grades(list(rows.values()), results)
+        code = _tell_grades(list(rows.values()), results)
+        if roster is not None and sheet is not None:
+            from lab.commands.handback import export_roster
+
+            filled = results.out / f"filled-{Path(sheet).name}"
+            export_roster(roster.lms, out, sheet, str(filled), column)
+    return code
+
+
+def _read_sheet(sheet: str, column: str | None) -> Roster:
+    """The LMS's sheet, of which it can be told where grades go."""
+    roster = read_roster(read_text(Path(sheet)), sheet)
+    target_column(roster, column)
+    return roster
+
+
+def _tell_roster(roster: Roster, intake: Intake) -> None:
+    """Who of the sheet handed nothing in, and who handed in and is not in it."""
+    students = [
+        (student, "" if each.members else each.name)
+        for each in intake.hand_ins
+        for student in each.members or (each.student,)
+    ]
+    found = compare(roster, students)
+    for what, who in (
+        ("not in the sheet, so graded but not entered there", found.unmatched),
+        ("in the sheet, and handed nothing in", found.missing),
+        ("several for one row of the sheet, of which only the first is entered", found.repeated),
+    ):
+        if who:
+            _say(f"{len(who)} {what}: {'; '.join(who)}")
 
 
 def _refuse_nothing_asked(exercise: Exercise) -> None:
@@ -76,7 +113,7 @@ def _refuse_nothing_asked(exercise: Exercise) -> None:
         raise LabError("no check of this exercise has points", exercise.folder, "give a check points: 1")
 
 
-def _tell_intake(intake: Intake, gone: Sequence[str]) -> None:
+def _tell_intake(intake: Intake, gone: Sequence[str], exercise: Exercise) -> None:
     """What is to be known before grading starts."""
     for note in intake.notes:
         _say(note)
@@ -85,7 +122,7 @@ def _tell_intake(intake: Intake, gone: Sequence[str]) -> None:
             _say(f"{each.student}: {each.problem}; remove what does not count")
         if each.members:
             _say(f"{each.student}: a group of {len(each.members)}: {', '.join(each.members)}")
-        for note in each.notes:
+        for note in (*each.notes, *renamed_files(exercise, each)):
             _say(f"{each.student}: {note}")
     if gone:
         _say(f"graded earlier and not among these submissions, so left out: {', '.join(gone)}")

@@ -70,23 +70,44 @@ def _present(columns: Sequence[str], *wanted: str) -> tuple[str, ...]:
     return tuple(each for each in wanted if each in columns)
 
 
-def compare(roster: Roster, students: Iterable[tuple[str, str]]) -> tuple[list[str], list[str]]:
-    """Of (id, name): who is not in the sheet; and who is in it and not among them."""
-    unknown, found = [], []
+@dataclass(frozen=True)
+class Compared:
+    """Submissions against a sheet: those of nobody in it, rows with none, and rows with more than one."""
+
+    unmatched: tuple[str, ...]
+    missing: tuple[str, ...]
+    repeated: tuple[str, ...]
+
+
+def compare(roster: Roster, students: Iterable[tuple[str, str]]) -> Compared:
+    """How (id, name) of everyone who handed in fit the sheet."""
+    by_row: dict[int, list[str]] = {}
+    unmatched = []
     for student, name in students:
         row = roster.find(student, name)
         if row is None:
-            unknown.append(student)
+            unmatched.append(student)
         else:
-            found.append(row)
-    names = [row.get("Full name") or row.get("Student") or row[roster.identities[0]] for row in roster.rows
-             if not any(row is each for each in found)]  # fmt: skip
-    return unknown, names
+            by_row.setdefault(id(row), []).append(student)
+    rows = [(called(roster, row), by_row.get(id(row), [])) for row in roster.rows]
+    repeated = tuple(f"{name}: {', '.join(students)}" for name, students in rows if len(students) > 1)
+    return Compared(tuple(unmatched), tuple(name for name, students in rows if not students), repeated)
+
+
+def called(roster: Roster, row: Mapping[str, str]) -> str:
+    """What a person reads of a row: the name, and what tells it apart."""
+    name = row.get("Full name") or row.get("Student") or ""
+    return f"{name} ({row[roster.identities[0]].strip()})".lstrip()
+
+
+def target_column(roster: Roster, column: str | None = None) -> str:
+    """The column that grades go to; raises `LabError` where it cannot be told."""
+    return "Grade" if roster.lms == "moodle" else _canvas_column(roster, column)
 
 
 def fill(roster: Roster, results: Iterable[Mapping[str, Any]], column: str | None = None) -> Filled:
     """The sheet with the grades of these results; raises `LabError` where its column cannot be told."""
-    target = "Grade" if roster.lms == "moodle" else _canvas_column(roster, column)
+    target = target_column(roster, column)
     notes: list[str] = []
     grades: dict[int, dict[str, str]] = {}
     for result in results:
