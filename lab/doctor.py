@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from lab.errors import LabError, Problem
+from lab.runtime.netns import seccomp
 
 _SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"  # often not on an ordinary user's PATH
 _REQUIRED = ("tcpdump", "bwrap", "prlimit")
@@ -78,6 +79,7 @@ class Machine:
     """What the kernel and the system say of themselves, as far as it decides whether namespaces can be had."""
 
     system: str = "Linux"
+    architecture: str = "x86_64"
     root: bool = False
     missing: tuple[str, ...] = ()
     manager: str = ""
@@ -103,6 +105,7 @@ def look() -> Machine:
         return Machine(system)
     return Machine(
         system=system,
+        architecture=platform.machine(),
         root=os.geteuid() == 0,
         missing=tuple(tool for tool in _REQUIRED if _which(tool) is None),
         manager=_manager(),
@@ -125,6 +128,11 @@ def problems(machine: Machine) -> list[Problem]:
 
 
 def _problems(machine: Machine) -> Iterator[Problem]:
+    if not seccomp.known(machine.architecture):
+        yield Problem(
+            f"no sandbox is known for the architecture {machine.architecture}",
+            hint="programs can be run on x86_64 and aarch64; lab judge and lab trace work everywhere",
+        )
     if machine.missing:
         names = ", ".join(f"{tool} ({_PURPOSES[tool]})" for tool in machine.missing)
         missing = "is missing" if len(machine.missing) == 1 else "are missing"

@@ -41,6 +41,7 @@ def test_nothing_stands_in_the_way(machine):
     ("machine", "what", "hint"),
     [
         (Machine("Darwin"), "this is Darwin", "lab judge"),
+        (Machine(architecture="riscv64"), "architecture riscv64", "x86_64 and aarch64"),
         (Machine(max_user_namespaces="0"), "switched off", "sudo sysctl -w user.max_user_namespaces=15000"),
         (Machine(userns_clone="0"), "root alone", "kernel.unprivileged_userns_clone=1"),
         (Machine(userns_clone="0", root=True), "root alone", "60-lab.conf"),

@@ -199,11 +199,9 @@ def _prepare(request: Mapping[str, Any], namespaces: Namespaces, stdio: tuple[in
             resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_size"],) * 2)
 
 
-def _filter() -> int | None:
+def _filter() -> int:
     """A descriptor that bubblewrap inherits, from which it reads the filter of system calls."""
     program = seccomp.program()
-    if program is None:
-        return None
     fd = os.memfd_create("filter", 0)
     os.write(fd, program)
     os.lseek(fd, 0, os.SEEK_SET)

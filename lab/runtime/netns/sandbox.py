@@ -36,7 +36,7 @@ class Box:
     shown: Mapping[str, str]
     processes: int
     status: int
-    filter: int | None  # a descriptor with the program of `seccomp`
+    filter: int  # a descriptor with the program of `seccomp`
     hold: int | None = None  # a descriptor: the program begins when a byte comes from it, or its end
 
 
@@ -73,8 +73,7 @@ def command(box: Box, argv: Sequence[str]) -> list[str]:
         words += ["--bind", box.folder, HOME]
     else:
         words += ["--dir", HOME]
-    if box.filter is not None:
-        words += ["--seccomp", str(box.filter)]
+    words += ["--seccomp", str(box.filter)]
     if box.hold is not None:
         words += ["--block-fd", str(box.hold)]
     for name, value in environment(box.env).items():

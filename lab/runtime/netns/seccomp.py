@@ -1,10 +1,17 @@
 """The system calls that a step may not make, as a classic BPF program for bubblewrap's --seccomp.
 
 Refused is what leads around the walls: tracing others, new namespaces and mounts, and what is shared with other
-sandboxes of the same machine (keyrings, AF_VSOCK). Refused too is what a system-call trace would not show: io_uring,
-children made with CLONE_UNTRACED, and clone3, whose flags a filter cannot see (C libraries then fall back to clone);
-and what would have it show what never happened: a filter of the program's own, which can answer calls in the kernel's
-place (seccomp(2), SECCOMP_RET_ERRNO and SECCOMP_RET_USER_NOTIF).
+sandboxes of the same machine: keyrings, and locks and watches, for the system's files are the same in all of them.
+Of sockets there are only the families that a network program needs, the rest is kernel code that nobody else uses, or
+leads out of the lab (AF_VSOCK); and no socket may take an address that is not its node's (IP_FREEBIND).
+
+Refused too is memory that no limit counts and nobody can see (see `lab.runtime.netns.memory`): memory files, System V's
+segments, and shared mappings beyond a size.
+
+Refused too is what a system-call trace would not show: io_uring, children made with CLONE_UNTRACED, and clone3, whose
+flags a filter cannot see (C libraries then fall back to clone); and what would have it show what never happened: a
+filter of the program's own, which can answer calls in the kernel's place (seccomp(2), SECCOMP_RET_ERRNO and
+SECCOMP_RET_USER_NOTIF).
 Numbers are from the kernel's tables for each architecture, instructions from <linux/filter.h> and <linux/seccomp.h>.
 """
 
@@ -14,24 +21,34 @@ import errno
 import platform
 import struct
 
-_LOAD, _JUMP_IF_EQUAL, _JUMP_IF_ANY, _RETURN = 0x20, 0x15, 0x45, 0x06
+_LOAD, _AND, _RETURN = 0x20, 0x54, 0x06
+_JUMP_IF_EQUAL, _JUMP_IF_GREATER, _JUMP_IF_ANY = 0x15, 0x25, 0x45
 _NUMBER, _ARCHITECTURE = 0, 4  # offsets in struct seccomp_data
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _X32 = 0x4000_0000
 
 _NEW_NAMESPACES_OR_UNTRACED = 0x7E82_0000
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C  # typing into somebody's terminal
-_AF_ALG, _AF_VSOCK = 38, 40
+_FAMILIES = (1, 2, 10, 17)  # AF_UNIX, AF_INET, AF_INET6; AF_PACKET, which takes a capability
+_AF_NETLINK, _NETLINK_ROUTE, _NETLINK_SOCK_DIAG = 16, 0, 4
+_FREEBIND = ((0, 15), (41, 78))  # IP_FREEBIND and IPV6_FREEBIND, each behind its level
+_LOCKS = (5, 6, 7, 36, 37, 38, 1024, 1026)  # F_GETLK to F_OFD_SETLKW, F_SETLEASE, F_NOTIFY
+_MAP_TYPE, _MAP_SHARED, _MAP_SHARED_VALIDATE = 0xF, 1, 3
 _PR_SET_SECCOMP, _PR_SET_SYSCALL_USER_DISPATCH = 22, 59
 
 _AUDIT = {"x86_64": 0xC000_003E, "aarch64": 0xC000_00B7}
 _CLONE = {"x86_64": 56, "aarch64": 220}
 _IOCTL = {"x86_64": 16, "aarch64": 29}
 _SOCKET = {"x86_64": 41, "aarch64": 198}
+_SOCKETPAIR = {"x86_64": 53, "aarch64": 199}
+_SETSOCKOPT = {"x86_64": 54, "aarch64": 208}
 _PRCTL = {"x86_64": 157, "aarch64": 167}
+_FCNTL = {"x86_64": 72, "aarch64": 25}
+_MMAP = {"x86_64": 9, "aarch64": 222}
 _CLONE3 = 435
+SHARED_MAPPING = 16 << 20  # bytes of the largest mapping that may be shared
 
-# Each name with its number on x86_64 and on aarch64.
+# Each name with its number on x86_64 and on aarch64, which lacks some.
 _REFUSED = {
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
@@ -74,14 +91,32 @@ _REFUSED = {
     "swapon": (167, 224),
     "personality": (135, 92),
     "seccomp": (317, 277),
+    "modify_ldt": (154, None),
+    "inotify_init": (253, None),
+    "inotify_init1": (294, 26),
+    "fanotify_init": (300, 262),
 }
+# As of a kernel that was built without them, or with no more of them to give.
+_ABSENT = {
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "shmget": (29, 194),
+    "semget": (64, 190),
+    "msgget": (68, 186),
+}
+_NO_LOCKS = {"flock": (73, 32)}
 
 
-def program(machine: str | None = None) -> bytes | None:
-    """The filter for this architecture; None on one whose numbers are not written here."""
+def known(machine: str | None = None) -> bool:
+    """Whether there is a filter for this architecture."""
+    return (machine or platform.machine()) in _AUDIT
+
+
+def program(machine: str | None = None) -> bytes:
+    """The filter for this architecture; raises OSError on one whose numbers are not written here."""
     machine = machine or platform.machine()
-    if machine not in _AUDIT:
-        return None
+    if not known(machine):
+        raise OSError(errno.ENOSYS, f"no sandbox is known for the architecture {machine}")
     column = list(_AUDIT).index(machine)
     code = [
         _instruction(_LOAD, _ARCHITECTURE),
@@ -93,14 +128,19 @@ def program(machine: str | None = None) -> bytes | None:
         _instruction(_JUMP_IF_EQUAL, _CLONE3, 0, 1),
         _refuse(errno.ENOSYS),
     ]
-    for numbers in _REFUSED.values():
-        code += [_instruction(_JUMP_IF_EQUAL, numbers[column], 0, 1), _refuse(errno.EPERM)]
+    for calls, error in ((_REFUSED, errno.EPERM), (_ABSENT, errno.ENOSYS), (_NO_LOCKS, errno.ENOLCK)):
+        for numbers in calls.values():
+            if (number := numbers[column]) is not None:
+                code += [_instruction(_JUMP_IF_EQUAL, number, 0, 1), _refuse(error)]
     code += _argument(_CLONE[machine], 0, [(_JUMP_IF_ANY, _NEW_NAMESPACES_OR_UNTRACED)], errno.EPERM)
     code += _argument(_IOCTL[machine], 1, [(_JUMP_IF_EQUAL, _TIOCSTI), (_JUMP_IF_EQUAL, _TIOCLINUX)], errno.EPERM)
     filters = [(_JUMP_IF_EQUAL, _PR_SET_SECCOMP), (_JUMP_IF_EQUAL, _PR_SET_SYSCALL_USER_DISPATCH)]
     code += _argument(_PRCTL[machine], 0, filters, errno.EPERM)
-    families = [(_JUMP_IF_EQUAL, _AF_ALG), (_JUMP_IF_EQUAL, _AF_VSOCK)]
-    code += _argument(_SOCKET[machine], 0, families, errno.EAFNOSUPPORT)
+    code += _argument(_FCNTL[machine], 1, [(_JUMP_IF_EQUAL, command) for command in _LOCKS], errno.ENOLCK)
+    for call in (_SOCKET, _SOCKETPAIR):
+        code += _when(call[machine], _families())
+    code += _when(_SETSOCKOPT[machine], _no_foreign_addresses())
+    code += _when(_MMAP[machine], _no_large_shared_mappings())
     return b"".join([*code, _instruction(_RETURN, _ALLOW)])
 
 
@@ -112,10 +152,56 @@ def _refuse(number: int) -> bytes:
     return _instruction(_RETURN, _ERRNO | number)
 
 
+def _load(position: int, *, high: bool = False) -> bytes:
+    """Load the low half of an argument, or the high one."""
+    return _instruction(_LOAD, 16 + 8 * position + 4 * high)
+
+
+def _when(number: int, body: list[bytes]) -> list[bytes]:
+    """Run instructions for one call alone; behind them the call's number is loaded again."""
+    return [_instruction(_JUMP_IF_EQUAL, number, 0, len(body) + 1), *body, _instruction(_LOAD, _NUMBER)]
+
+
 def _argument(number: int, position: int, tests: list[tuple[int, int]], refusal: int) -> list[bytes]:
-    """Refuse a call where the low half of one argument fits a test; ends with the call's number loaded again."""
-    body = [_instruction(_LOAD, 16 + 8 * position)]
+    """Refuse a call where the low half of one argument fits a test."""
+    body = [_load(position)]
     for code, value in tests:
         body += [_instruction(code, value, 0, 1), _refuse(refusal)]
-    body.append(_instruction(_LOAD, _NUMBER))
-    return [_instruction(_JUMP_IF_EQUAL, number, 0, len(body)), *body]
+    return _when(number, body)
+
+
+def _families() -> list[bytes]:
+    """Allow the sockets that are listed here alone: netlink's where only routes and sockets are asked for."""
+    netlink = [
+        _instruction(_JUMP_IF_EQUAL, _AF_NETLINK, 1, 0),
+        _refuse(errno.EAFNOSUPPORT),
+        _load(2),
+        _instruction(_JUMP_IF_EQUAL, _NETLINK_ROUTE, 2, 0),
+        _instruction(_JUMP_IF_EQUAL, _NETLINK_SOCK_DIAG, 1, 0),
+        _refuse(errno.EPROTONOSUPPORT),
+    ]
+    behind = range(len(netlink) + len(_FAMILIES) - 1, len(netlink) - 1, -1)
+    allowed = [_instruction(_JUMP_IF_EQUAL, family, jump, 0) for family, jump in zip(_FAMILIES, behind, strict=True)]
+    return [_load(0), *allowed, *netlink]
+
+
+def _no_foreign_addresses() -> list[bytes]:
+    body: list[bytes] = []
+    for level, option in _FREEBIND:
+        body += [_load(1), _instruction(_JUMP_IF_EQUAL, level, 0, 3)]
+        body += [_load(2), _instruction(_JUMP_IF_EQUAL, option, 0, 1), _refuse(errno.EPERM)]
+    return body
+
+
+def _no_large_shared_mappings() -> list[bytes]:
+    return [
+        _load(3),
+        _instruction(_AND, _MAP_TYPE),
+        _instruction(_JUMP_IF_EQUAL, _MAP_SHARED, 1, 0),
+        _instruction(_JUMP_IF_EQUAL, _MAP_SHARED_VALIDATE, 0, 5),
+        _load(1, high=True),
+        _instruction(_JUMP_IF_EQUAL, 0, 0, 2),
+        _load(1),
+        _instruction(_JUMP_IF_GREATER, SHARED_MAPPING, 0, 1),
+        _refuse(errno.ENOMEM),
+    ]
