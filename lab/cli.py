@@ -221,13 +221,16 @@ def judge(
     students: Annotated[
         bool, typer.Option("--student", help="Tell of hidden checks no more than a student may see.")
     ] = False,
+    pcapng: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Also write all captures as one, verdicts beside the frames.")
+    ] = None,
     json: Json = False,
     runs: Runs = "runs",
 ) -> None:
     """Judge the kept evidence of a run again, without a lab."""
     from lab.commands import exercise as commands
 
-    sys.exit(commands.judge(run, runs, as_json=json, students=students))
+    sys.exit(commands.judge(run, runs, as_json=json, students=students, pcapng=pcapng))
 
 
 @app.command(rich_help_panel=EXERCISE)

@@ -19,6 +19,7 @@ from lab.runtime.base import Runtime
 from lab.topology import apply_routes
 
 ANNOTATED = "annotated.pcapng"
+_MOST_FRAMES = 50_000  # of a run that is annotated unasked: about 1.5 s and at most 75 MB
 
 
 def grade(
@@ -37,11 +38,12 @@ def grade(
     """
     path = run(exercise, handed_in, runtime, runs, say, keep=keep, standing=standing)
     evidence, result = judge(path)
-    if not result.timed:
-        return path, evidence, result
-    say("a failure rests on a time limit: running once more")
-    path = run(exercise, handed_in, runtime, runs, say, standing=standing, confirms=path)
-    return path, *judge(path)
+    if result.timed:
+        say("a failure rests on a time limit: running once more")
+        path = run(exercise, handed_in, runtime, runs, say, standing=standing, confirms=path)
+        evidence, result = judge(path)
+    annotate(path, evidence, result, say)
+    return path, evidence, result
 
 
 def run(
@@ -91,10 +93,23 @@ def judge(path: Path) -> tuple[Evidence, Grade]:
     return evidence, judge_evidence(evidence)
 
 
-def annotate(path: Path, evidence: Evidence, grade: Grade) -> None:
-    """Write all captures of a judged run as one file for Wireshark, with the verdicts beside the frames."""
-    with RunDirectory(path).create_file(ANNOTATED) as stream:
-        write_annotated(stream, evidence, grade)
+def annotate(path: Path, evidence: Evidence, grade: Grade, say: Say) -> None:
+    """Write all captures of a judged run as one file for Wireshark beside them, with the verdicts beside the frames.
+
+    It is an extra: a large run goes without it, and no failure in making it costs the grade that is there already.
+    """
+    frames = sum(len(capture.packets) for capture in evidence.captures.values())
+    if frames > _MOST_FRAMES:
+        say(f"{frames} frames are too many for {ANNOTATED}; lab judge {path} --pcapng FILE writes them all the same")
+        return
+    directory, scratch = RunDirectory(path), f"{ANNOTATED}.unfinished"
+    try:
+        with directory.create_file(scratch) as stream:
+            write_annotated(stream, evidence, grade)
+        (path / scratch).rename(path / ANNOTATED)
+    except Exception as error:
+        (path / scratch).unlink(missing_ok=True)
+        say(f"{ANNOTATED} was not written: {type(error).__name__}: {error}")
 
 
 def plan_for(exercise: Exercise, handed_in: HandedIn) -> tuple[Plan, HandedIn]:

@@ -18,6 +18,7 @@ from lab.exercise.submission import HandedIn, read_submission
 from lab.gather.rundir import find_run, latest_run
 from lab.grade import Grade
 from lab.plan import make_plan
+from lab.report.annotated import write_annotated
 from lab.runtime import choose
 from lab.runtime.base import Runtime
 
@@ -101,12 +102,27 @@ def _handed_in(exercise: Exercise, folder: Path, submission: str | None) -> Hand
     return read_submission(exercise, solution if solution.is_dir() else folder)
 
 
-def judge(given: str, runs: str, *, as_json: bool, students: bool) -> int:
-    """Judge a kept run again; its exit code. With `students` the report is the one that a student may see."""
+def judge(given: str, runs: str, *, as_json: bool, students: bool, pcapng: str | None) -> int:
+    """Judge a kept run again; its exit code. With `students` the report is the one that a student may see.
+
+    `pcapng` names a new file for all captures with the verdicts beside their frames.
+    """
     directory = find_run(given, runs)
     evidence, grade = pipeline.judge(directory)
+    if pcapng is not None:
+        _write_annotated(Path(pcapng), evidence, grade)
     _report(evidence, grade, directory, as_json=as_json, students=students)
     return grade.exit_code
+
+
+def _write_annotated(path: Path, evidence: Evidence, grade: Grade) -> None:
+    try:
+        with path.open("xb") as stream:
+            write_annotated(stream, evidence, grade)
+    except FileExistsError:
+        raise LabError("this file exists already", str(path), "--pcapng FILE writes another one") from None
+    except OSError as error:
+        raise LabError(f"cannot write it: {error.strerror}", str(path)) from None
 
 
 def _report(evidence: Evidence, grade: Grade, directory: Path, *, as_json: bool, students: bool = False) -> None:

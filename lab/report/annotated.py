@@ -8,8 +8,9 @@ from typing import BinaryIO
 
 from lab import __version__
 from lab.checks.base import FrameRef
+from lab.checks.names import count
 from lab.evidence import Evidence
-from lab.grade import Grade, Result
+from lab.grade import Grade, Hidden, Result, students_view
 from lab.report.safe import safe
 from lab.report.text import SIGNS
 from lab.trace.packets import Packet
@@ -21,18 +22,20 @@ from lab.trace.pcapng_write import Record, write
 def write_annotated(stream: BinaryIO, evidence: Evidence, grade: Grade) -> None:
     """Write all frames in causal order, an interface a capture point, names as the plan has them.
 
-    A frame's comment tells the checks that show it as what they saw; the file's comment tells grade and root causes.
+    A frame's comment tells what the checks that show it have seen; the file's comment tells grade and root causes.
+    Such a file is passed around, so of hidden checks it says no more than a student may see.
     """
+    view, hidden = students_view(grade)
     points = list(evidence.captures)
     networks = {interface.point: interface.network for interface in evidence.plan.interfaces}
     write(
         stream,
         [(point, f"network {networks.get(point, '?')}") for point in points],
-        _records(evidence, points, _comments(grade)),
+        _records(evidence, points, _comments(view)),
         link_type=ETHERNET,
         names=dict(evidence.plan.names),
         application=f"lab {__version__}",
-        comment=_summary(evidence, grade),
+        comment=_summary(evidence, grade, view, hidden),
     )
 
 
@@ -60,8 +63,10 @@ def _told(result: Result) -> str:
     return safe(f"{SIGNS[result.verdict.outcome]} {result.graded.id}{points}: {result.verdict.seen}")
 
 
-def _summary(evidence: Evidence, grade: Grade) -> str:
+def _summary(evidence: Evidence, grade: Grade, view: Grade, hidden: Hidden) -> str:
     lines = [f"{evidence.exercise.name}: {grade.outcome}, {grade.points} of {grade.of} points"]
-    lines += [f"{root.cause.text} ({', '.join(root.checks)})" for root in grade.causes]
-    lines += [_told(result) for result in grade.results]
+    lines += [f"{root.cause.text} ({', '.join(root.checks)})" for root in view.causes]
+    lines += [_told(result) for result in view.results]
+    if hidden.checks:
+        lines.append(f"{count(hidden.checks, 'hidden check')}: {hidden.points} of {hidden.of} points")
     return "\n".join(safe(line) for line in lines)

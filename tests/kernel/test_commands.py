@@ -53,6 +53,9 @@ def test_a_run_is_judged_and_can_be_judged_again(lab: Lab, tmp_path: Path) -> No
     shutil.move(directory, moved)
     again = json.loads(lab("judge", str(moved), "--json").stdout)
     assert {**again, "run": ""} == {**first, "run": ""}
+    lab("judge", str(moved), "--pcapng", "all.pcapng")
+    assert (tmp_path / "all.pcapng").read_bytes() == (moved / "annotated.pcapng").read_bytes()
+    assert "exists already" in lab("judge", str(moved), "--pcapng", "all.pcapng", code=2).stderr
     assert {entry.name for entry in moved.iterdir()} >= {
         *("manifest.json", "plan.json", "steps.json", "steps", "state", "exercise"),
         *(f"{point}.pcap" for point in ("client.eth0", "r1.eth0", "r1.eth1", "server.eth0")),
