@@ -224,13 +224,23 @@ def judge(
     pcapng: Annotated[
         str | None, typer.Option(metavar="FILE", help="Also write all captures as one, verdicts beside the frames.")
     ] = None,
+    submission: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Take answer sheets from this folder, not from the run.")
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust-code", help="Run the functions of checks `python` that the run brings along.")
+    ] = False,
     json: Json = False,
     runs: Runs = "runs",
 ) -> None:
     """Judge the kept evidence of a run again, without a lab."""
     from lab.commands import exercise as commands
 
-    sys.exit(commands.judge(run, runs, as_json=json, students=students, pcapng=pcapng))
+    sys.exit(
+        commands.judge(
+            run, runs, as_json=json, students=students, pcapng=pcapng, submission=submission, trust=trust
+        )
+    )
 
 
 @app.command(rich_help_panel=EXERCISE)

@@ -118,3 +118,5 @@ class Evidence:
     states: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     manifest: Mapping[str, Any] = field(default_factory=dict)
     handed_in: tuple[str, ...] = ()  # what is wrong with the submission itself
+    submission: Mapping[str, bytes] = field(default_factory=dict)  # the files of it that checks read
+    own: bool = False  # gathered just now from the teacher's own exercise, whose functions may therefore be run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,11 +38,11 @@ def grade(
     Nothing may run beside that second run, or a busy machine would cost a student points. Both are kept.
     """
     path = run(exercise, handed_in, runtime, runs, say, keep=keep, standing=standing)
-    evidence, result = judge(path)
+    evidence, result = judge(path, own=True)
     if result.timed:
         say("a failure rests on a time limit: running once more")
         path = run(exercise, handed_in, runtime, runs, say, standing=standing, confirms=path)
-        evidence, result = judge(path)
+        evidence, result = judge(path, own=True)
     annotate(path, evidence, result, say)
     return path, evidence, result
 
@@ -87,9 +88,17 @@ def run(
     return directory.path
 
 
-def judge(path: Path) -> tuple[Evidence, Grade]:
-    """Judge the evidence of a run; pure but for reading it, so the same evidence always gives the same grade."""
-    evidence = load(path)
+def judge(
+    path: Path, *, own: bool = False, submission: Mapping[str, bytes] | None = None
+) -> tuple[Evidence, Grade]:
+    """Judge the evidence of a run; pure but for reading it, so the same evidence always gives the same grade.
+
+    `own` tells that the run was made of the teacher's own exercise, so that functions in it may be run. `submission`
+    are files that were handed in later, in the place of those that the run kept.
+    """
+    evidence = load(path, own=own)
+    if submission is not None:
+        evidence = replace(evidence, submission={**evidence.submission, **submission})
     return evidence, judge_evidence(evidence)
 
 

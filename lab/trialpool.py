@@ -35,7 +35,7 @@ class Job:
             path = pipeline.run(
                 self.exercise, self.hand_in.files, self.runtime, self.runs, quiet, confirms=confirms
             )
-            _, grade = pipeline.judge(path)
+            _, grade = pipeline.judge(path, own=True)
         except NotMeasuredError as error:
             return Ran(self.hand_in.name, directories=first, problem=error.problems[0].what)
         except LabError as error:

@@ -1,17 +1,22 @@
-"""The checks by their name in an exercise: one file and one line each."""
+"""The checks by their name in an exercise: one file and one line each; those of other packages after our own."""
 
+from lab.checks.answer import Answer
 from lab.checks.arp import Arp
 from lab.checks.base import Check
 from lab.checks.fault import FaultStruck
 from lab.checks.output import Output
+from lab.checks.packages import of_packages
 from lab.checks.path import Path
+from lab.checks.python import Python
 from lab.checks.reach import Reach
+from lab.checks.state import State
 from lab.checks.tcp_close import TcpClose
 from lab.checks.tcp_data import TcpData
 from lab.checks.tcp_handshake import TcpHandshake
 from lab.checks.tcp_refused import TcpRefused
 from lab.checks.tcp_retransmit import TcpRetransmit
 from lab.checks.tcp_timeout import TcpTimeout
+from lab.checks.traffic import Traffic
 from lab.checks.where import Where
 
 CHECKS: dict[str, type[Check]] = {
@@ -27,4 +32,9 @@ CHECKS: dict[str, type[Check]] = {
     Output.kind: Output,
     FaultStruck.kind: FaultStruck,
     Where.kind: Where,
+    State.kind: State,
+    Traffic.kind: Traffic,
+    Answer.kind: Answer,
+    Python.kind: Python,
 }
+CHECKS |= of_packages(CHECKS)

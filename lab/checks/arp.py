@@ -61,7 +61,7 @@ class Arp(Check):
     rule: ClassVar[str] = "RFC 826; RFC 1122 §2.3.2, §3.3.1"
 
     node: str = param(NodeName(), "the node that asks")
-    next_hop: str | AnyAddress = param(  # noqa: RUF009 - `param` is dataclasses.field
+    next_hop: str | AnyAddress = param(
         Either(NodeName(), Address()), "whom it asks for: a neighbour, or an address"
     )
     interface: str | None = param(InterfaceName(), "the node's interface, where several could be meant", default=None)

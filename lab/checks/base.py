@@ -83,6 +83,11 @@ class Check(Protocol):
         """What has to be tried for it after settling; nothing for most checks."""
         return ()
 
+    @property
+    def handed_in(self) -> tuple[str, ...]:
+        """The files of the submission that it reads, so that a run keeps them; none for most checks."""
+        return ()
+
     def judge(self, evidence: Evidence) -> Verdict:
         """Judge complete evidence; what is demanded and absent is a failure, never an exception."""
         ...

@@ -37,7 +37,7 @@ class Reach(Check):
     rule: ClassVar[str] = "RFC 792; RFC 1122 §3.2.2; RFC 9293 §3.5"
 
     source: str = param(NodeName(), "the node that tries", key="from")
-    to: str | AnyAddress = param(  # noqa: RUF009 - `param` is dataclasses.field
+    to: str | AnyAddress = param(
         Either(NodeName(), Address()), "the node, or the address, that it tries to reach"
     )
     protocol: str = param(Choice("icmp", "tcp", "udp"), "by what", default="icmp")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from ipaddress import ip_address
-from typing import Any
+from ipaddress import ip_address, ip_interface, ip_network
+from typing import Any, TypeVar
 
 from lab.evidence import Evidence
 from lab.topology import Address
+from lab.topology.model import AddressWithPrefix, Prefix
+
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,19 @@ class Neighbour:
     address: Address
     mac: str
     state: str
+
+
+@dataclass(frozen=True)
+class Route:
+    """A route of a node; `via` is None where the destination is on the interface's own network.
+
+    `kind` is "" but for routes that lead nowhere: blackhole, unreachable …
+    """
+
+    to: Prefix
+    via: Address | None
+    interface: str
+    kind: str = ""
 
 
 def section(evidence: Evidence, phase: str, node: str, name: str) -> Any:
@@ -57,6 +73,35 @@ def neighbours(evidence: Evidence, phase: str, node: str) -> tuple[Neighbour, ..
     """A node's neighbour table in a phase; None where it was not recorded."""
     recorded = section(evidence, phase, node, "neighbours")
     return tuple(_neighbours(recorded)) if isinstance(recorded, (list, tuple)) else None
+
+
+def routes(evidence: Evidence, phase: str, node: str) -> tuple[Route, ...] | None:
+    """A node's routes in a phase; None where they were not recorded."""
+    recorded = section(evidence, phase, node, "routes")
+    return tuple(_routes(recorded)) if isinstance(recorded, (list, tuple)) else None
+
+
+def addresses(evidence: Evidence, phase: str, node: str) -> tuple[AddressWithPrefix, ...] | None:
+    """A node's addresses in a phase; None where they were not recorded."""
+    recorded = section(evidence, phase, node, "addresses")
+    if not isinstance(recorded, (list, tuple)):
+        return None
+    rows = (row.get("address") for row in recorded if isinstance(row, Mapping))
+    return tuple(found for row in rows if (found := _read(ip_interface, row)))
+
+
+def _routes(rows: Any) -> Iterator[Route]:
+    for row in rows:
+        if isinstance(row, Mapping) and (to := _read(ip_network, row.get("to"))):
+            via = _address(row["via"]) if row.get("via") else None
+            yield Route(to, via, str(row.get("interface") or ""), str(row.get("type") or ""))
+
+
+def _read(kind: Callable[[str], _Read], text: Any) -> _Read | None:
+    try:
+        return kind(str(text))
+    except ValueError:
+        return None
 
 
 def _sockets(rows: Any) -> Iterator[Socket]:

@@ -78,7 +78,7 @@ class Where(Check):
 
     at: tuple[str, ...] = param(List(Point(), empty=False, single=True), "the capture points, each counted by itself")
     packets: str = param(Filter(), f"which packets are counted; the words are {_VOCABULARY}")
-    count: Number = param(Count(), "how many there must be", default=_SOME)  # noqa: RUF009 - param makes a field
+    count: Number = param(Count(), "how many there must be", default=_SOME)
     among: str | None = param(
         Filter(), "packets of which there must be one at least, so that a count of 0 means something", default=None
     )

@@ -92,7 +92,7 @@ class Job:
         folder = self.batch.results.folder(self.hand_in.key)
         confirms = folder / self.earlier[-1]["run"] if self.alone and self.earlier else None
         path = pipeline.run(exercise, handed_in, self.batch.runtime, folder, quiet, confirms=confirms)
-        return path, *pipeline.judge(path)
+        return path, *pipeline.judge(path, own=True)
 
     def _verdicts(self, runs: Sequence[tuple[Path, Evidence, Grade]]) -> list[dict[str, Any]]:
         folder = self.batch.results.folder(self.hand_in.key)

@@ -15,7 +15,7 @@ from lab.errors import NOT_MEASURED, LabError, NotMeasuredError, Problem
 from lab.evidence import Evidence
 from lab.exercise import Exercise, load_exercise
 from lab.exercise.submission import HandedIn, read_submission
-from lab.gather.rundir import find_run, latest_run
+from lab.gather.rundir import find_run, latest_run, load
 from lab.grade import Grade
 from lab.plan import make_plan
 from lab.report.annotated import write_annotated
@@ -102,13 +102,30 @@ def _handed_in(exercise: Exercise, folder: Path, submission: str | None) -> Hand
     return read_submission(exercise, solution if solution.is_dir() else folder)
 
 
-def judge(given: str, runs: str, *, as_json: bool, students: bool, pcapng: str | None) -> int:
+def judge(
+    given: str,
+    runs: str,
+    *,
+    as_json: bool,
+    students: bool,
+    pcapng: str | None,
+    submission: str | None,
+    trust: bool,
+) -> int:
     """Judge a kept run again; its exit code. With `students` the report is the one that a student may see.
 
-    `pcapng` names a new file for all captures with the verdicts beside their frames.
+    `pcapng` names a new file for all captures with the verdicts beside their frames. `submission` is a folder whose
+    sheets stand in for those of the run. With `trust` the functions that the run's exercise brings along are run.
     """
     directory = find_run(given, runs)
-    evidence, grade = pipeline.judge(directory)
+    sheets = None
+    if submission is not None:
+        exercise = load(directory).exercise
+        wanted = {name for graded in exercise.checks for name in graded.check.handed_in}
+        if not wanted:
+            raise LabError("no check of this run reads a file that is handed in", hint="leave --submission out")
+        sheets = {k: v for k, v in read_submission(exercise, Path(submission)).files.items() if k in wanted}
+    evidence, grade = pipeline.judge(directory, own=trust, submission=sheets)
     if pcapng is not None:
         _write_annotated(Path(pcapng), evidence, grade)
     _report(evidence, grade, directory, as_json=as_json, students=students)
@@ -148,7 +165,7 @@ def demo(runs: str, runtime: str | None, verbose: bool) -> int:
         chosen = choose(runtime, exercise.topology.runtime, console.say)
         handed_in = _handed_in(exercise, path.parent, None)
         directory = pipeline.run(exercise, handed_in, chosen, Path(runs), console.say if verbose else console.quiet)
-        evidence, grade = pipeline.judge(directory)
+        evidence, grade = pipeline.judge(directory, own=True)
         if grade.exit_code == NOT_MEASURED:
             raise NotMeasuredError([Problem(gap.what, gap.where) for gap in evidence.gaps])
     except NotMeasuredError as error:

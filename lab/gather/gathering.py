@@ -142,6 +142,7 @@ class Gathering:
                 "folder": self._handed_in.folder,
                 "sha256": self._handed_in.digest,
                 "files": sorted(self._handed_in.files),
+                "kept": self._directory.write_submission(self._exercise, self._handed_in.files),
                 "problems": list(self._handed_in.problems),
                 "notes": list(self._handed_in.notes),
             },

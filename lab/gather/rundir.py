@@ -74,6 +74,14 @@ class RunDirectory:
             if not (self.path / "exercise" / name).exists():
                 self.write(f"exercise/{name}", content)
 
+    def write_submission(self, exercise: Exercise, files: Mapping[str, bytes]) -> list[str]:
+        """Keep those files of the submission that checks read; the names of what is kept."""
+        wanted = {name for graded in exercise.checks for name in graded.check.handed_in}
+        kept = sorted(wanted & files.keys())
+        for name in kept:
+            self.write(f"submission/{name}", files[name])
+        return kept
+
     def write_steps(self, results: Mapping[str, StepResult]) -> None:
         """Keep how each step went, and its output as files."""
         told = []
@@ -113,10 +121,13 @@ def latest_run(runs: str) -> Path | None:
     return kept[-1].parent if kept else None
 
 
-def load(path: Path) -> Evidence:
-    """Read a run directory; raises LabError where it is none, damaged, or of a later format than this `lab` knows."""
+def load(path: Path, *, own: bool = False) -> Evidence:
+    """Read a run directory; raises LabError where it is none, damaged, or of a later format than this `lab` knows.
+
+    With `own` its exercise is known to be the teacher's, as that of a run made just now is.
+    """
     try:
-        return _load(path)
+        return _load(path, own)
     except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
         what = f"{path} is damaged: {type(error).__name__}: {error}"
         raise LabError(
@@ -124,7 +135,7 @@ def load(path: Path) -> Evidence:
         ) from None
 
 
-def _load(path: Path) -> Evidence:
+def _load(path: Path, own: bool) -> Evidence:
     if path.is_file():
         raise LabError(f"{path} is a file, not a run directory", hint="lab trace reads captures; lab judge takes a run")
     manifest = _read_json(path, _MANIFEST)
@@ -157,6 +168,8 @@ def _load(path: Path) -> Evidence:
         states={phase: _read_json(path, f"state/{phase}.json") for phase in manifest["states"]},
         manifest=manifest,
         handed_in=tuple(manifest["submission"]["problems"]),
+        submission={name: _kept(path, name) for name in manifest["submission"].get("kept", ())},
+        own=own,
     )
 
 
@@ -184,6 +197,15 @@ def _load_step(path: Path, told: dict[str, Any]) -> StepResult:
     output = path / "steps" / told["name"]
     stdout, stderr = (output.with_name(f"{output.name}.{kind}").read_bytes() for kind in ("stdout", "stderr"))
     return StepResult(**told, stdout=stdout, stderr=stderr)
+
+
+def _kept(path: Path, name: str) -> bytes:
+    """A file of the submission; the name comes from a manifest, which may be a stranger's."""
+    folder = (path / "submission").resolve()
+    file = (folder / name).resolve()
+    if not file.is_relative_to(folder):
+        raise ValueError(f"{name} leads out of the run directory")
+    return file.read_bytes()
 
 
 def _read_json(path: Path, name: str) -> Any:

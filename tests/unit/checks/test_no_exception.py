@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -9,19 +10,23 @@ from doctored import PORT, TEXT, Frame, Story, clean, probe, refused
 
 from lab.checks import (
     CHECKS,
+    Answer,
     Arp,
     Output,
     Path,
     Reach,
+    State,
     TcpClose,
     TcpData,
     TcpHandshake,
     TcpRefused,
     TcpRetransmit,
     TcpTimeout,
+    Traffic,
     Where,
 )
 from lab.checks.base import Check, Verdict
+from lab.checks.question import QUESTIONS
 from lab.evidence import Capture, Mark
 from lab.grade import judge
 from lab.report.json import report_dict
@@ -48,6 +53,16 @@ ALL: tuple[Check, ...] = (
     Reach(source="client", to="server"),
     Reach(source="client", to="nobody"),
     Output(step="client", exit=0, text=TEXT, pattern="hello"),
+    *(Answer(**ENDS, value=value, connection="first") for value in QUESTIONS),
+    State(node="client", route=ip_address("10.0.2.80"), via="r1"),
+    State(node="client", neighbour="r1"),
+    State(node="nobody", neighbour=ip_address("10.0.1.1"), absent=True),
+    State(node="client", address=(ip_address("10.0.1.10"), 24)),
+    State(node="server", listening=PORT, when="after"),
+    State(node="client", sysctl="net.ipv4.ip_local_port_range", value="1 2"),
+    Traffic(source="client", most=5, most_bytes=99, per_second=3, never_to=("other", ip_network("10.0.2.0/24"))),
+    Traffic(source="r1", only="tcp || arp"),
+    Traffic(source="nobody", to="server", most=1),
     Where(at=("client:eth0", "r1:eth1"), packets="tcp.len > 0 || arp || icmp", among="ip.addr == 10.0.0.0/8"),
 )
 SHAPES: tuple[Any, ...] = (
@@ -99,6 +114,8 @@ def test_spoiled_evidence_gets_a_verdict(seed: int) -> None:
         without=tuple(p for p in story.plan.points if dice.random() < 0.1),
         end=cut if dice.random() < 0.3 else None,
     )
+    sheet = "".join(f"{key}: {dice.choice(['client', '7', '02:00:00:00:03:01', '0.1'])}\n" for key in QUESTIONS)
+    evidence = replace(evidence, submission={"answers.yaml": sheet.encode()})
     grade = judge(evidence)
     assert all(isinstance(result.verdict, Verdict) and result.verdict.seen for result in grade.results)
     assert report_lines(evidence, grade, "r")

@@ -1,0 +1,146 @@
+"""`answer`: a sheet held against the trace of its own run."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from doctored import CLIENT_ISN, PORT, SERVER_ISN, SOURCE_PORT, STEPS, Story, clean, result, two_lans
+
+from lab.checks.answer import Answer
+from lab.checks.base import Outcome, Verdict
+from lab.errors import LabError
+from lab.evidence import Evidence, Gap
+from lab.exercise.load import parse_exercise
+
+P, F, N = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_MEASURED
+HEAD = "version: 1\nname: x\nchecks:\n  - "
+R1_OUT = clean().plan.points["r1:eth1"].mac
+R1_IN = clean().plan.points["r1:eth0"].mac
+
+
+def parsed(fields: str) -> Answer:
+    text = f"{HEAD}{{id: a, check: answer, from: client, to: server, port: {PORT}, {fields}}}\n"
+    check = parse_exercise(text, "exercise.yaml", lambda _: two_lans()).checks[0].check
+    assert isinstance(check, Answer)
+    return check
+
+
+def judge(fields: str, sheet: str | None, story: Story | None = None, **changes: Any) -> Verdict:
+    check = parsed(fields)
+    evidence: Evidence = (story or clean()).evidence(check, **changes)
+    kept = {} if sheet is None else {"answers.yaml": sheet.encode()}
+    return check.judge(replace(evidence, submission=kept))
+
+
+@pytest.mark.parametrize(
+    ("value", "right", "wrong"),
+    [
+        ("client_isn", [str(CLIENT_ISN), hex(CLIENT_ISN), "4_294_967_290", "4,294,967,290"], ["0", "-6"]),
+        ("server_isn", [str(SERVER_ISN)], [str(SERVER_ISN + 1)]),
+        ("client_port", [str(SOURCE_PORT)], [str(PORT), f"{SOURCE_PORT}.0", "many"]),
+        ("server_port", [str(PORT)], [str(SOURCE_PORT)]),
+        ("client_bytes", ["6"], ["7", "six"]),
+        ("server_bytes", ["6"], ["5"]),
+        ("packets", ["10"], ["9"]),
+        ("round_trips", ["3"], ["2", "4"]),
+        ("ttl_at_server", ["63"], ["64"]),
+        ("closes_first", ["client", "Client"], ["server", "r1", "nobody", "1"]),
+        ("target_mac_at_client", [R1_IN, R1_IN.upper(), R1_IN.replace(":", "-")], [R1_OUT, "1", "r1"]),
+        ("source_mac_at_server", [R1_OUT, "2:0:0:0:3:1" if R1_OUT == "02:00:00:00:03:01" else R1_OUT], [R1_IN]),
+    ],
+)  # fmt: skip
+def test_each_question_has_one_answer(value: str, right: list[str], wrong: list[str]) -> None:
+    for given in right:
+        verdict = judge(f"value: {value}", f"{value}: {given}\n")
+        assert verdict.outcome is P, (given, verdict.seen)
+        assert verdict.frames
+    for given in wrong:
+        verdict = judge(f"value: {value}", f"{value}: {given}\n")
+        assert verdict.outcome is F, given
+        assert verdict.cause is not None
+        assert verdict.cause.kind == "wrong-answer"
+
+
+def test_the_right_answer_is_not_given_away_but_where_it_is_seen() -> None:
+    verdict = judge("value: client_isn", "client_isn: 5\n")
+    assert str(CLIENT_ISN) not in verdict.seen + verdict.expected + str(verdict.cause)
+    assert [str(frame) for frame in verdict.frames] == ["client:eth0#3"]
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "given", "outcome"),
+    [("1", "9", P), ("1", "8", F), ("10%", "9", P), ("10%", "11", P), ("10%", "12", F), ("0", "9", F)],
+)
+def test_tolerance(tolerance: str, given: str, outcome: Outcome) -> None:
+    assert judge(f"value: packets, tolerance: {tolerance}", f"packets: {given}\n").outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("given", "outcome"), [("0.004", P), ("0.004 ms", P), ("4 us", P), ("0.000004 s", P), ("4", F), ("4 h", F)]
+)
+def test_times_have_units(given: str, outcome: Outcome) -> None:
+    """Of a frame every microsecond, SYN and SYN-ACK are seen at the client seven and more apart."""
+    verdict = judge("value: handshake_ms, tolerance: 0.01", f"handshake_ms: {given}\n")
+    assert verdict.outcome is outcome, verdict.seen
+
+
+@pytest.mark.parametrize(
+    ("sheet", "kind"),
+    [
+        (None, "handed-in"),
+        ("", "handed-in"),
+        ("- a\n- list\n", "handed-in"),
+        ("client_isn: {\n", "handed-in"),
+        ("client_isn:\n", "wrong-answer"),
+        ("client_isn: [1]\n", "wrong-answer"),
+        ("other: 5\n", "wrong-answer"),
+        ("client_isn: \x1b[2J\n", "handed-in"),
+    ],
+)
+def test_a_sheet_without_an_answer_fails(sheet: str | None, kind: str) -> None:
+    verdict = judge("value: client_isn", sheet)
+    assert verdict.outcome is F
+    assert verdict.cause is not None
+    assert verdict.cause.kind == kind
+    assert "\x1b" not in verdict.seen
+
+
+def test_a_key_of_the_teachers_own() -> None:
+    assert judge("value: client_isn, key: What is the ISN?", f"What is the ISN?: {CLIENT_ISN}\n").outcome is P
+    assert judge("value: client_isn, key: isn", f"client_isn: {CLIENT_ISN}\n").outcome is F
+
+
+def test_the_sheet_cannot_be_right_about_a_trace_with_a_gap() -> None:
+    gap = (Gap("drops", "client:eth0", "lab"),)
+    assert judge("value: client_isn", f"client_isn: {CLIENT_ISN}\n", gaps=gap).outcome is N
+
+
+def test_no_connection_is_the_students_only_where_the_student_had_a_part_in_it() -> None:
+    sheet = "client_isn: 1\n"
+    assert judge("value: client_isn", sheet, Story()).outcome is F
+    own = tuple(replace(step, code=("x.py",)) for step in STEPS)
+    crashed = result("server", ended="exited", exit_code=1)
+    verdict = judge("value: client_isn", sheet, Story(), exercise_steps=own, steps=crashed)
+    assert verdict.outcome is N
+    assert "the exercise's own programs made no connection" in verdict.seen
+
+
+def test_who_closed_first_by_the_nodes_name_and_nobody_when_both_did() -> None:
+    assert judge("value: closes_first", "closes_first: server\n", Story().talk(closes="server")).outcome is P
+    assert judge("value: closes_first", "closes_first: client\n", Story().talk(closes="both")).outcome is F
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ("value: isn", "isn"),
+        ("value: closes_first, tolerance: 1", "closes_first is no number"),
+        ("value: packets, tolerance: few", "few is not a tolerance"),
+        ("value: packets, connection: every", "a question is about one connection"),
+        ("value: packets, sheet: ../a.yaml", "../a.yaml"),
+    ],
+)
+def test_what_is_wrong_is_told(fields: str, said: str) -> None:
+    with pytest.raises(LabError) as caught:
+        parsed(fields)
+    assert said in str(caught.value)

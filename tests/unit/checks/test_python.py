@@ -1,0 +1,128 @@
+"""`python`: the teacher's own function; its errors are the teacher's."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doctored import clean, result, two_lans
+
+from lab.checks.base import Outcome, Verdict
+from lab.checks.python import Python, Source
+from lab.errors import LabError
+from lab.evidence import Gap
+from lab.exercise.load import parse_exercise
+from lab.grammar import beside
+
+P, F, N = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_MEASURED
+
+
+def judge(body: str, *, own: bool = True, head: str = "", **changes: Any) -> Verdict:
+    text = f"{head}\ndef check(evidence):\n    {body}\n"
+    check = Python(file=Source("own.py", text))
+    return check.judge(replace(clean().evidence(check, **changes), own=own))
+
+
+@pytest.mark.parametrize(
+    ("body", "outcome", "seen"),
+    [
+        ("return True, 'fine'", P, "fine"),
+        ("return True", P, "it is content"),
+        ("return False, 'no DNS query'", F, "no DNS query"),
+        ("return False", F, "it is not content"),
+        ("return None, 'who knows'", N, "who knows"),
+        ("return len(evidence.captures['client:eth0'].judged) == 12, 'twelve frames'", P, "twelve frames"),
+        ("print('to stderr'); return True, 'x'", P, "x"),
+        ("return 1 / 0", N, "check went wrong: ZeroDivisionError: division by zero (own.py, line 3)"),
+        ("return None", N, "it says that it cannot tell"),
+        ("return 'yes'", N, "check() returned 'yes', where it has to give"),
+        ("return 1, 'x'", N, "returned"),
+        ("return True, 5", N, "returned"),
+        ("return True, 'x', ['client:eth0#3']", N, "returned"),
+        ("return True, 'x', [], 4", N, "returned"),
+        ("raise SystemExit(0)", N, "SystemExit"),
+        ("return evidence.steps['nobody']", N, "KeyError: 'nobody'"),
+    ],
+)
+def test_what_it_gives(body: str, outcome: Outcome, seen: str) -> None:
+    verdict = judge(body)
+    assert verdict.outcome is outcome
+    assert seen in verdict.seen
+    assert (verdict.cause is not None) is (outcome is F)
+
+
+def test_frames_and_whole_verdicts() -> None:
+    head = "from lab.checks.base import FrameRef, Outcome, Verdict"
+    verdict = judge("return True, 'here', [FrameRef('client:eth0', 3)]", head=head)
+    assert [str(frame) for frame in verdict.frames] == ["client:eth0#3"]
+    whole = judge("return Verdict(Outcome.FAILED, 'RFC 1', 'a', 'b')", head=head)
+    assert (whole.outcome, whole.rule) == (F, "RFC 1")
+
+
+def test_a_crash_of_the_students_program_is_the_cause() -> None:
+    crashed = result("server", ended="exited", exit_code=1, stderr=b"KeyError: 1\n")
+    cause = judge("return False, 'no answer'", steps=crashed).cause
+    assert cause is not None
+    assert cause.kind == "crashed"
+
+
+@pytest.mark.parametrize(
+    ("gap", "outcome"),
+    [
+        (Gap("drops", "client:eth0", "lab"), N),
+        (Gap("flooded", "client:eth0", "submission"), F),
+        (Gap("drops", "", "lab"), N),
+    ],
+)
+def test_it_is_not_asked_of_evidence_with_a_gap(gap: Gap, outcome: Outcome) -> None:
+    assert judge("return True, 'x'", gaps=(gap,)).outcome is outcome
+
+
+def test_what_comes_with_a_strangers_run_is_not_run(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    verdict = judge(f"open({str(mark)!r}, 'w')", own=False)
+    assert verdict.outcome is N
+    assert "lab judge --trust-code" in verdict.seen
+    assert not mark.exists()
+
+
+def test_a_function_that_is_not_there() -> None:
+    check = Python(file=Source("own.py", "def cheque(evidence): pass\n"))
+    verdict = check.judge(replace(clean().evidence(check), own=True))
+    assert verdict.outcome is N
+    assert "own.py has no function check; it has cheque" in verdict.seen
+
+
+def parsed(folder: Path, fields: str) -> Python:
+    text = f"version: 1\nname: x\nchecks:\n  - {{id: a, check: python, {fields}}}\n"
+    files: dict[str, bytes] = {}
+    exercise = parse_exercise(text, "e.yaml", lambda _: two_lans(), read=beside(folder, files), files=files)
+    check = exercise.checks[0].check
+    assert isinstance(check, Python)
+    assert exercise.files == {check.file.name: check.file.text.encode()}
+    return check
+
+
+def test_it_is_read_with_the_exercise_and_kept_with_it(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("def two(evidence):\n    return True, 'x'\n")
+    check = parsed(tmp_path, "file: own.py, function: two, at: client:eth0, expects: two queries")
+    verdict = check.judge(replace(clean().evidence(check, gaps=(Gap("x", "server:eth0", "lab"),)), own=True))
+    assert (verdict.outcome, verdict.expected) == (P, "two queries")
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ("file: nowhere.py", "there is no file nowhere.py"),
+        ("file: bad.py", "bad.py is no Python: "),
+        ("file: own.py, function: class", "class is a word of Python's"),
+        ("file: own.py, function: a b", "a b"),
+        ("file: ../own.py", "../own.py"),
+    ],
+)
+def test_what_is_wrong_is_told(tmp_path: Path, fields: str, said: str) -> None:
+    (tmp_path / "own.py").write_text("def check(evidence): return True\n")
+    (tmp_path / "bad.py").write_text("def check(:\n")
+    with pytest.raises(LabError) as caught:
+        parsed(tmp_path, fields)
+    assert said in str(caught.value)

@@ -1,0 +1,138 @@
+"""`state`: the kernel's own tables, and no word of the node's tools."""
+
+from typing import Any
+
+import pytest
+from doctored import PORT, clean, result, states, two_lans
+
+from lab.checks.base import Outcome, Verdict
+from lab.checks.state import State
+from lab.errors import LabError
+from lab.evidence import Gap
+from lab.exercise.load import parse_exercise
+
+P, F, N = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_MEASURED
+CLIENT = {
+    "addresses": [{"interface": "eth0", "address": "10.0.1.10/24"}, {"interface": "eth0", "address": "fd00:1::10/64"}],
+    "routes": [
+        {"to": "10.0.1.0/24", "interface": "eth0"},
+        {"to": "0.0.0.0/0", "via": "10.0.1.1", "interface": "eth0"},
+        {"to": "10.0.2.64/26", "via": "10.0.1.11", "interface": "eth0"},
+        {"to": "10.9.0.0/16", "via": "10.0.1.99", "interface": "eth0"},
+        {"to": "10.8.0.0/16", "type": "blackhole"},
+    ],
+    "neighbours": [
+        {"address": "10.0.1.1", "interface": "eth0", "state": "reachable", "mac": "02:00:00:00:03:00"},
+        {"address": "10.0.1.11", "interface": "eth0", "state": "stale", "mac": "02:66:66:66:66:66"},
+        {"address": "10.0.1.77", "interface": "eth0", "state": "failed"},
+        {"address": "10.0.1.78", "interface": "eth0", "state": "failed", "mac": "02:00:00:00:09:09"},
+    ],
+}
+HEAD = "version: 1\nname: x\nsubmission: {files: [server.py]}\nchecks:\n  - "
+
+
+def parsed(fields: str) -> State:
+    text = f"{HEAD}{{id: a, check: state, {fields}}}\n"
+    check = parse_exercise(text, "exercise.yaml", lambda _: two_lans()).checks[0].check
+    assert isinstance(check, State)
+    return check
+
+
+def judge(fields: str, **changes: Any) -> Verdict:
+    check = parsed(fields)
+    recorded = states()
+    recorded["settled"] = {**recorded["settled"], "client": {**recorded["settled"]["client"], **CLIENT}}
+    return check.judge(clean().evidence(check, **{"states": recorded, **changes}))
+
+
+@pytest.mark.parametrize(
+    ("fields", "outcome"),
+    [
+        ("route: 10.0.9.1, via: r1", P),  # by the default route
+        ("route: 10.0.9.1, via: 10.0.1.1", P),
+        ("route: 10.0.9.1, via: 10.0.1.11", F),
+        ("route: 10.0.2.80, via: r1", F),  # the longer prefix wins, and it leads elsewhere
+        ("route: 10.0.2.80, via: other", P),
+        ("route: 10.0.1.7, via: client", P),  # its own network
+        ("route: 10.0.1.7, via: r1", F),
+        ("route: 10.9.1.1, via: r1", F),  # a next hop that is nobody's address
+        ("route: 10.9.1.1", P),
+        ("route: 10.8.1.1", F),  # a black hole is no way
+        ("route: fd00:2::80", F),
+        ("route: 0.0.0.0/0, via: r1", P),
+        ("route: 10.0.2.0/24", F),  # no entry for this very prefix
+        ("route: 10.0.2.0/24, absent: true", P),
+        ("route: 0.0.0.0/0, absent: true", F),
+        ("neighbour: r1", P),
+        ("neighbour: 10.0.1.1, mac: '02:00:00:00:03:00'", P),
+        ("neighbour: 10.0.1.1, mac: '02:00:00:00:03:01'", F),
+        ("neighbour: other", F),  # its MAC is another's: a poisoned table
+        ("neighbour: server", F),
+        ("neighbour: server, absent: true", P),
+        ("neighbour: 10.0.1.77", F),
+        ("neighbour: 10.0.1.78", F),
+        ("address: 10.0.1.10", P),
+        ("address: 10.0.1.10/24", P),
+        ("address: 10.0.1.10/16", F),
+        ("address: 'fd00:1::10/64'", P),
+        ("address: 10.0.1.11", F),
+        (f"listening: {PORT}", F),
+        ("sysctl: net.ipv4.ip_local_port_range, value: 32768 60999", P),
+        ("sysctl: net.ipv4.ip_local_port_range, value: 1 2", F),
+        ("sysctl: net.ipv4.ip_forward, value: 1", N),
+    ],
+)
+def test_the_tables_of_a_node(fields: str, outcome: Outcome) -> None:
+    verdict = judge(f"node: client, {fields}")
+    assert verdict.outcome is outcome, verdict.seen
+    assert (verdict.cause is not None) is (outcome is F)
+
+
+def test_the_router_is_told_by_its_name() -> None:
+    check = parsed("node: client, neighbour: r1")
+    r1 = clean().plan.points["r1:eth0"].mac
+    recorded = {"settled": {"client": {"neighbours": [{"address": "10.0.1.1", "mac": r1, "state": "stale"}]}}}
+    assert check.judge(clean().evidence(check, states=recorded)).outcome is P
+
+
+@pytest.mark.parametrize(
+    ("fields", "outcome"),
+    [
+        (f"listening: {PORT}", P),
+        (f"listening: {PORT}, when: before", F),
+        (f"listening: {PORT}, protocol: udp", F),
+        ("listening: 7001", F),
+        ("listening: 7001, absent: true", P),
+    ],
+)
+def test_listening_sockets(fields: str, outcome: Outcome) -> None:
+    assert judge(f"node: server, {fields}").outcome is outcome
+
+
+def test_nothing_passes_for_a_program_that_never_came_to_life() -> None:
+    crashed = result("server", ended="exited", exit_code=1, stderr=b"x\nKeyError: 1\n")
+    verdict = judge("node: server, listening: 7001, absent: true", steps=crashed)
+    assert verdict.outcome is F
+    assert verdict.cause is not None
+    assert verdict.cause.kind == "crashed"
+
+
+def test_what_was_not_recorded_is_not_measured() -> None:
+    assert judge("node: client, route: 10.0.9.1", states={}).outcome is N
+    assert judge("node: client, route: 10.0.9.1", gaps=(Gap("the lab died", "", "lab"),)).outcome is N
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ("node: client", "nothing is asked for"),
+        ("node: client, route: 10.0.0.1, listening: 7", "route and listening are asked for"),
+        ("node: client, listening: 7, via: r1", "via says something about route"),
+        ("node: client, sysctl: net.ipv4.ip_forward", "say by value"),
+        ("node: client, route: somewhere", "somewhere is not an address"),
+    ],
+)
+def test_what_is_wrong_is_told(fields: str, said: str) -> None:
+    with pytest.raises(LabError) as caught:
+        parsed(fields)
+    assert said in str(caught.value)

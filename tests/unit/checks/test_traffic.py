@@ -1,0 +1,143 @@
+"""`traffic`: budgets, bans and polling; nobody keeps a budget by doing nothing."""
+
+from typing import Any
+
+import pytest
+from doctored import PORT, Story, clean, result, two_lans
+
+from lab.checks.base import Outcome, Verdict
+from lab.checks.traffic import Traffic
+from lab.errors import LabError
+from lab.evidence import Gap, Mark
+from lab.exercise.load import parse_exercise
+from lab.trace.packets import SYN, UDP
+
+P, F, N = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_MEASURED
+HEAD = "version: 1\nname: x\nchecks:\n  - "
+THERE = ("client:eth0", "r1:eth0", "r1:eth1", "server:eth0")
+
+
+def parsed(fields: str) -> Traffic:
+    text = f"{HEAD}{{id: a, check: traffic, {fields}}}\n"
+    check = parse_exercise(text, "exercise.yaml", lambda _: two_lans()).checks[0].check
+    assert isinstance(check, Traffic)
+    return check
+
+
+def judge(story: Story, fields: str, **changes: Any) -> Verdict:
+    check = parsed(fields)
+    return check.judge(story.evidence(check, **changes))
+
+
+def datagrams(story: Story, number: int, payload: bytes = b"now?", to: str = "server") -> Story:
+    for _ in range(number):
+        story.send("ask", THERE, src=story.address("client"), dst=story.address(to), protocol=UDP, sport=40009,
+                   dport=9000, payload=payload)  # fmt: skip
+    return story
+
+
+@pytest.mark.parametrize(
+    ("fields", "outcome"),
+    [
+        ("most: 6", P),
+        ("most: 5", F),
+        ("most_bytes: 1KiB", P),
+        ("most_bytes: 100B", F),
+        ("per_second: 6", P),
+        ("per_second: 5", F),
+        ("most: 6, to: server", P),
+        ("most: 6, to: other", F),  # nothing was sent there, so nothing is shown
+        ("never_to: other", P),
+        ("never_to: [other, 10.0.3.0/24, 10.0.2.81]", P),
+        ("never_to: server", F),
+        ("never_to: 10.0.2.0/24", F),
+        ("never_to: [10.0.9.9, 10.0.2.80]", F),
+        ("never_to: 'fd00::/8'", P),
+        (f"only: tcp.dstport == {PORT}", P),
+        ("only: udp", F),
+    ],
+)
+def test_limits_of_a_conversation(fields: str, outcome: Outcome) -> None:
+    verdict = judge(clean(), f"from: client, {fields}")
+    assert verdict.outcome is outcome, verdict.seen
+    assert verdict.frames or "nothing to judge" in verdict.seen
+
+
+def test_whoever_sends_nothing_has_kept_no_budget() -> None:
+    verdict = judge(Story(), "from: client, never_to: other")
+    assert verdict.outcome is F
+    assert "nothing to judge" in verdict.seen
+    crashed = result("client", exit_code=1, stderr=b"KeyError: 1\n")
+    cause = judge(Story(), "from: client, most: 9", steps=crashed).cause
+    assert cause is not None
+    assert cause.kind == "crashed"
+
+
+def test_a_router_answers_for_its_own_packets_alone() -> None:
+    assert "nothing to judge" in judge(clean(), "from: r1, most: 100").seen
+    assert judge(clean(), "from: server, most: 4").outcome is P
+
+
+def test_a_forged_source_is_the_hosts_own_packet() -> None:
+    story = clean().alter("question", src="10.7.7.7")
+    assert judge(story, "from: client, only: ip.src == 10.0.1.10").outcome is F
+
+
+def test_the_same_question_again_and_again_is_polling() -> None:
+    verdict = judge(datagrams(Story(), 30), "from: client, most: 5")
+    assert verdict.outcome is F
+    assert verdict.cause is not None
+    assert verdict.cause.kind == "busy-polling"
+    assert "30 times it sent the same datagram to port 9000" in verdict.seen
+    story = Story()
+    for number in range(30):
+        datagrams(story, 1, b"%d" % number)
+    cause = judge(story, "from: client, per_second: 5").cause
+    assert cause is not None
+    assert cause.kind == "budget"
+
+
+def test_connecting_again_and_again_is_polling_too() -> None:
+    story = Story()
+    for number in range(12):
+        story.send("syn", THERE, src=story.address("client"), dst=story.address("server"), sport=40000 + number,
+                   dport=PORT, seq=number, flags=SYN)  # fmt: skip
+    cause = judge(story, "from: client, most: 3").cause
+    assert cause is not None
+    assert cause.kind == "busy-polling"
+
+
+def test_what_comes_after_the_end_or_from_a_killed_programs_kernel_does_not_count() -> None:
+    assert judge(clean(), "from: client, most: 4", end=clean().counts("client fin")).outcome is P
+    marks = (Mark("ended", clean().counts("client fin"), "client"), Mark("end", clean().counts()))
+    assert judge(clean(), "from: client, most: 4", marks=marks).outcome is P
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({"gaps": (Gap("drops", "client:eth0", "lab"),)}, N),
+        ({"gaps": (Gap("flooded", "client:eth0", "submission"),)}, F),
+        ({"gaps": (Gap("drops", "server:eth0", "lab"),)}, P),
+        ({"without": ("client:eth0",)}, N),
+        ({"without": ("client:eth0",), "capture": ("server:eth0",)}, N),
+    ],
+)
+def test_gaps(changes: dict[str, Any], outcome: Outcome) -> None:
+    assert judge(clean(), "from: client, never_to: other", **changes).outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ("from: client", "nothing is limited"),
+        ("from: client, to: server", "nothing is limited"),
+        ("from: client, most: 0", "0 "),
+        ("from: client, only: foo.bar", "foo.bar"),
+        ("from: client, never_to: nobody-there", "nobody-there"),
+    ],
+)
+def test_what_is_wrong_is_told(fields: str, said: str) -> None:
+    with pytest.raises(LabError) as caught:
+        parsed(fields)
+    assert said in str(caught.value)
