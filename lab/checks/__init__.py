@@ -11,6 +11,7 @@ from lab.checks.python import Python
 from lab.checks.reach import Reach
 from lab.checks.state import State
 from lab.checks.tcp_close import TcpClose
+from lab.checks.tcp_connections import Connections
 from lab.checks.tcp_data import TcpData
 from lab.checks.tcp_handshake import TcpHandshake
 from lab.checks.tcp_refused import TcpRefused
@@ -28,6 +29,7 @@ CHECKS: dict[str, type[Check]] = {
     TcpRefused.kind: TcpRefused,
     TcpTimeout.kind: TcpTimeout,
     TcpRetransmit.kind: TcpRetransmit,
+    Connections.kind: Connections,
     Reach.kind: Reach,
     Output.kind: Output,
     FaultStruck.kind: FaultStruck,

@@ -114,8 +114,10 @@ def _not_tried(evidence: Evidence, found: Found, source: str, to: str, port: int
 
 def _asked_for(evidence: Evidence, view: Seen) -> bool:
     """Whether another check is about connections to that place: going there is no mistake."""
-    asked = ((getattr(each.check, "to", ""), getattr(each.check, "port", None)) for each in evidence.exercise.checks)
-    return (who(evidence.plan, view.server.address), view.server.port) in set(asked)
+    here = who(evidence.plan, view.server.address)
+    asked = [getattr(each.check, "port", None) for each in evidence.exercise.checks
+             if getattr(each.check, "to", "") == here]  # fmt: skip
+    return any(view.server.port in (port if isinstance(port, tuple) else (port,)) for port in asked)
 
 
 def _datagram(evidence: Evidence, source: str, to: str, port: int) -> FrameRef | None:

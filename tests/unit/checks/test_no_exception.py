@@ -12,6 +12,7 @@ from lab.checks import (
     CHECKS,
     Answer,
     Arp,
+    Connections,
     Output,
     Path,
     Reach,
@@ -50,6 +51,10 @@ ALL: tuple[Check, ...] = (
     TcpRetransmit(**ENDS, connection="every", within=0.1),
     TcpRefused(**ENDS, connection="every"),
     TcpTimeout(**ENDS, connection="every"),
+    *(
+        Connections(source=("client", "other"), to="server", port=(PORT,), number=2, order=order, echo=True)
+        for order in ("together", "in-turn")
+    ),
     Reach(source="client", to="server"),
     Reach(source="client", to="nobody"),
     Output(step="client", exit=0, text=TEXT, pattern="hello"),
