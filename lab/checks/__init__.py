@@ -11,12 +11,14 @@ from lab.checks.python import Python
 from lab.checks.reach import Reach
 from lab.checks.state import State
 from lab.checks.tcp_close import TcpClose
+from lab.checks.tcp_congestion import TcpCongestion
 from lab.checks.tcp_connections import Connections
 from lab.checks.tcp_data import TcpData
 from lab.checks.tcp_handshake import TcpHandshake
 from lab.checks.tcp_refused import TcpRefused
 from lab.checks.tcp_retransmit import TcpRetransmit
 from lab.checks.tcp_timeout import TcpTimeout
+from lab.checks.tcp_window import TcpWindow
 from lab.checks.traffic import Traffic
 from lab.checks.where import Where
 
@@ -29,6 +31,8 @@ CHECKS: dict[str, type[Check]] = {
     TcpRefused.kind: TcpRefused,
     TcpTimeout.kind: TcpTimeout,
     TcpRetransmit.kind: TcpRetransmit,
+    TcpWindow.kind: TcpWindow,
+    TcpCongestion.kind: TcpCongestion,
     Connections.kind: Connections,
     Reach.kind: Reach,
     Output.kind: Output,

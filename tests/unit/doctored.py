@@ -61,6 +61,8 @@ class Frame:
     ack: int = 0
     flags: int = 0
     payload: bytes = b""
+    window: int = 64240
+    options: bytes = b""  # of TCP, whole words
     operation: int = 0  # of ARP: 1 or 2; the fields below are ARP's own
     sender_mac: str = ""
     target_mac: str = "00:00:00:00:00:00"
@@ -83,8 +85,9 @@ class Frame:
     def _transport(self, src: bytes, dst: bytes) -> bytes:
         if self.protocol == TCP:
             made = struct.pack(
-                "!HHIIBBHHH", self.sport, self.dport, self.seq % 2**32, self.ack % 2**32, 0x50, self.flags, 64240, 0, 0
-            )
+                "!HHIIBBHHH", self.sport, self.dport, self.seq % 2**32, self.ack % 2**32,
+                0x50 + (len(self.options) << 2), self.flags, self.window, 0, 0,
+            ) + self.options  # fmt: skip
             at = 16
         elif self.protocol == UDP:
             made, at = struct.pack("!HHHH", self.sport, self.dport, 8 + len(self.payload), 0), 6

@@ -18,11 +18,13 @@ from lab.checks import (
     Reach,
     State,
     TcpClose,
+    TcpCongestion,
     TcpData,
     TcpHandshake,
     TcpRefused,
     TcpRetransmit,
     TcpTimeout,
+    TcpWindow,
     Traffic,
     Where,
 )
@@ -49,6 +51,9 @@ ALL: tuple[Check, ...] = (
     TcpClose(**ENDS, closes_first="client", connection="first"),
     TcpClose(**(ENDS | {"source": "nobody"})),
     TcpRetransmit(**ENDS, connection="every", within=0.1),
+    TcpWindow(**ENDS, connection="every", at_least=0.1),
+    TcpCongestion(**ENDS, connection="every"),
+    TcpCongestion(**ENDS, sender="server", loss=False),
     TcpRefused(**ENDS, connection="every"),
     TcpTimeout(**ENDS, connection="every"),
     *(
