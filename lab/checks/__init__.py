@@ -3,6 +3,7 @@
 from lab.checks.answer import Answer
 from lab.checks.arp import Arp
 from lab.checks.base import Check
+from lab.checks.compare import Compare
 from lab.checks.fault import FaultStruck
 from lab.checks.output import Output
 from lab.checks.packages import of_packages
@@ -20,6 +21,7 @@ from lab.checks.tcp_retransmit import TcpRetransmit
 from lab.checks.tcp_timeout import TcpTimeout
 from lab.checks.tcp_window import TcpWindow
 from lab.checks.traffic import Traffic
+from lab.checks.udp import Udp
 from lab.checks.where import Where
 
 CHECKS: dict[str, type[Check]] = {
@@ -42,5 +44,7 @@ CHECKS: dict[str, type[Check]] = {
     Traffic.kind: Traffic,
     Answer.kind: Answer,
     Python.kind: Python,
+    Udp.kind: Udp,
+    Compare.kind: Compare,
 }
 CHECKS |= of_packages(CHECKS)

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from lab.checks.base import Cause, FrameRef
 from lab.checks.connections import Connection, Found
 from lab.checks.diagnose import Fault, no_connection
+from lab.checks.icmp_errors import about
 from lab.checks.names import who
 from lab.checks.tcp import TcpCheck
 from lab.evidence import Evidence
-from lab.trace.packets import ICMP, ICMPV6, Packet, quoted
+from lab.trace.packets import ICMP, ICMPV6, Packet
 
 _UNREACHABLE = {ICMP: 3, ICMPV6: 1}  # RFC 792, RFC 4443 §3.1
 _PROHIBITED = {(ICMP, 9), (ICMP, 10), (ICMP, 13), (ICMPV6, 1), (ICMPV6, 5), (ICMPV6, 6)}  # RFC 1812 §5.2.7.1
@@ -46,15 +47,7 @@ def told_unreachable(evidence: Evidence, syn: Packet) -> tuple[str, FrameRef] | 
     """Who answered a SYN by an ICMP error and what that said, in words; None where nobody did."""
     for point, capture in evidence.captures.items():
         for error in capture.judged:
-            if error.icmp_type == _UNREACHABLE.get(error.protocol) and _about(error, syn):
+            if error.icmp_type == _UNREACHABLE.get(error.protocol) and about(error, syn):
                 what = "that it is prohibited" if (error.protocol, error.icmp_code) in _PROHIBITED else "unreachable"
                 return f"{who(evidence.plan, error.src)} answered by ICMP: {what}", FrameRef(point, error.number)
     return None
-
-
-def _about(error: Packet, syn: Packet) -> bool:
-    original = quoted(error)
-    if original is None or (original.src, original.dst, original.protocol) != (syn.src, syn.dst, syn.protocol):
-        return False
-    ports = original.data[original.transport_start : original.transport_start + 4]
-    return ports == syn.sport.to_bytes(2, "big") + syn.dport.to_bytes(2, "big")

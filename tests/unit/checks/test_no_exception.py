@@ -12,6 +12,7 @@ from lab.checks import (
     CHECKS,
     Answer,
     Arp,
+    Compare,
     Connections,
     Output,
     Path,
@@ -26,6 +27,7 @@ from lab.checks import (
     TcpTimeout,
     TcpWindow,
     Traffic,
+    Udp,
     Where,
 )
 from lab.checks.base import Check, Verdict
@@ -34,7 +36,7 @@ from lab.evidence import Capture, Mark
 from lab.grade import judge
 from lab.report.json import report_dict
 from lab.report.text import report_lines
-from lab.trace.packets import decode
+from lab.trace.packets import TCP, UDP, decode
 
 ENDS: dict[str, Any] = {"source": "client", "to": "server", "port": PORT}
 ALL: tuple[Check, ...] = (
@@ -60,6 +62,9 @@ ALL: tuple[Check, ...] = (
         Connections(source=("client", "other"), to="server", port=(PORT,), number=2, order=order, echo=True)
         for order in ("together", "in-turn")
     ),
+    Udp(**ENDS, client_sends=(TEXT,), server_sends=(TEXT,), lost=1, wait=0.1, tries=2),
+    Udp(**ENDS, refused=True),
+    Compare(source="client", to="server", tcp=PORT, udp=PORT),
     Reach(source="client", to="server"),
     Reach(source="client", to="nobody"),
     Output(step="client", exit=0, text=TEXT, pattern="hello"),
@@ -86,8 +91,9 @@ def mangled(frame: Frame, dice: random.Random) -> Frame:
     values: dict[str, Any] = {
         "src": "10.0.2.80", "dst": "10.0.1.10", "ttl": dice.randrange(256), "ident": dice.randrange(65536),
         "seq": dice.randrange(2**32), "ack": dice.randrange(2**32), "flags": dice.randrange(256),
-        "payload": dice.randbytes(dice.randrange(9)), "sport": dice.choice([0, PORT, 40001]),
-        "dport": dice.choice([0, PORT, 40001]), "operation": dice.randrange(3), "cut": dice.randrange(60),
+        "payload": dice.randbytes(dice.randrange(9)), "sport": dice.choice([0, 53, PORT, 40001]),
+        "dport": dice.choice([0, 53, PORT, 40001]), "protocol": dice.choice([TCP, UDP]),
+        "operation": dice.randrange(3), "cut": dice.randrange(60),
     }  # fmt: skip
     field = dice.choice(list(values))
     return replace(frame, **{field: values[field]})

@@ -1,0 +1,34 @@
+"""Every packet that a node sent or got, in its order, with the place where it lies."""
+
+from __future__ import annotations
+
+from lab.checks.base import FrameRef
+from lab.checks.connections import counted, points_of
+from lab.evidence import Evidence
+from lab.trace.packets import TCP, UDP, Packet
+
+Sighted = tuple[FrameRef, Packet]
+
+
+def at_node(evidence: Evidence, node: str) -> list[Sighted]:
+    """The packets at a node's interfaces up to the end mark, without what the kernel says for an ended program.
+
+    What its receiver would drop for a wrong checksum is left out. Between several interfaces of one node the order is
+    that of their times, which one kernel stamped.
+    """
+    points = [point for point in points_of(evidence, node) if point in evidence.captures]
+    found: list[Sighted] = []
+    for point in points:
+        kept = {packet.number for packet in counted(evidence, point)}
+        for packet in evidence.captures[point].judged:
+            sound = packet.checksum_ok is not False and packet.ip_checksum_ok is not False
+            if sound and packet.refusal is None and (packet.protocol != TCP or packet.number in kept):
+                found.append((FrameRef(point, packet.number), packet))
+    if len(points) > 1:
+        found.sort(key=lambda each: each[1].time)
+    return found
+
+
+def datagrams(sighted: list[Sighted]) -> list[Sighted]:
+    """The UDP datagrams among them."""
+    return [each for each in sighted if each[1].protocol == UDP]

@@ -1,0 +1,271 @@
+"""`udp`: datagrams and their boundaries; what is lost is repaired by nobody but the program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+from lab.checks import causes, causes_talk
+from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
+from lab.checks.connections import points_of
+from lab.checks.diagnose import Fault
+from lab.checks.gaps import gaps, left_out, unusable
+from lab.checks.icmp_errors import port_unreachable
+from lab.checks.names import address_of, count, listed, quoted
+from lab.checks.programs import overdue, trouble
+from lab.checks.udp_talk import Sent, Talk, no_answer, nothing_sent, talk, wrong_client
+from lab.evidence import Evidence
+from lab.grammar import Bool, Duration, Int, List, NodeName, Payload, Port, param
+
+
+@dataclass(frozen=True)
+class Udp(Check):
+    """Datagrams from one node to a port of another, and those that came back, each whole and by itself.
+
+    Repeated datagrams count once, in the order in which they were first seen. What the sender's capture shows and the
+    receiver's does not was lost; with `lost`, so many at least must have been, and each must have been sent again
+    until a copy arrived: no kernel does that for UDP. An answer goes to the address and port that asked, and comes
+    from those that were asked. A checksum that is wrong is a failure, one that was left out is none (RFC 768).
+    """
+
+    kind: ClassVar[str] = "udp"
+    claims: ClassVar[tuple[str, ...]] = ("C15", "C17")
+    rule: ClassVar[str] = "RFC 768; RFC 1122 §4.1; RFC 8085 §3.1; RFC 792 (port unreachable)"
+
+    source: str = param(NodeName(), "the node that asks", key="from")
+    to: str = param(NodeName(), "the node that is asked")
+    port: int = param(Port(), "the port that is asked")
+    client_sends: tuple[bytes, ...] | None = param(
+        List(Payload(), empty=False, single=True), "the datagrams of the asking side, in this order", default=None
+    )
+    server_sends: tuple[bytes, ...] | None = param(
+        List(Payload(), empty=False, single=True), "those of the other side", default=None
+    )
+    lost: int | None = param(
+        Int(0, 1000), "so many datagrams of the asking side are lost at least, and sent again by the program",
+        default=None,
+    )  # fmt: skip
+    wait: float | None = param(Duration(), "the least time before a datagram is sent again", default=None)
+    tries: int | None = param(Int(1, 1000), "how often a datagram may be sent at most", default=None)
+    refused: bool = param(
+        Bool(), "whether the node must answer each by ICMP port unreachable, and by nothing else", default=False
+    )
+
+    def problems(self) -> Iterable[tuple[str, str, str]]:
+        """A check that demands nothing would pass on anything; equal datagrams look like repeated ones."""
+        if self.client_sends is None and self.server_sends is None and not self.refused:
+            yield "check", "udp demands no datagram", "say client_sends, server_sends or refused: true"
+        if self.refused and self.server_sends:
+            yield "server_sends", "a port that is refused answers nothing", "leave server_sends or refused out"
+        for key, given in (("client_sends", self.client_sends), ("server_sends", self.server_sends)):
+            if given is not None and len(set(given)) < len(given):
+                yield key, "two of the datagrams are equal, as if one were repeated", "make them differ"
+
+    def judge(self, evidence: Evidence) -> Verdict:
+        """Judge the datagrams at both ends."""
+        expected = self._expectation()
+        found_gaps = gaps(evidence, points_of(evidence, self.source, self.to), [self.source, self.to])
+        if verdict := unusable(found_gaps, self.rule, expected):
+            return verdict
+        if away := [point for point in points_of(evidence, self.source, self.to) if left_out(evidence, point)]:
+            return Verdict(Outcome.NOT_MEASURED, self.rule, expected, f"the exercise does not capture {listed(away)}")
+        said = talk(evidence, self.source, self.to, self.port)
+        fault = self._fault(evidence, said)
+        if fault is not None:
+            return Verdict(Outcome.FAILED, self.rule, expected, fault.seen, fault.frames, fault.cause, fault.timed)
+        return Verdict(Outcome.PASSED, self.rule, expected, *self._praise(evidence, said))
+
+    def _expectation(self) -> str:
+        parts = []
+        if self.client_sends is not None:
+            parts.append(f"{self.source} sends {_shown(self.client_sends)} to port {self.port} of {self.to}")
+        if self.server_sends is not None:
+            parts.append(f"{self.to} answers {_shown(self.server_sends)}")
+        if self.refused:
+            parts.append(f"{self.to} answers {self.source} by ICMP port unreachable for port {self.port}")
+        if self.lost is not None:
+            parts.append(f"{count(self.lost, 'datagram')} at least lost, and sent again by the program")
+        return "; ".join(parts)
+
+    def _fault(self, evidence: Evidence, said: Talk) -> Fault | None:
+        for each in (*said.sent, *said.arrived, *said.received):
+            if each.packet.checksum_ok is False or each.packet.ip_checksum_ok is False:
+                text = f"frame {each.ref} has a wrong checksum"
+                return Fault(text, causes.altered(text), (each.ref,))
+        if not said.sent:
+            return nothing_sent(evidence, self.source, self.to, self.port)
+        strange = {each.payload for each in said.arrived} - {each.payload for each in said.sent}
+        if strange and said.arrived:
+            text = f"{self.to} got from {self.source} what that had not sent: {quoted(min(strange))}"
+            return Fault(text, causes.altered(text), tuple(e.ref for e in said.arrived if e.payload in strange)[:3])
+        return (
+            self._differs(evidence, said, self.source, said.sent, self.client_sends)
+            or self._loss_fault(evidence, said)
+            or self._repeat_fault(said)
+            or (self._not_refused(evidence, said) if self.refused else None)
+            or self._answer_fault(evidence, said)
+        )
+
+    def _differs(
+        self, evidence: Evidence, said: Talk, name: str, got: Sequence[Sent], wanted: tuple[bytes, ...] | None
+    ) -> Fault | None:
+        """How one side's datagrams differ from those that are demanded."""
+        if wanted is None:
+            return None
+        first = {each.payload: each for each in reversed(got)}
+        distinct = list(dict.fromkeys(each.payload for each in got))
+        if distinct == list(wanted):
+            return None
+        frames = tuple(first[payload].ref for payload in distinct[:4])
+        seen = f"{name} sent {_shown(distinct)}"
+        blame = trouble(evidence, [name], submitted=True)
+        if b"".join(distinct) == b"".join(wanted):
+            cause = Cause("boundaries", f"{name} sent the right bytes in {count(len(distinct), 'datagram')}, where "
+                          f"{len(wanted)} are asked for", "what is given to one sendto(): each call makes one "
+                          "datagram, and each recvfrom() takes one")  # fmt: skip
+            return Fault(seen, cause, frames)
+        at = next((i for i, (a, b) in enumerate(zip(distinct, wanted, strict=False)) if a != b), None)
+        if at is None and len(distinct) < len(wanted):
+            if name == self.to or said.unanswered is not None:
+                return self._no_answer(evidence, said, seen)
+            if fault := self._unrepaired(evidence, said):
+                return fault
+            late = overdue(evidence, [self.source, self.to])
+            cause = Cause("too-little", f"{name} never sent {quoted(wanted[len(distinct)])}",
+                          "what ends the loop around sendto() and recvfrom()")  # fmt: skip
+            return Fault(seen, blame.cause if blame else cause, frames, blame is None and late is not None)
+        if at is None:
+            extra = distinct[len(wanted)]
+            return Fault(seen, causes_talk.too_much(name, extra), (first[extra].ref,))
+        if wanted[at].startswith(distinct[at]):
+            what = f"{name} sent {quoted(distinct[at])}, only the beginning of {quoted(wanted[at])}"
+            look = "the size given to recvfrom(): what is longer is cut off and lost"
+            return Fault(seen, Cause("cut-short", what, look), frames)
+        byte = next((i for i, (a, b) in enumerate(zip(distinct[at], wanted[at], strict=False)) if a != b),
+                    min(len(distinct[at]), len(wanted[at])))  # fmt: skip
+        differs = causes_talk.differs(name, byte, wanted[at], distinct[at])
+        if byte == len(wanted[at]):
+            differs = causes_talk.too_much(name, distinct[at][byte:])
+        return Fault(seen, differs, frames)
+
+    def _no_answer(self, evidence: Evidence, said: Talk, seen: str) -> Fault:
+        return no_answer(evidence, said, self.source, self.to, self.port, self.server_sends or (), seen)
+
+    def _loss_fault(self, evidence: Evidence, said: Talk) -> Fault | None:
+        if self.lost is None:
+            return None
+        if fault := self._unrepaired(evidence, said):
+            return fault
+        if len(said.lost) < self.lost:
+            seen = f"{count(len(said.lost), 'datagram')} of {self.source} lost on the way, where {self.lost} should be"
+            blame = trouble(evidence, [self.source, self.to], submitted=True)
+            cause = blame.cause if blame else Cause("not-tried", seen, "how many datagrams are sent")
+            return Fault(seen, cause, tuple(each.ref for each in said.lost))
+        return None
+
+    def _unrepaired(self, evidence: Evidence, said: Talk) -> Fault | None:
+        """A datagram that was lost and of which no other copy arrived."""
+        arrived = {each.payload for each in said.arrived}
+        for each in said.lost:
+            if each.payload in arrived:
+                continue
+            copies = [other for other in said.sent if other.payload == each.payload]
+            seen = (f"{self.source} sent {quoted(each.payload)} {count(len(copies), 'time')}, "
+                    "and it never arrived: UDP repairs no loss")  # fmt: skip
+            blame = trouble(evidence, [self.source], submitted=True)
+            late = overdue(evidence, [self.source])
+            what = ("waited for the answer without a limit" if late else "gave it up") + (
+                "" if len(copies) > 1 else " and did not send it again")  # fmt: skip
+            cause = Cause("no-retry", f"a datagram of {self.source} was lost, and the program {what}",
+                          "how long recvfrom() waits (settimeout), and what happens after that")  # fmt: skip
+            return Fault(seen, blame.cause if blame else cause, tuple(c.ref for c in copies[:4]), late is not None)
+        return None
+
+    def _repeat_fault(self, said: Talk) -> Fault | None:
+        """A datagram that was sent again too soon, or too often."""
+        for payload in dict.fromkeys(each.payload for each in said.sent):
+            copies = [each for each in said.sent if each.payload == payload]
+            refs = tuple(each.ref for each in copies[:4])
+            for before, after in pairwise(copies):
+                passed = (after.packet.time - before.packet.time) / 1e9
+                if self.wait is not None and passed < self.wait:
+                    seen = f"{self.source} sent {quoted(payload)} again after {passed:.3f} s, before {self.wait:g} s"
+                    cause = Cause("too-soon", seen, "how long the program waits for an answer before it asks again")
+                    return Fault(seen, cause, (before.ref, after.ref))
+            if self.tries is not None and len(copies) > self.tries:
+                seen = f"{self.source} sent {quoted(payload)} {len(copies)} times, where {self.tries} is the most"
+                cause = Cause("too-often", seen, "what ends the loop around sendto()")
+                return Fault(seen, cause, refs, timed=True)
+        return None
+
+    def _answer_fault(self, evidence: Evidence, said: Talk) -> Fault | None:
+        if self.server_sends is None:
+            return None
+        if not said.received:
+            return self._no_answer(evidence, said, f"{self.to} answered {self.source} nothing")
+        if fault := self._differs(evidence, said, self.to, said.received, self.server_sends):
+            return fault
+        pairs = zip(self.client_sends or (), self.server_sends, strict=False)
+        for question, answer in pairs if len(self.client_sends or ()) == len(self.server_sends) else ():
+            asked = [each for each in said.sent if each.payload == question]
+            got = next(each for each in said.received if each.payload == answer)
+            if not any(each.place < got.place for each in asked):
+                seen = f"{self.to} sent {quoted(answer)} before {quoted(question)} was asked"
+                return Fault(seen, causes_talk.spoke_first(self.to, self.source), (got.ref,))
+            if got.packet.dport not in {each.packet.sport for each in asked}:
+                return _to_other(self.to, got, asked[0])
+        return None
+
+    def _not_refused(self, evidence: Evidence, said: Talk) -> Fault | None:
+        if said.received:
+            seen = f"{self.to} answered {quoted(said.received[0].payload)}: somebody had port {self.port}"
+            cause = Cause("accepted", seen, f"which programs have UDP port {self.port} of {self.to}")
+            return Fault(seen, cause, (said.received[0].ref,))
+        here = set(points_of(evidence, self.source))
+        for each in said.sent:
+            told = [ref for ref, _ in port_unreachable(evidence, self.to, each.packet) if ref.point in here]
+            if not told:
+                seen = f"no ICMP port unreachable of {self.to} came for {quoted(each.payload)}"
+                return Fault(seen, causes_talk.never_answered(self.to, each.payload), (each.ref,), timed=True)
+        return None
+
+    def _praise(self, evidence: Evidence, said: Talk) -> tuple[str, tuple[FrameRef, ...]]:
+        distinct = list(dict.fromkeys(each.payload for each in said.sent))
+        seen = f"{self.source} sent {_shown(distinct)}"
+        refs = [each.ref for each in said.sent[:4]]
+        again = len(said.sent) - len(distinct)
+        if said.lost:
+            lost = said.lost[0]
+            copies = [each for each in said.sent if each.payload == lost.payload]
+            later = [each for each in copies if each.place > lost.place]
+            seen += f"; {count(len(said.lost), 'datagram')} never arrived"
+            if later:
+                passed = (later[0].packet.time - lost.packet.time) / 1e9
+                seen += f", and the program sent it again after {passed:.2f} s"
+        elif again:
+            seen += f", {count(again, 'datagram')} of them repeated"
+        if self.server_sends is not None:
+            answers = list(dict.fromkeys(each.payload for each in said.received))
+            seen += f"; {self.to} answered {_shown(answers)} to the port that asked"
+            refs += [each.ref for each in said.received[:4]]
+        if self.refused:
+            told = [next(port_unreachable(evidence, self.to, each.packet))[0] for each in said.sent[:1]]
+            seen += f"; {self.to} answered by ICMP that nobody has port {self.port}"
+            refs += told
+        if all(each.packet.checksum_ok for each in said.sent):
+            seen += "; all checksums right"
+        return seen, tuple(refs)
+
+
+def _shown(payloads: Sequence[bytes]) -> str:
+    """Datagrams in words, no more than four of them."""
+    shown = [quoted(each) for each in payloads[:4]]
+    return listed(shown) if len(payloads) <= 4 else f"{', '.join(shown)} … ({len(payloads)} datagrams)"
+
+
+def _to_other(name: str, got: Sent, asked: Sent) -> Fault:
+    seen = (f"{name} answered port {got.packet.dport} of {address_of(got.packet.dst)}, where port "
+            f"{asked.packet.sport} had asked")  # fmt: skip
+    return Fault(seen, wrong_client(name), (asked.ref, got.ref))

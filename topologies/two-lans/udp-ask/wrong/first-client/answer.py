@@ -1,0 +1,11 @@
+"""Answers each datagram by "re: " and what it holds. Argument: the port."""
+
+import socket
+import sys
+
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+    server.bind(("", int(sys.argv[1])))
+    question, asker = server.recvfrom(65535)
+    while True:
+        server.sendto(b"re: " + question, asker)
+        question, _ = server.recvfrom(65535)

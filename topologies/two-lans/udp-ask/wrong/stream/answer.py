@@ -1,0 +1,11 @@
+"""Answers each line by "re: " and what it holds. Argument: the port."""
+
+import socket
+import sys
+
+with socket.create_server(("", int(sys.argv[1]))) as listening:
+    while True:
+        connection, _ = listening.accept()
+        with connection, connection.makefile("rb") as lines:
+            for line in lines:
+                connection.sendall(b"re: " + line)
