@@ -6,11 +6,9 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -30,14 +28,27 @@ _COUNTS = re.compile(
 )
 
 
-@cache
-def version() -> str:
-    """What tcpdump says of itself, its first two lines."""
-    try:
-        said = subprocess.run(["tcpdump", "--version"], capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return ", ".join((said.stdout + said.stderr).splitlines()[:2])
+@dataclass(frozen=True)
+class Machine:
+    """What captures: the release of the kernel, and what tcpdump says of itself in its first two lines."""
+
+    kernel: str = "unknown"
+    tcpdump: str = "unknown"
+
+
+_machines: dict[type[LiveLab], Machine] = {}  # all labs of one kind that a process brings up are on the same machine
+
+
+def machine(lab: LiveLab) -> Machine:
+    """The machine that a lab's packets are captured on, which need not be this one."""
+    kind = type(lab)
+    if kind not in _machines:
+        argv = ("sh", "-c", "uname -r; tcpdump --version 2>&1")
+        asked = lab.start(Program(lab.plan.nodes[0].name, argv, kind="tool"))
+        lab.wait(lambda: not asked.running, _START_LIMIT)
+        kernel, *said = asked.stdout.data.decode(errors="replace").splitlines() or ["unknown"]
+        _machines[kind] = Machine(kernel, ", ".join(said[:2]) or "unknown")
+    return _machines[kind]
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from lab.evidence import Gap, Mark, Probe
 from lab.exercise import Exercise, HandedIn
-from lab.gather import capture
-from lab.gather.capture import Captures
+from lab.gather.capture import Captures, Machine, machine
 from lab.gather.faults import Faults
 from lab.gather.rundir import RunDirectory, exercise_digest
 from lab.gather.steps import Marks, Steps
@@ -43,6 +42,7 @@ class Gathering:
         self._gaps: list[Gap] = []
         self._probes: list[Probe] = []
         self._states: list[str] = []
+        self._machine = Machine()
 
     def gather(self, lab: LiveLab) -> None:
         """State, captures, steps, settling, the end mark, probes: in this order."""
@@ -51,6 +51,7 @@ class Gathering:
         self._state(lab, "before")
         self._captures = Captures(lab, self._points, self._directory.path)
         try:
+            self._machine = machine(lab)
             given, missing = self._handed_in.files, self._handed_in.missing
             self._steps = Steps(
                 lab,
@@ -151,9 +152,9 @@ class Gathering:
             started=started,
             seconds=round(time.time() - started, 3),
             runtime=runtime,
-            kernel=platform.release(),
+            kernel=self._machine.kernel,
             python=platform.python_version(),
-            tools={"tcpdump": capture.version()},
+            tools={"tcpdump": self._machine.tcpdump},
             captures=[
                 {"point": point, "file": f"{point.replace(':', '.')}.pcap", **asdict(count)}
                 for point, count in counts.items()

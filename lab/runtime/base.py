@@ -46,7 +46,7 @@ class Program:
     mounts: Sequence[str] = ()
     limits: Limits = Limits()
     cwd: str | None = None
-    file_size: int = 0  # bytes that a tool may write to a file; 0 for no bound
+    file_size: int = 0  # bytes that a tool may write to a file, its standard output too; 0 for no bound
     terminal: bool = False  # `stdin` becomes the controlling terminal of a new session
     record: int = 0  # bytes of a step's system calls that are kept; 0 where they are not recorded
 

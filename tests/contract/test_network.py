@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import socket
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import NotMeasuredError
-from lab.gather.capture import Captures
+from lab.gather.capture import Captures, machine
 from lab.plan import Plan
 from lab.runtime.base import LiveLab, Program, Runtime
 from lab.trace import pcap
@@ -219,6 +220,24 @@ def test_a_burst_just_before_the_end_is_all_there(up: Up, tmp_path: Path) -> Non
     sent = [packet.payload for packet in read(tmp_path / "client.eth0.pcap") if packet.dport == 9]
     assert sent == [b"%d" % n for n in range(300)]
     assert counts["client:eth0"] >= 300
+
+
+@pytest.mark.tool("tcpdump")
+def test_what_a_tool_writes_is_bounded(up: Up, tmp_path: Path) -> None:
+    lab = up("two-lans")
+    with (tmp_path / "bounded").open("wb") as file:
+        argv = ["head", "-c", "300000", "/dev/zero"]
+        tool = lab.start(Program("client", argv, kind="tool", stdout=file.fileno(), file_size=70_000))
+        assert lab.wait(lambda: not tool.running, 20)
+    assert (tmp_path / "bounded").stat().st_size == 70_000
+
+
+@pytest.mark.tool("tcpdump")
+def test_the_machine_that_captures_is_told(up: Up) -> None:
+    told = machine(up("one-lan"))
+    assert told.kernel == platform.release()
+    assert told.tcpdump.startswith("tcpdump version")
+    assert "libpcap version" in told.tcpdump
 
 
 def test_the_host_cannot_be_reached(up: Up) -> None:

@@ -254,6 +254,8 @@ class Agent:
         if kind != "tool":
             node.groups()
         started = Started(number, message["node"] if kind == "step" else "")
+        if kind == "tool" and message["file_size"]:
+            started.room = message["file_size"]  # its output is no file here
         if message.get("terminal"):
             ends = self._streams.terminal(started, *message["size"])
         else:

@@ -33,6 +33,7 @@ class Started:
     kinds: dict[int, int] = field(default_factory=dict)  # of each output's frames
     outputs: set[int] = field(default_factory=set)
     terminal: bool = False
+    room: int | None = None  # bytes of standard output that are passed on, where they are bounded
 
 
 class Streams:
@@ -82,15 +83,15 @@ class Streams:
     def _watch(self, started: Started, fd: int, kind: int) -> None:
         started.outputs.add(fd)
         started.kinds[fd] = kind
-        self._selector.register(fd, selectors.EVENT_READ, lambda mask: self._move(started, fd, kind, mask))
+        self._selector.register(fd, selectors.EVENT_READ, lambda mask: self._move(started, fd, mask))
 
-    def _move(self, started: Started, fd: int, kind: int, mask: int) -> None:
+    def _move(self, started: Started, fd: int, mask: int) -> None:
         if mask & selectors.EVENT_WRITE:
             self._write(started)
         if mask & selectors.EVENT_READ and fd in started.outputs:
-            self._read(started, fd, kind)
+            self._read(started, fd)
 
-    def _read(self, started: Started, fd: int, kind: int) -> None:
+    def _read(self, started: Started, fd: int) -> None:
         if not self._may_read():
             return
         try:
@@ -99,11 +100,19 @@ class Streams:
             return
         except OSError:  # EIO: the last program on the terminal is gone
             data = b""
-        if data:
-            self._send(frames.pack(kind, started.number, data))
-            return
-        self.drop(started, fd)
-        self._send(frames.pack(kind, started.number, b""))
+        self._pass_on(started, fd, data)
+
+    def _pass_on(self, started: Started, fd: int, data: bytes) -> None:
+        """Send what was read of an output; nothing is its end. What is beyond its bound is read, and let go."""
+        kind = started.kinds[fd]
+        kept = data
+        if kind == frames.STDOUT and started.room is not None:
+            kept = data[: started.room]
+            started.room -= len(kept)
+        if kept or not data:
+            self._send(frames.pack(kind, started.number, kept))
+        if not data:
+            self.drop(started, fd)
 
     def drain(self, started: Started) -> None:
         """Read all that an ended program has left, however much waits already: at most what a pipe holds."""
@@ -118,9 +127,7 @@ class Streams:
                 except OSError:
                     data = b""
                 left -= len(data)
-                self._send(frames.pack(started.kinds[fd], started.number, data))
-                if not data:
-                    self.drop(started, fd)
+                self._pass_on(started, fd, data)
 
     def drop(self, started: Started, fd: int) -> None:
         """Let go of an output."""
