@@ -64,6 +64,12 @@ class StepResult:
     stdout_lost: int = 0  # bytes beyond the limit that was kept
     stderr_lost: int = 0
     message: str = ""
+    calls: bytes | None = None  # the record of its system calls as strace writes it, where that was asked for
+
+
+def calls_of(step: str) -> str:
+    """The place of a gap in the record of a step's system calls: it spoils nothing else that the step did."""
+    return f"calls of {step}"
 
 
 @dataclass(frozen=True)

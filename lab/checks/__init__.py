@@ -10,6 +10,7 @@ from lab.checks.packages import of_packages
 from lab.checks.path import Path
 from lab.checks.python import Python
 from lab.checks.reach import Reach
+from lab.checks.sockets import Sockets
 from lab.checks.state import State
 from lab.checks.tcp_close import TcpClose
 from lab.checks.tcp_congestion import TcpCongestion
@@ -38,6 +39,7 @@ CHECKS: dict[str, type[Check]] = {
     Connections.kind: Connections,
     Reach.kind: Reach,
     Output.kind: Output,
+    Sockets.kind: Sockets,
     FaultStruck.kind: FaultStruck,
     Where.kind: Where,
     State.kind: State,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from lab.checks.base import Cause
 
-_PROGRAMS = ("handed-in", "not-started", "syntax-error", "crashed", "ended-early", "flooded")
+_PROGRAMS = (
+    *("handed-in", "not-started", "syntax-error", "wrong-order", "wrong-socket"),
+    *("crashed", "ended-early", "flooded"),
+)
 _LISTENING = ("wrong-address", "wrong-port", "udp-for-tcp", "tcp-for-udp", "not-listening", "late")
 _NETWORK = (
     *("no-neighbour", "asked-off-link", "no-route", "loop", "wrong-route", "not-forwarded"),
@@ -20,7 +23,7 @@ _LAYER = {
     **dict.fromkeys(_NETWORK, 1),
     **dict.fromkeys(_LISTENING + _CONNECTIONS, 2),
 }
-_CHECKED = {"arp": 1, "path": 1, "reach": 1, "tcp-handshake": 2}
+_CHECKED = {"sockets": 0, "arp": 1, "path": 1, "reach": 1, "tcp-handshake": 2}
 _BYTES = 3
 
 

@@ -57,6 +57,8 @@ def _default(parameter: Parameter) -> str | None:
         return None
     if isinstance(parameter.default, bool):
         return str(parameter.default).lower()
+    if isinstance(parameter.default, tuple):
+        return ", ".join(map(str, parameter.default))
     return "" if parameter.default is None else str(parameter.default)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from lab.checks import causes
 from lab.checks.base import Outcome, Verdict
-from lab.evidence import Evidence, Gap
+from lab.evidence import Evidence, Gap, calls_of
 
 _MISSING_CAPTURE = "there is no capture of it"
 
@@ -25,7 +25,8 @@ def gaps(evidence: Evidence, points: Iterable[str], nodes: Iterable[str] = (), s
     """
     points = list(dict.fromkeys(points))
     nodes = set(nodes)
-    known = {*evidence.plan.points, *evidence.steps, *(step.name for step in evidence.exercise.steps)}
+    names = {*evidence.steps, *(step.name for step in evidence.exercise.steps)}
+    known = {*evidence.plan.points, *names, *map(calls_of, names)}
     places = {*points, *steps, *(gap.where for gap in evidence.gaps if gap.where not in known)}
     on_nodes = {step.name for step in evidence.exercise.steps if step.node in nodes}
     on_nodes |= {name for name, result in evidence.steps.items() if result.node in nodes}

@@ -51,6 +51,7 @@ class Step:
     wait: tuple[str, ...] | None = None
     stop: Stop | None = None
     mounts: tuple[str, ...] = ()
+    calls: bool = False  # whether its system calls are recorded
 
 
 @dataclass(frozen=True)

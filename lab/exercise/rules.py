@@ -23,6 +23,7 @@ def build_exercise(
     _step_order(record.get("steps", ()), steps, context)
     capture = record.get("capture", "all")
     graded = _checks(record.get("checks", ()), checks, context)
+    _recorded(record.get("checks", ()), graded, steps, context)
     return Exercise(
         name=record.get("name", ""),
         topology=topology,
@@ -59,6 +60,7 @@ def _step(record: Record, name: str, handed_in: bool, context: Context) -> Step:
         wait=record.get("wait"),
         stop=stop,
         mounts=record.get("mounts", ()),
+        calls=record.get("calls", False),
     )
 
 
@@ -154,6 +156,18 @@ def _checks(
                 )
             )
     return tuple(graded)
+
+
+def _recorded(
+    written: Sequence[tuple[str, Record]], graded: Sequence[Graded], steps: Sequence[Step], context: Context
+) -> None:
+    """A check of system calls is about a step that has them recorded."""
+    places = {record.get("id"): record.at("step") for _, record in written}
+    silent = {step.name for step in steps if not step.calls}
+    for each in graded:
+        if getattr(each.check, "reads_calls", False) and (step := getattr(each.check, "step", "")) in silent:
+            what = f"the system calls of step {step} are not recorded"
+            context.report(places[each.id], what, f"add calls: true to step {step}")
 
 
 def _circle(start: str, needs: Mapping[str, tuple[str, ...]]) -> list[str]:

@@ -21,6 +21,7 @@ from lab.trace import pcap
 from lab.trace.packets import decode
 
 _MANIFEST = "manifest.json"
+_IN_FILES = ("stdout", "stderr", "calls")  # of a step's result
 
 
 class RunDirectory:
@@ -88,7 +89,9 @@ class RunDirectory:
         for result in results.values():
             self.write(f"steps/{result.name}.stdout", result.stdout)
             self.write(f"steps/{result.name}.stderr", result.stderr)
-            told.append({key: value for key, value in asdict(result).items() if key not in ("stdout", "stderr")})
+            if result.calls is not None:
+                self.write(f"steps/{result.name}.calls", result.calls)
+            told.append({key: value for key, value in asdict(result).items() if key not in _IN_FILES})
         self.write_json("steps.json", told)
 
     def write_manifest(self, **facts: Any) -> None:
@@ -196,7 +199,8 @@ def _load_capture(path: Path, point: str, end: int | None) -> tuple[Capture, str
 def _load_step(path: Path, told: dict[str, Any]) -> StepResult:
     output = path / "steps" / told["name"]
     stdout, stderr = (output.with_name(f"{output.name}.{kind}").read_bytes() for kind in ("stdout", "stderr"))
-    return StepResult(**told, stdout=stdout, stderr=stderr)
+    record = output.with_name(f"{output.name}.calls")
+    return StepResult(**told, stdout=stdout, stderr=stderr, calls=record.read_bytes() if record.exists() else None)
 
 
 def _kept(path: Path, name: str) -> bytes:

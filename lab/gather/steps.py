@@ -8,16 +8,18 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from lab.evidence import Ended, Gap, StepResult
+from lab.evidence import Ended, Gap, StepResult, calls_of
 from lab.exercise import Exercise, Ready, Step
 from lab.gather.faults import Faults
 from lab.runtime.base import LiveLab, Process, Program
 
 _GRACE = 1.0  # seconds between TERM and KILL
 _KILL_LIMIT = 10.0  # seconds that the kernel gets to end what was killed
+_RECORD = 8 << 20  # bytes of a step's system calls that are kept: some 80,000 calls
 _POLL = 0.003  # seconds between two looks at the kernel's sockets
+_WHOLE_RECORD = re.compile(rb"\+\+\+ (exited with \d+|killed by \w+(?: \(core dumped\))?) \+\+\+\n\Z")
 _NO_PROGRAM = re.compile(rb"prlimit: failed to execute ([^\n]*?): (No such file or directory|Permission denied)\n?\Z")
 
 
@@ -123,6 +125,7 @@ class Steps:
             env=dict(step.env),
             stdin=step.stdin or None,
             mounts=step.mounts,
+            record=_RECORD if step.calls else 0,
         )
         running = _Running(step, self._lab.start(program), time.time_ns())
         self._running[step.name] = running
@@ -221,11 +224,28 @@ class Steps:
             if not running.process.began:
                 said = running.process.stderr.data.decode(errors="replace").strip()
                 yield Gap(f"the sandbox of step {name} could not be made: {said}", "", "lab")
+            elif running.process.calls is not None:
+                yield from _record_gaps(running)
 
     def results(self) -> dict[str, StepResult]:
         """How every program went, in the order of the steps."""
         found = self._never | {name: _result(running) for name, running in self._running.items()}
         return {step.name: found[step.name] for step in self._exercise.steps if step.name in found}
+
+
+def _record_gaps(running: _Running) -> Iterator[Gap]:
+    """What the record of a step's system calls lacks. It ends with the end of the last process."""
+    record = running.process.calls
+    assert record is not None
+    name = running.step.name
+    if record.lost:
+        owner: Literal["lab", "submission"] = "submission" if running.step.code == "submission" else "lab"
+        what = f"step {name} made more system calls than are kept: {record.lost} bytes of their record are missing"
+        yield Gap(what, calls_of(name), owner)
+    elif not _WHOLE_RECORD.search(record.data):
+        said = bytes(record.data)
+        why = said.decode(errors="replace").strip() if said.startswith((b"lab:", b"strace:")) else "it breaks off"
+        yield Gap(f"there is no whole record of the system calls of step {name}: {why}", calls_of(name), "lab")
 
 
 def _listens(found: Mapping[str, object], ready: Ready) -> bool:
@@ -248,6 +268,7 @@ def _result(running: _Running) -> StepResult:
         stderr=bytes(process.stderr.data),
         stdout_lost=process.stdout.lost,
         stderr_lost=process.stderr.lost,
+        calls=None if process.calls is None else bytes(process.calls.data),
     )
     code = process.exit_code
     absent = _NO_PROGRAM.search(result.stderr) if code in (1, 126, 127) else None

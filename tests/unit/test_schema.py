@@ -51,7 +51,7 @@ def accepted_by_schema(data: Any, kind: str) -> bool:
 
 # What a schema cannot see: how values stand to each other, to other files and to the numbers in a text.
 BEYOND_A_SCHEMA = """
-exercise-check-filter
+exercise-calls-not-recorded exercise-check-filter
 exercise-check-id-twice exercise-check-needs-circle exercise-check-needs-unknown exercise-key-twice
 exercise-node-unknown exercise-payload-too-large exercise-step-command-blank exercise-step-timeout-long
 exercise-step-twice exercise-submission-missing exercise-topology-broken exercise-topology-none

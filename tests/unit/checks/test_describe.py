@@ -16,7 +16,7 @@ version: 1
 name: shown
 submission: {files: [server.py]}
 steps:
-  - {name: server, node: server, code: submission, run: [python3, server.py], background: true}
+  - {name: server, node: server, code: submission, run: [python3, server.py], background: true, calls: true}
 faults:
   - {id: lost, cut: lan, after: server}
 checks:

@@ -1,0 +1,300 @@
+"""`sockets`: what a program asked the system for, call by call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+from lab.checks import causes
+from lab.checks.base import Cause, Check, Outcome, Verdict
+from lab.checks.call_order import NAMES, PEERS, SOFT, Story, follow, stories, why
+from lab.checks.gaps import gaps, unusable
+from lab.checks.names import listed
+from lab.checks.programs import trouble
+from lab.evidence import Evidence, StepResult, calls_of
+from lab.grammar import Choice, Context, Int, List, Port, Refused, ScalarGrammar, Schema, StepName, param
+from lab.trace.calls import parse_calls
+from lab.trace.descriptors import Left, Socket, Use, sockets_of
+from lab.yamltext import show
+
+_DOMAINS = ("AF_INET", "AF_INET6", "AF_UNIX", "AF_PACKET")
+_TYPES = ("SOCK_STREAM", "SOCK_DGRAM", "SOCK_RAW", "SOCK_PACKET", "SOCK_SEQPACKET")
+_SHOWN = 12  # calls of a story
+_DNS = 53
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A call that has to end with an error."""
+
+    name: str
+    error: str
+
+    def __str__(self) -> str:
+        return f"{self.name} with {self.error}"
+
+
+class FailureText(ScalarGrammar[Failure]):
+    """A call and its error."""
+
+    expected = "a call and its error, such as bind with EADDRINUSE"
+    sample = "bind with EADDRINUSE"
+    _form = rf"({'|'.join(NAMES)}) with (E[A-Z0-9]{{2,20}})"
+
+    def parse(self, text: str, context: Context) -> Failure:
+        """The call and the errno's name; raises `Refused`."""
+        found = re.fullmatch(self._form, text)
+        if not found:
+            raise Refused(f"{show(text)} is not {self.expected}", f"the calls are {', '.join(NAMES)}")
+        return Failure(found[1], found[2])
+
+    def plain_schema(self) -> Schema:
+        """The form."""
+        return {"type": "string", "pattern": f"^{self._form}$"}
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is wrong with a story: how far it came, what was seen, and why."""
+
+    reached: int
+    seen: str
+    cause: Cause | None
+    timed: bool = False
+
+
+@dataclass(frozen=True)
+class Sockets(Check):
+    """A program asked for a socket of this kind, and made the calls that are demanded, in their order.
+
+    The step needs `calls: true`. Other kinds of sockets are not looked at, nor are the C library's own. `calls` are
+    those that succeed on one socket, and on one that was accepted from it: each in its turn, and again later as often
+    as it likes; read and recv are one call, and so are their kin, and write, send and theirs. Until the last of
+    them an error is a failure unless `fails` names it; that a call would have to wait is no error. A descriptor is
+    closed by close(), which the end of a program is not; Python makes that call too for a socket that no name holds any
+    more. The run keeps every call in steps/STEP.calls.
+    """
+
+    kind: ClassVar[str] = "sockets"
+    claims: ClassVar[tuple[str, ...]] = ("C1", "C13", "C14", "C19", "C20")
+    rule: ClassVar[str] = "POSIX.1-2017, socket, bind, listen, connect, accept, send, recv, close; socket(7), ip(7)"
+    reads_calls: ClassVar[bool] = True
+
+    step: str = param(StepName(), "the step whose system calls are judged")
+    domain: tuple[str, ...] = param(
+        List(Choice(*_DOMAINS), empty=False, single=True), "the first argument of socket()", default=("AF_INET",)
+    )
+    type: str = param(Choice(*_TYPES), "the second argument of socket()", default="SOCK_STREAM")
+    port: int | None = param(Port(), "the port that it is bound, connected or sent to", default=None)
+    descriptor: int | None = param(Int(0, 1023), "the number that socket() returns", default=None)
+    calls: tuple[str, ...] = param(
+        List(Choice(*NAMES), empty=False), "the calls that must succeed, in this order", default=()
+    )
+    fails: tuple[Failure, ...] = param(
+        List(FailureText(), empty=False, single=True), "calls that must end with an error", default=()
+    )
+    never: tuple[str, ...] = param(
+        List(Choice(*NAMES), empty=False, single=True), "calls that must not be made", default=()
+    )
+    closed: str | None = param(
+        Choice("all", "connections"),
+        "which of these sockets must have been closed before the program ends; connections: all but listening ones",
+        default=None,
+    )
+
+    def problems(self) -> Iterable[tuple[str, str, str]]:
+        """What contradicts itself can never be met."""
+        for name in self.never:
+            if name in self.calls or name == "socket":
+                yield "never", f"{name} is demanded", "take it out of one of the two"
+
+    def judge(self, evidence: Evidence) -> Verdict:
+        """Read the step's record and judge the socket that fits best."""
+        expected = self._expectation()
+        if verdict := unusable(gaps(evidence, [], steps=[self.step, calls_of(self.step)]), self.rule, expected):
+            return verdict
+        result = evidence.steps.get(self.step)
+        if result is not None and result.ended == "not started":
+            cause = causes.not_started(result)
+            return Verdict(Outcome.FAILED, self.rule, expected, cause.text, (), cause)
+        if result is None or result.calls is None:
+            seen = f"the evidence has no record of the system calls of {self.step}"
+            return Verdict(Outcome.NOT_MEASURED, self.rule, expected, seen)
+        everyone = _sockets(result.calls)
+        own = [each for each in everyone if not _librarys(each)]
+        kind = [each for each in own if each.parent is None and each.domain in self.domain and each.type == self.type]
+        chosen = [each for each in kind if self.port is None or self.port in each.ports]
+        if not chosen:
+            return self._failed(evidence, result, expected, self._absent(result, own, kind))
+        found = [(story, self._wrong(story, result)) for story in stories(chosen, everyone)]
+        best = max((wrong for _, wrong in found if wrong), key=lambda wrong: wrong.reached, default=None)
+        right = next((story for story, wrong in found if wrong is None), None)
+        if right is None:
+            assert best is not None
+            return self._failed(evidence, result, expected, best)
+        if wrong := self._banned(chosen, result) or self._unclosed(kind, everyone, result):
+            return self._failed(evidence, result, expected, wrong)
+        return Verdict(Outcome.PASSED, self.rule, expected, self._told(right.uses))
+
+    def _expectation(self) -> str:
+        socket = f"socket({' or '.join(self.domain)}, {self.type})"
+        parts = [f"calls {socket}" + (f" and gets descriptor {self.descriptor}" if self.descriptor is not None else "")]
+        if self.port is not None:
+            parts.append(f"uses port {self.port}")
+        if self.calls:
+            parts.append(f"makes the calls {', '.join(self.calls)} in this order")
+        if self.fails:
+            parts.append(f"is refused {listed([str(each) for each in self.fails])}")
+        if self.never:
+            parts.append(f"never calls {listed(self.never, 'or')}")
+        if self.closed:
+            parts.append("closes every one of these sockets" if self.closed == "all" else "closes every connection")
+        return f"{self.step} {'; '.join(parts)}"
+
+    def _told(self, uses: Sequence[Use]) -> str:
+        """The calls as they were made, equal neighbours once."""
+        words: list[str] = []
+        for use in uses:
+            if use.error in SOFT and not use.done:
+                continue
+            if not words or words[-1].split(")")[0] != str(use).split(")")[0]:
+                words.append(str(use))
+        if len(words) > _SHOWN:
+            words = [*words[: _SHOWN - 3], "…", *words[-2:]]
+        if not uses:
+            return "no call"
+        return f"{', '.join(words)} (from line {uses[0].line} of steps/{self.step}.calls)"
+
+    def _absent(self, result: StepResult, own: Sequence[Socket], kind: Sequence[Socket]) -> _Found:
+        """Why there is no such socket."""
+        if kind:
+            ports = sorted({port for each in kind for port in each.ports})
+            seen = f"its sockets were about port {listed([str(port) for port in ports])}" if ports else (
+                "its sockets were neither bound, nor connected, nor sent to any port")  # fmt: skip
+            text = f"{result.name} made no socket for port {self.port}: {seen}"
+            return _Found(0, seen, Cause("wrong-port", text, "the port in bind() and connect()"))
+        others = list(dict.fromkeys(f"socket({each.domain}, {each.type})" for each in own if each.parent is None))
+        if not others:
+            seen = "it asked for no socket at all"
+            cause = Cause("not-tried", f"{result.name} never called socket()", "whether socket() is reached")
+            return _Found(-1, seen, cause, timed=_cut(result))
+        seen = f"it called {listed(others)}"
+        needed = f"socket({' or '.join(self.domain)}, {self.type})"
+        text = f"{result.name} called {listed(others)}, where {needed} is needed"
+        return _Found(0, seen, Cause("wrong-socket", text, "the arguments of socket()"))
+
+    def _wrong(self, story: Story, result: StepResult) -> _Found | None:
+        """The first thing that is wrong with a story: an order before an error, an error before what is missing."""
+        turn = follow(story.uses, self.calls)
+        told = self._told(story.uses)
+        name = result.name
+        errors = [use for use in story.uses if use.error and not use.done and use.error not in SOFT]
+        on_the_way = [use for use in errors if turn.line is None or use.line < turn.line]
+        unexpected = [use for use in on_the_way if Failure(use.name, use.error) not in self.fails]
+        reasons = [(use, *why(use, story)) for use in unexpected]
+        reasons.sort(key=lambda reason: not reason[2])  # a wrong order first
+        if reasons:
+            use, text, order = reasons[0]
+            kind = "wrong-order" if order else "peer-failed" if use.error in PEERS else "call-failed"
+            cause = Cause(kind, f"{name}: {text}", f"the calls before {use.name}()" if order else f"{use.name}()")
+            seen = text if use.error in text else f"{text} ({use.error})"
+            return _Found(turn.reached, f"{seen}: {told}", cause)
+        if turn.early is not None:
+            text = f"{turn.early.name}() before {self.calls[turn.reached]}()"
+            cause = Cause("wrong-order", f"{name}: {text}", f"the calls before {turn.early.name}()")
+            return _Found(turn.reached, f"{text}: {told}", cause)
+        if self.descriptor is not None and story.sockets[0].descriptor != self.descriptor:
+            got = story.sockets[0].descriptor
+            text = f"socket() gave {name} descriptor {got}, where {self.descriptor} is asked for"
+            cause = Cause("wrong-descriptor", text, "which files and sockets are open when socket() is called")
+            return _Found(turn.reached, f"its descriptor was {got}: {told}", cause)
+        missed = next((each for each in self.fails if not any(
+            (use.name, use.error) == (each.name, each.error) for use in errors)), None)  # fmt: skip
+        if turn.reached < len(self.calls) or missed:
+            return self._missing(story, result, turn.reached, missed, told)
+        return None
+
+    def _missing(self, story: Story, result: StepResult, reached: int, missed: Failure | None, told: str) -> _Found:
+        wanted = self.calls[reached] if reached < len(self.calls) else None
+        name = wanted or (missed.name if missed else "")
+        cut = _cut(result)
+        left = story.sockets[-1].left
+        if wanted == "close" and left:
+            return _Found(reached, f"{_left(left)}: {told}", _not_closed(result, left), timed=cut)
+        if waiting := next((use for use in story.uses if not use.returned), None):
+            text = f"{waiting.name}() never returned"
+            cause = Cause("never-returned", f"{result.name}: {text}", f"what {waiting.name}() waits for")
+            return _Found(reached, f"{text}: {told}", cause, timed=cut)
+        if wanted is None and missed is not None:
+            done = any(use.name == name and use.done for use in story.uses)
+            text = f"{name}() succeeded, where {missed.error} is asked for" if done else f"{name}() was never called"
+        else:
+            text = f"{name}() was never called"
+        cause = Cause("missing-call", f"{result.name}: {text}", f"how far {result.name} gets, and {name}()")
+        return _Found(reached, f"{text}: {told}", cause, timed=cut)
+
+    def _banned(self, chosen: Sequence[Socket], result: StepResult) -> _Found | None:
+        """A call that must not be made, on any of the sockets."""
+        for each in chosen:
+            if use := next((use for use in each.uses if use.name in self.never), None):
+                cause = Cause("call-too-many", f"{result.name} called {use.name}()", f"what {use.name}() is for")
+                return _Found(len(self.calls), f"it called {use.name}(): {self._told(each.uses)}", cause)
+        return None
+
+    def _unclosed(self, kind: Sequence[Socket], everyone: Sequence[Socket], result: StepResult) -> _Found | None:
+        """Sockets of this kind, and those accepted from them, that were let go by the end of the program alone."""
+        if self.closed is None:
+            return None
+        parents = {place for place, each in enumerate(everyone) if any(each is other for other in kind)}
+        family = [*kind, *(each for each in everyone if each.parent in parents)]
+        judged = [each for each in family if self.closed == "all" or not each.listens]
+        for each in judged:
+            if each.left:
+                seen = f"{_left(each.left)}: {self._told(each.uses)}"
+                return _Found(len(self.calls), seen, _not_closed(result, each.left), timed=_cut(result))
+        return None
+
+    def _failed(self, evidence: Evidence, result: StepResult, expected: str, wrong: _Found) -> Verdict:
+        """A failure, for what brought it about: the program's own end where nothing in its calls explains it."""
+        cause, timed = wrong.cause, wrong.timed
+        if cause is not None and cause.kind in ("missing-call", "not-tried", "not-closed", "never-returned"):
+            blame = trouble(evidence, [result.node], submitted=None)
+            if blame is not None:
+                cause, timed = blame.cause, blame.timed
+            elif result.ended == "timed out":
+                cause = causes.timed_out(result)
+        return Verdict(Outcome.FAILED, self.rule, expected, wrong.seen, (), cause, timed)
+
+
+@lru_cache(maxsize=8)
+def _sockets(record: bytes) -> tuple[Socket, ...]:
+    return sockets_of(parse_calls(record.decode("utf-8", "replace")))
+
+
+def _librarys(socket: Socket) -> bool:
+    """Whether the C library made it to look names up: to ask nscd or a name server, or to sort addresses (RFC 6724)."""
+    if any("nscd" in argument for use in socket.uses for argument in use.call.arguments if use.name == "connect"):
+        return True
+    if socket.type != "SOCK_DGRAM" or socket.domain not in ("AF_INET", "AF_INET6") or socket.descriptor < 0:
+        return False
+    connects = [use.port for use in socket.uses if use.name == "connect"]
+    idle = {use.name for use in socket.uses} <= {"socket", "connect", "close"}
+    return bool(connects) and (idle or all(port == _DNS for port in connects))
+
+
+def _cut(result: StepResult) -> bool:
+    """Whether the program was ended by us, and might have done more with more time."""
+    return result.ended in ("timed out", "killed")
+
+
+def _left(left: Sequence[Left]) -> str:
+    end = "was killed" if left[0].how.startswith("killed") else "ended"
+    return f"descriptor {left[0].descriptor} was never closed: it was open when the program {end}"
+
+
+def _not_closed(result: StepResult, left: Sequence[Left]) -> Cause:
+    text = f"{result.name} never closed descriptor {left[0].descriptor}"
+    return Cause("not-closed", text, "close() for every socket, on every way out of the program")

@@ -1,0 +1,178 @@
+"""The check sockets, on records of system calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from lab.checks.base import Outcome, Verdict
+from lab.checks.sockets import Failure, Sockets
+from lab.evidence import Gap, calls_of
+from tests.unit.doctored import clean, result
+
+PASSED, FAILED, NOT_MEASURED = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_MEASURED
+STREAM = "socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC, IPPROTO_IP) = 3"
+BIND = 'bind(3, {sa_family=AF_INET, sin_port=htons(7000), sin_addr=inet_addr("0.0.0.0")}, 16) = 0'
+LISTEN = "listen(3, 128) = 0"
+ACCEPT = "accept4(3, {sa_family=AF_INET}, [16], SOCK_CLOEXEC) = 4"
+RECV, SEND = 'recvfrom(4, "x", 4096, 0, NULL, NULL) = 1', 'sendto(4, "x", 1, 0, NULL, 0) = 1'
+CLOSE, END = "close(4) = 0", "close(3) = 0"
+SERVER = (STREAM, BIND, LISTEN, ACCEPT, RECV, SEND, CLOSE, END)
+ORDER = ("socket", "bind", "listen", "accept", "recv", "send", "close")
+CONNECT = 'connect(3, {sa_family=AF_INET, sin_port=htons(7000), sin_addr=inet_addr("10.0.2.80")}, 16) = 0'
+
+
+def record(*calls: str, end: str = "+++ exited with 0 +++") -> bytes:
+    lines = ['7 1.000001 execve("/usr/bin/python3", ["python3", "server.py"], 0x7) = 0']
+    for number, text in enumerate((*calls, end), 2):
+        process, colon, call = text.partition(": ")
+        lines.append(f"{process if colon and process.isdigit() else 7} 1.{number:06} {call if colon else text}")
+    return ("\n".join(lines) + "\n").encode()
+
+
+def judge(check: Sockets, *calls: str, end: str = "+++ exited with 0 +++", **changes: Any) -> Verdict:
+    text = None if calls == ("nothing recorded",) else record(*calls, end=end)
+    gaps = changes.pop("gaps", ())
+    return check.judge(clean().evidence(check, steps=result("server", **{"calls": text} | changes), gaps=gaps))
+
+
+def order(*names: str, **more: Any) -> Sockets:
+    return Sockets(step="server", calls=names or ORDER, **more)
+
+
+def refused(call: str, error: str) -> str:
+    return f"{call.rpartition(' = ')[0]} = -1 {error} (said in words)"
+
+
+def test_a_server_in_order_passes() -> None:
+    verdict = judge(order(port=7000, descriptor=3, closed="all"), *SERVER)
+    assert verdict.outcome is PASSED
+    assert verdict.seen.startswith("socket(AF_INET, SOCK_STREAM) = 3, bind(3, 0.0.0.0:7000), listen(3), accept(3) = 4")
+    assert "line 2 of steps/server.calls" in verdict.seen
+
+
+IN_ORDER = {
+    "read and write": (STREAM, BIND, LISTEN, ACCEPT, 'read(4, "x", 9) = 1', 'write(4, "x", 1) = 1', CLOSE, END),
+    "the listening socket closed first": (STREAM, BIND, LISTEN, ACCEPT, END, RECV, SEND, CLOSE),
+    "a second client": (*SERVER[:-1], ACCEPT, RECV, SEND, CLOSE, END),
+    "a first client that says nothing": (STREAM, BIND, LISTEN, ACCEPT, CLOSE, ACCEPT, RECV, SEND, CLOSE, END),
+    "what would have to wait": (*SERVER[:3], refused(ACCEPT, "EAGAIN"), ACCEPT, refused(RECV, "EINTR"), *SERVER[4:]),
+    "an error afterwards": (*SERVER[:-1], refused(ACCEPT, "EINVAL"), END),
+    "a child for each client": (*SERVER[:4], "clone(flags=SIGCHLD) = 8", CLOSE, f"8: {RECV}", f"8: {SEND}",
+                                f"8: {CLOSE}", "8: +++ exited with 0 +++", END),
+    "another socket's trouble": (STREAM, refused(BIND, "EINVAL"), "close(3) = 0", *SERVER),
+    "the C library's sockets": ("socket(AF_UNIX, SOCK_STREAM, 0) = 3",
+                                'connect(3, {sa_family=AF_UNIX, sun_path="/run/nscd/socket"}, 9) = -1 ENOENT (No)',
+                                "close(3) = 0", *SERVER),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("calls", IN_ORDER.values(), ids=IN_ORDER)
+def test_right_in_an_odd_way_passes(calls: tuple[str, ...]) -> None:
+    verdict = judge(order(), *calls)
+    assert verdict.outcome is PASSED, verdict.seen
+
+
+OTHER = CONNECT.replace("htons(7000)", "htons(7001)")
+WRONG = {
+    "accept before listen": ((STREAM, BIND, refused(ACCEPT, "EINVAL"), END), "wrong-order", "accept() before listen()"),
+    "connect on a listening socket": ((STREAM, BIND, LISTEN, refused(CONNECT, "EISCONN"), END), "wrong-order",
+                                      "connect() on a listening socket"),
+    "bind after listen": ((STREAM, LISTEN, refused(BIND, "EINVAL"), END), "wrong-order", "bind() after listen()"),
+    "send on the listening socket": ((*SERVER[:5], refused('sendto(3, "x", 1) = 1', "EPIPE"), CLOSE), "wrong-order",
+                                     "send() on the listening socket"),
+    "send before recv": ((*SERVER[:4], SEND, RECV, CLOSE, END), "wrong-order", "send() before recv()"),
+    "close before send": ((*SERVER[:5], CLOSE, END), "wrong-order", "close() before send()"),
+    "a closed descriptor": ((*SERVER[:4], CLOSE, refused(RECV, "EBADF"), END), "wrong-order",
+                            "recv() on a descriptor that was closed already"),
+    "an address in use": ((STREAM, refused(BIND, "EADDRINUSE"), END), "call-failed", "another socket has this address"),
+    "no accept": ((STREAM, BIND, LISTEN, END), "wrong-order", "close() before accept()"),
+    "no close": ((*SERVER[:6],), "not-closed", "descriptor 4 was never closed"),
+    "no listen": ((STREAM, BIND), "missing-call", "listen() was never called"),
+    "datagrams": (("socket(AF_INET, SOCK_DGRAM, 0) = 3", BIND, 'recvfrom(3, "x", 9) = 1', "close(3) = 0"),
+                  "wrong-socket", "it called socket(AF_INET, SOCK_DGRAM)"),
+    "no socket": (('openat(AT_FDCWD, "x", O_RDONLY) = 3', 'read(3, "x", 1) = 1', END), "not-tried", "no socket at all"),
+    "nothing": ((), "not-tried", "no socket at all"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("calls", "kind", "said"), WRONG.values(), ids=WRONG)
+def test_a_wrong_order_is_named(calls: tuple[str, ...], kind: str, said: str) -> None:
+    verdict = judge(order(), *calls, ended="exited", exit_code=0)
+    assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (FAILED, kind)
+    assert said in verdict.seen
+
+
+def test_an_accept_that_never_returned_rests_on_time() -> None:
+    verdict = judge(order(), STREAM, BIND, LISTEN, "accept4(3,  <unfinished ...>", end="+++ killed by SIGKILL +++")
+    assert (verdict.outcome, verdict.timed) == (FAILED, True)
+    assert "accept() never returned" in verdict.seen
+
+
+def test_the_port_is_that_of_the_socket() -> None:
+    verdict = judge(order("socket", "bind", port=7001), *SERVER)
+    assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (FAILED, "wrong-port")
+    assert "7000" in verdict.seen
+
+
+def test_the_descriptor_is_the_number_that_socket_gave() -> None:
+    check = order("socket", "connect", descriptor=4)
+    assert judge(check, 'openat(AT_FDCWD, "x", O_RDONLY) = 3', STREAM.replace("= 3", "= 4"),
+                 CONNECT.replace("(3", "(4")).outcome is PASSED  # fmt: skip
+    verdict = judge(check, STREAM, CONNECT)
+    assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (FAILED, "wrong-descriptor")
+
+
+def test_an_error_that_is_asked_for() -> None:
+    check = order("socket", port=7000, fails=(Failure("bind", "EADDRINUSE"),))
+    assert judge(check, STREAM, refused(BIND, "EADDRINUSE"), END).outcome is PASSED
+    verdict = judge(check, STREAM, BIND, END, ended="exited", exit_code=0)
+    assert verdict.outcome is FAILED
+    assert "bind() succeeded, where EADDRINUSE is asked for" in verdict.seen
+    assert judge(check, STREAM, refused(BIND, "EACCES"), END, ended="exited", exit_code=0).outcome is FAILED
+
+
+def test_a_call_that_must_not_be_made() -> None:
+    check = Sockets(step="server", calls=("socket", "connect"), never=("bind",))
+    assert judge(check, STREAM, CONNECT, END).outcome is PASSED
+    assert judge(check, STREAM, BIND, CONNECT, END).outcome is FAILED
+
+
+@pytest.mark.parametrize("end", ["+++ exited with 0 +++", "+++ killed by SIGKILL +++"])
+def test_listening_sockets_may_stay_open_where_connections_are_meant(end: str) -> None:
+    assert judge(order("accept", closed="connections"), *SERVER[:-1], end=end).outcome is PASSED
+    assert judge(order("accept", closed="all"), *SERVER[:-1], end=end).outcome is FAILED
+    assert judge(order("accept", closed="connections"), *SERVER[:-2], end=end).outcome is FAILED
+
+
+def test_a_crash_explains_what_is_missing() -> None:
+    verdict = judge(order(), STREAM, BIND, END, end="+++ exited with 1 +++", ended="exited", exit_code=1,
+                    stderr=b"Traceback (most recent call last):\nNameError: x\n")  # fmt: skip
+    assert verdict.outcome is FAILED
+    assert verdict.cause is not None
+
+
+def test_without_a_record_nothing_is_measured() -> None:
+    assert judge(order(), "nothing recorded").outcome is NOT_MEASURED
+
+
+@pytest.mark.parametrize(("owner", "outcome"), [("lab", NOT_MEASURED), ("submission", FAILED)])
+def test_a_gap_in_the_record_is_named(owner: Any, outcome: Outcome) -> None:
+    gap = Gap("the record breaks off", calls_of("server"), owner)
+    verdict = judge(order(), *SERVER, gaps=(gap,))
+    assert verdict.outcome is outcome
+    assert "the record breaks off" in verdict.seen
+
+
+def test_what_was_not_started_called_nothing() -> None:
+    verdict = judge(order(), "nothing recorded", ended="not started", message="nothing was handed in")
+    assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (FAILED, "not-started")
+
+
+def test_a_gap_in_the_calls_spoils_nothing_else() -> None:
+    from lab.checks.tcp_handshake import TcpHandshake
+
+    check = TcpHandshake(source="client", to="server", port=7000)
+    evidence = clean().evidence(check, gaps=(Gap("it breaks off", calls_of("server"), "lab"),))
+    assert check.judge(evidence).outcome is PASSED

@@ -1,0 +1,11 @@
+import socket
+import sys
+
+listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+listening.bind(("127.0.0.1", int(sys.argv[1])))
+listening.listen()
+while True:
+    connection, _ = listening.accept()
+    question = connection.recv(4096)
+    connection.sendall(b"you said " + question)
+    connection.close()
