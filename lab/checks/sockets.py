@@ -13,7 +13,6 @@ from lab.checks.base import Cause, Check, Outcome, Verdict
 from lab.checks.call_order import NAMES, PEERS, SOFT, Story, follow, stories, why
 from lab.checks.gaps import gaps, unusable
 from lab.checks.names import listed
-from lab.checks.programs import trouble
 from lab.evidence import Evidence, StepResult, calls_of
 from lab.grammar import Choice, Context, Int, List, Port, Refused, ScalarGrammar, Schema, StepName, param
 from lab.trace.calls import parse_calls
@@ -260,10 +259,11 @@ class Sockets(Check):
     def _failed(self, evidence: Evidence, result: StepResult, expected: str, wrong: _Found) -> Verdict:
         """A failure, for what brought it about: the program's own end where nothing in its calls explains it."""
         cause, timed = wrong.cause, wrong.timed
-        if cause is not None and cause.kind in ("missing-call", "not-tried", "not-closed", "never-returned"):
-            blame = trouble(evidence, [result.node], submitted=None)
-            if blame is not None:
-                cause, timed = blame.cause, blame.timed
+        if cause is not None and cause.kind in ("missing-call", "not-tried", "never-returned"):
+            if result.ended == "exited" and (result.signal or result.exit_code):
+                cause, timed = causes.crashed(result), False
+            elif evidence.handed_in:
+                cause, timed = causes.handed_in(evidence.handed_in[0]), False
             elif result.ended == "timed out":
                 cause = causes.timed_out(result)
         return Verdict(Outcome.FAILED, self.rule, expected, wrong.seen, (), cause, timed)
