@@ -9,7 +9,7 @@ from lab import grammar as g
 from lab.exercise.faults import FAULT
 
 SIGNALS = ("TERM", "INT", "HUP", "QUIT", "KILL", "USR1", "USR2", "STOP", "CONT")
-RUN_ONLY = ("node", "code", "background", "ready", "stdin", "env", "mounts", "calls")
+RUN_ONLY = ("node", "code", "background", "ready", "stdin", "env", "mounts", "calls", "privilege")
 
 
 VALUES = g.NamedMap(
@@ -75,7 +75,11 @@ STEP = g.Struct(
         g.Bool(),
         "Whether its system calls are recorded, for checks such as sockets; each call then takes up to 0.05 ms longer",
     ),
-    g.Key("privilege", g.Later("a step's privilege"), "Not supported yet: net-raw or net-admin"),
+    g.Key(
+        "privilege",
+        g.Choice("net-raw", "net-admin"),
+        "The capability that it has in its node's network, which is then judged from its neighbours' captures alone",
+    ),
     doc="Something that happens on a node: a program runs, others are waited for, or one is stopped",
     one_of=("run", "wait", "stop"),
     beside={"run": "node", **dict.fromkeys(RUN_ONLY, "run"), "ready": "background"},

@@ -51,6 +51,7 @@ class Step:
     wait: tuple[str, ...] | None = None
     stop: Stop | None = None
     mounts: tuple[str, ...] = ()
+    privilege: Literal["net-raw", "net-admin"] | None = None
     calls: bool = False  # whether its system calls are recorded
 
 

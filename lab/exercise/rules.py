@@ -33,10 +33,21 @@ def build_exercise(
         title=record.get("title", ""),
         values=context.values or {},
         submission=Submission(written.get("files", ()), written.get("routes")),
-        capture=None if capture == "all" else capture,
+        capture=_captured(None if capture == "all" else capture, steps, topology),
         settle=record.get("settle", 2.0),
         **rest,
     )
+
+
+def _captured(
+    chosen: tuple[str, ...] | None, steps: Sequence[Step], topology: Topology
+) -> tuple[str, ...] | None:
+    """Where packets are captured: nowhere on a node with a privileged step, which could change what is seen there."""
+    privileged = {step.node for step in steps if step.privilege}
+    if not privileged:
+        return chosen
+    points = [f"{node.name}:{each.name}" for node in topology.nodes for each in node.interfaces]
+    return tuple(each for each in chosen or points if each.partition(":")[0] not in privileged)
 
 
 def _step(record: Record, name: str, handed_in: bool, context: Context) -> Step:
@@ -61,6 +72,7 @@ def _step(record: Record, name: str, handed_in: bool, context: Context) -> Step:
         stop=stop,
         mounts=record.get("mounts", ()),
         calls=record.get("calls", False),
+        privilege=record.get("privilege"),
     )
 
 

@@ -125,6 +125,7 @@ class Steps:
             env=dict(step.env),
             stdin=step.stdin or None,
             mounts=step.mounts,
+            privilege=step.privilege,
             record=_RECORD if step.calls else 0,
         )
         running = _Running(step, self._lab.start(program), time.time_ns())

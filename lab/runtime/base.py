@@ -13,6 +13,8 @@ if TYPE_CHECKING:  # a container's agent knows limits, but has no parser of plan
     from lab.plan import Plan
 
 Kind = Literal["step", "admin", "tool"]
+Privilege = Literal["net-raw", "net-admin"]
+CAPABILITIES: dict[str, int] = {"net-raw": 13, "net-admin": 12}  # the number of each in <linux/capability.h>
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Program:
     cwd: str | None = None
     file_size: int = 0  # bytes that a tool may write to a file, its standard output too; 0 for no bound
     terminal: bool = False  # `stdin` becomes the controlling terminal of a new session
+    privilege: Privilege | None = None  # of a step, in its node's network alone
     record: int = 0  # bytes of a step's system calls that are kept; 0 where they are not recorded
 
 

@@ -123,6 +123,7 @@ class DockerLab:
             "cwd": program.cwd,
             "file_size": program.file_size,
             "record": program.record > 0,
+            "privilege": program.privilege,
             **({"terminal": True, "size": _size(terminal)} if terminal is not None else {}),
         }
         for kind, fd in ((frames.STDOUT, program.stdout), (frames.STDERR, program.stderr)):

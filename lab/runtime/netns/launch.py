@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from lab.plan import PlannedNode
 from lab.runtime.base import Limits
-from lab.runtime.netns import sandbox, seccomp
+from lab.runtime.netns import privileged, sandbox, seccomp
 from lab.runtime.netns.syscalls import (
     CLONE_NEWNET,
     CLONE_NEWNS,
@@ -158,6 +158,8 @@ def become(
     """
     try:
         _prepare(request, namespaces, stdio)
+        if request.get("privilege"):
+            privileged.become(request, folder, status, hold, failed)
         argv, env = _command(request, folder, status, hold)
         program = argv[0] if "/" in argv[0] else shutil.which(argv[0], path=env["PATH"])
         if program is None:

@@ -115,6 +115,7 @@ class NetnsLab:
                 "cwd": program.cwd,
                 "terminal": program.terminal,
                 "file_size": program.file_size,
+                "privilege": program.privilege,
             }
             answer = self.ask(message, stdio)
         except BaseException:

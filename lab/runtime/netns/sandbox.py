@@ -17,7 +17,7 @@ UID = 1000
 
 _ROOT_LINKS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _ETC = ("alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "protocols", "services")
-_LAB_PROCESSES = 8192  # of all steps of a lab together
+LAB_PROCESSES = 8192  # of all steps of a lab together
 _TEMPORARY = 64 << 20  # bytes of /tmp, and of /dev/shm
 
 
@@ -67,7 +67,7 @@ def command(box: Box, argv: Sequence[str]) -> list[str]:
         words += ["--ro-bind", f"{box.etc}/{name}", f"/etc/{name}"]
     for name in _ETC:
         words += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    for inside, here in ({path: path for path in _interpreter()} | dict(box.shown)).items():
+    for inside, here in ({path: path for path in interpreter()} | dict(box.shown)).items():
         words += ["--ro-bind", here, inside]
     if box.folder is not None:
         words += ["--bind", box.folder, HOME]
@@ -89,7 +89,7 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {**fixed, "TMPDIR": "/tmp", "USER": "student", "LOGNAME": "student", **extra}
 
 
-def _interpreter() -> Iterator[str]:
+def interpreter() -> Iterator[str]:
     """Python itself, where the system has none below /usr: the one that runs `lab`, if steps can be shown it."""
     if shutil.which("python3", path=PATH) is None:
         yield sys.base_prefix
@@ -98,7 +98,7 @@ def _interpreter() -> Iterator[str]:
 def apply(limits: Limits) -> None:
     """Bound the calling process and all it will start; the number of processes follows inside the sandbox."""
     for what, value in (
-        (resource.RLIMIT_NPROC, _LAB_PROCESSES),
+        (resource.RLIMIT_NPROC, LAB_PROCESSES),
         (resource.RLIMIT_NOFILE, limits.descriptors),
         (resource.RLIMIT_DATA, limits.memory),
         (resource.RLIMIT_FSIZE, limits.file_size),

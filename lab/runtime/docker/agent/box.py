@@ -36,6 +36,8 @@ from lab.runtime.netns.syscalls import (
     MS_NOSUID,
     MS_RDONLY,
     MS_REC,
+    keep_capabilities_over_exec,
+    keep_capabilities_over_setuid,
     mount,
     unshare,
 )
@@ -62,6 +64,9 @@ class Box:
     limits: Limits
     filter: bytes
     hold: Callable[[], None] | None  # called when the program is about to begin; it begins when this returns
+    kept: frozenset[int] = frozenset()  # the capabilities that it has, by their numbers
+    early: Callable[[], None] | None = None  # called before there is a process for the program
+    told: int | None = None  # a descriptor to which its namespace and its exit code are told, in bubblewrap's words
 
 
 def run(box: Box, become: Callable[[], None], say_failure: Callable[[OSError], None]) -> NoReturn:
@@ -75,11 +80,15 @@ def run(box: Box, become: Callable[[], None], say_failure: Callable[[OSError], N
         signal.signal(number, signal.SIG_IGN)
     first = os.fork()
     if first:
-        _let_go()
+        _let_go(box.told)
+        _tell(box.told, "pid-namespace", namespace_of(os.getpid()))
         _, status = os.waitpid(first, 0)
+        _tell(box.told, "exit-code", _code(status))
         os._exit(_code(status))
     try:
         _build(box)
+        if box.early is not None:
+            box.early()
         program = os.fork()
         if program == 0:
             os.setsid()
@@ -105,9 +114,17 @@ def namespace_of(process: int) -> int | None:
         return None
 
 
-def _let_go() -> None:
-    """Close everything: the ends of the program's pipes are the program's."""
-    os.closerange(0, min(int(os.sysconf("SC_OPEN_MAX")), 1 << 16))
+def _let_go(kept: int | None = None) -> None:
+    """Close everything but one descriptor: the ends of the program's pipes are the program's."""
+    most = min(int(os.sysconf("SC_OPEN_MAX")), 1 << 16)
+    os.closerange(0, most if kept is None else kept)
+    if kept is not None:
+        os.closerange(kept + 1, most)
+
+
+def _tell(told: int | None, what: str, number: int | None) -> None:
+    if told is not None and number is not None:
+        os.write(told, f'{{ "{what}": {number} }}\n'.encode())
 
 
 def _code(status: int) -> int:
@@ -187,13 +204,17 @@ def _temporary(path: Path) -> None:
 
 
 def _confine(box: Box) -> None:
-    """Take every privilege and set the limits; what follows runs as the step's own user."""
+    """Take every privilege but those that it keeps, and set the limits; what follows runs as the step's own user."""
     sandbox.apply(box.limits)
-    os.setgroups([])
-    os.setresgid(box.uid, box.uid, box.uid)
-    bound_capabilities(frozenset())
-    os.setresuid(box.uid, box.uid, box.uid)
-    set_capabilities(frozenset())
+    bound_capabilities(box.kept)
+    if os.getuid() != box.uid:
+        os.setgroups([])
+        os.setresgid(box.uid, box.uid, box.uid)
+        keep_capabilities_over_setuid()
+        os.setresuid(box.uid, box.uid, box.uid)
+    set_capabilities(box.kept)
+    if box.kept:
+        keep_capabilities_over_exec()
     # After the change of user: the limit counts this user's processes alone.
     resource.setrlimit(resource.RLIMIT_NPROC, (box.limits.processes,) * 2)
     no_new_privileges()

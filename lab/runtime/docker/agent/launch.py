@@ -14,7 +14,7 @@ import termios
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
-from lab.runtime.base import Limits
+from lab.runtime.base import CAPABILITIES, Limits
 from lab.runtime.docker.agent import box, cgroups
 from lab.runtime.docker.agent.nodes import Node, files_of
 from lab.runtime.docker.agent.syscalls import bound_capabilities, set_capabilities
@@ -81,7 +81,9 @@ def become(
             limits = Limits(**request["limits"])
             filtered = seccomp.program()
             held = _holder(*hold, failed) if hold else None
-            made = box.Box(uid, files_of(node.plan, uid), folder, shown, node.plan["whole"], limits, filtered, held)
+            kept = frozenset(CAPABILITIES[each] for each in (request["privilege"],) if each)
+            etc = files_of(node.plan, uid)
+            made = box.Box(uid, etc, folder, shown, node.plan["whole"], limits, filtered, held, kept)
             box.run(made, box.command(request["argv"], box.environment(request["env"])), say_failure)
         argv, env = list(request["argv"]), {"PATH": sandbox.PATH, **request["env"]}
         if kind == "admin":
