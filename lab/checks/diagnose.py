@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lab.checks import causes
-from lab.checks.base import Cause, FrameRef
+from lab.checks.base import Cause, Check, FrameRef
 from lab.checks.connections import Connection, Found, Seen, points_of
 from lab.checks.follow import errors_about, ttl_ran_out, unanswered_arp
 from lab.checks.names import addresses_of, who
-from lab.checks.programs import Blame, listening, one_family, overdue, trouble, unready
+from lab.checks.programs import Blame, gone, listening, one_family, overdue, trouble, unready
 from lab.checks.routing import misrouted
 from lab.evidence import Evidence
 from lab.trace.packets import RST, SYN, UDP, Packet, flags_text
@@ -36,6 +36,8 @@ def no_connection(evidence: Evidence, found: Found, source: str, to: str, port: 
         frames = refusal.frames(refusal.conversation.syn, refusal.conversation.refused)
         seen = f"{to} refused the connection to port {port} (RST)"
         arriving = refusal.server.address
+        if trouble(evidence, [to], submitted=True) is None and (early := gone(evidence, to)):
+            blame = early  # a client that was refused for that may well have ended with an error
         blame = blame or listening(evidence, to, port, arriving) or trouble(evidence, [to], submitted=False)
         blame = blame or one_family(evidence, to, port, arriving)
         cause = blame.cause if blame else causes.refused(source, to, port)
@@ -89,8 +91,9 @@ def _lost(evidence: Evidence, packet: Packet, source: str, to: str) -> Fault | N
 
 def _not_tried(evidence: Evidence, found: Found, source: str, to: str, port: int, blame: Blame | None) -> Fault:
     """No SYN from the one node's address to the other's port."""
-    if found.foreign:
-        view = found.foreign[0]
+    strangers = [view for view in found.foreign if not _asked_from(evidence, view)]
+    if strangers:
+        view = strangers[0]
         origin = who(evidence.plan, view.client.address)
         return Fault(f"the only connection to port {port} of {to} came from {origin}",
                      causes.other_source(origin, source), view.frames(view.conversation.packets[0]))  # fmt: skip
@@ -115,9 +118,20 @@ def _not_tried(evidence: Evidence, found: Found, source: str, to: str, port: int
 def _asked_for(evidence: Evidence, view: Seen) -> bool:
     """Whether another check is about connections to that place: going there is no mistake."""
     here = who(evidence.plan, view.server.address)
-    asked = [getattr(each.check, "port", None) for each in evidence.exercise.checks
-             if getattr(each.check, "to", "") == here]  # fmt: skip
-    return any(view.server.port in (port if isinstance(port, tuple) else (port,)) for port in asked)
+    return any(_is_about(each.check, view.server.port, here) for each in evidence.exercise.checks)
+
+
+def _asked_from(evidence: Evidence, view: Seen) -> bool:
+    """Whether another check is about connections of that node to that place."""
+    origin = who(evidence.plan, view.client.address)
+    place = view.server.port, who(evidence.plan, view.server.address)
+    about = [getattr(each.check, "source", "") for each in evidence.exercise.checks if _is_about(each.check, *place)]
+    return any(origin in (source if isinstance(source, tuple) else (source,)) for source in about)
+
+
+def _is_about(check: Check, port: int, node: str) -> bool:
+    asked = getattr(check, "port", None)
+    return getattr(check, "to", "") == node and port in (asked if isinstance(asked, tuple) else (asked,))
 
 
 def _datagram(evidence: Evidence, source: str, to: str, port: int) -> FrameRef | None:

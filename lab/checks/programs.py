@@ -71,6 +71,14 @@ def idle(evidence: Evidence, nodes: Sequence[str]) -> Blame | None:
     return trouble(evidence, nodes) or overdue(evidence, nodes)
 
 
+def gone(evidence: Evidence, node: str) -> Blame | None:
+    """The first program of the student on a node that was to run in the background and ended by itself."""
+    for step, result in steps_on(evidence, [node]):
+        if step.background and step.code == "submission" and result.ended == "exited":
+            return Blame(causes.ended_early(result))
+    return None
+
+
 def unready(evidence: Evidence, nodes: Sequence[str]) -> bool:
     """Whether a program on these nodes did not become ready in time."""
     return any(result.ready is False for _, result in steps_on(evidence, nodes))

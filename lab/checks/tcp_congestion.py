@@ -18,7 +18,7 @@ from lab.evidence import Evidence
 from lab.grammar import Bool, Choice, Int, param
 
 _GROWTH = 2  # times the first flight: slow start doubles it in each round trip
-_BACKED_OFF = 7 / 8  # of the flight at the loss, at most: RFC 5681 §3.1 halves it, RFC 9438 §4.6 leaves seven tenths
+_BACKED_OFF = 7 / 8  # of the largest flight before, at most: RFC 5681 §3.1 halves it, RFC 9438 §4.6 leaves seven tenths
 _LOOK = "whether send() gets all there is at once, or waits in between"
 
 
@@ -28,8 +28,8 @@ class TcpCongestion(TcpCheck):
 
     The flight is what was sent and not yet acknowledged, at the sender's own capture. Before the first acknowledgement
     it is the initial window at most; it must have doubled before the first loss. In the round trip after the repair of
-    a loss it must be an eighth smaller than at the loss, or less still, while enough is left to be sent that only the
-    window can have held it. What a receiver's window or a program that sends little by little keeps small never grows.
+    a loss it must be smaller than the largest before, by an eighth at least, while enough is left to be sent that only
+    the window can have held it. A program that sends little by little, or a small receiver's window, shows no growth.
     """
 
     kind: ClassVar[str] = "tcp-congestion"
@@ -90,11 +90,12 @@ class TcpCongestion(TcpCheck):
         if not later or own.moments[-1].sent - later[0].acked < before.flight:
             seen = f"{name} had less to send after the loss than before, so what held it back cannot be told"
             return Fault(seen, Cause("too-little-sent", seen, "how much is sent after the segment that is lost"), shown)
-        after = _largest(later)
-        if after.flight > _BACKED_OFF * before.flight:
-            seen = f"{name} had {_size(own, before)} on their way at the loss, and {_size(own, after)} after it"
+        after, most = _largest(later), own.peak(loss.repair)
+        if after.flight > _BACKED_OFF * most.flight:
+            seen = f"{name} had {_size(own, most)} on their way before the loss, and {_size(own, after)} after it"
             look = f"the congestion control of {name} (net.ipv4.tcp_congestion_control)"
-            return Fault(seen, Cause("no-back-off", seen, look), (*shown, *own.view.frames(after.packet)))
+            shown += own.view.frames(after.packet)
+            return Fault(seen, Cause("no-back-off", seen, look), shown, timed=True)  # a busy machine fills no window
         return None
 
     def fault_of_all(self, evidence: Evidence, found: Found, connections: Sequence[Connection]) -> Fault | None:

@@ -72,7 +72,7 @@ class Connections(Check):
         fault = fault or next((f for found in all_found for each in found.connections if each.established
                                and (f := disagreement(evidence, found, each))), None)  # fmt: skip
         course = sorted((_course(evidence, _view(each)) for each in opened), key=lambda each: each.begun)
-        fault = fault or self._out_of_order(evidence, course)
+        fault = fault or (self._wrong_client(course) if self.echo else None) or self._out_of_order(evidence, course)
         fault = fault or (self._mixed_up(evidence, course) if self.echo else None)
         if fault is not None:
             return Verdict(Outcome.FAILED, self.rule, expected, fault.seen, fault.frames, fault.cause, fault.timed)
@@ -163,30 +163,43 @@ class Connections(Check):
         blame = trouble(evidence, [self.to], submitted=True)
         return blame.cause if blame else Cause("one-at-a-time", seen, _ACCEPT)
 
-    def _mixed_up(self, evidence: Evidence, course: Sequence[_Course]) -> Fault | None:
-        """What came back on a connection and was not what had been sent on it."""
+    def _wrong_client(self, course: Sequence[_Course]) -> Fault | None:
+        """Bytes of one connection that came back on another, or were sent on two, so that nobody could tell."""
         senders: dict[bytes, _Course] = {}
         for each in course:
             sent = each.view.client.stream
             same = senders.setdefault(sent, each)
-            if same is not each or not sent:
-                seen = f"{each.name} sent {quoted(sent)}" + (f", and so did {same.name}" if same is not each else "")
-                cause = Cause("not-told-apart", seen, "what each connection sends: bytes of its own, and some")
-                return Fault(seen, cause, each.frames(each.asked))
+            if sent and same is not each:
+                seen = f"{each.name} sent {quoted(sent)}, and so did {same.name}"
+                cause = Cause("not-told-apart", seen, "what each connection sends: bytes of its own")
+                return Fault(seen, cause, (*each.frames(each.asked), *same.frames(same.asked)))
         for each in course:
-            sent, back = each.view.client.stream, each.view.server.stream
-            if back == sent:
-                continue
-            seen = f"{each.name} sent {quoted(sent)} and got {quoted(back)}"
-            answers = [segment.packet for segment in each.view.server.segments[:2]]
-            shown = (*each.frames(each.asked), *each.view.frames(*answers))
-            other = next((one for text, one in senders.items() if one is not each and text in back), None)
+            back = each.view.server.stream
+            other = next((one for sent, one in senders.items() if sent and one is not each and sent in back), None)
             if other is not None:
+                seen = f"{each.name} sent {quoted(each.view.client.stream)} and got {quoted(back)}"
                 text = f"{self.to} sent {each.name} what {other.name} had sent"
                 look = "which socket the answer is sent to: each accept() returns one of its own"
-                return Fault(seen, Cause("wrong-client", text, look), shown)
-            return self._differs(evidence, seen, sent, back, shown)
+                return Fault(seen, Cause("wrong-client", text, look), self._exchange(each))
         return None
+
+    def _mixed_up(self, evidence: Evidence, course: Sequence[_Course]) -> Fault | None:
+        """What came back on a connection and was not what had been sent on it."""
+        for each in course:
+            sent, back = each.view.client.stream, each.view.server.stream
+            if not sent:
+                seen = f"{each.name} sent nothing that could have come back"
+                blame = idle(evidence, self.source)
+                cause = blame.cause if blame else Cause("nothing-sent", seen, "whether send() is reached")
+                return Fault(seen, cause, each.frames(each.begun), timed=blame is None or blame.timed)
+            if back != sent:
+                seen = f"{each.name} sent {quoted(sent)} and got {quoted(back)}"
+                return self._differs(evidence, seen, sent, back, self._exchange(each))
+        return None
+
+    def _exchange(self, course: _Course) -> tuple[FrameRef, ...]:
+        answers = [segment.packet for segment in course.view.server.segments[:2]]
+        return (*course.frames(course.asked), *course.view.frames(*answers))
 
     def _differs(
         self, evidence: Evidence, seen: str, sent: bytes, back: bytes, shown: tuple[FrameRef, ...]

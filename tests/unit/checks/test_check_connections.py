@@ -123,6 +123,12 @@ def test_the_answer_of_another_connection() -> None:
     assert verdict.cause.text == "server sent client port 40001 what client port 40002 had sent"
 
 
+def test_the_wrong_client_is_told_before_the_one_that_waits() -> None:
+    """All answers went to the connection that was accepted last."""
+    story = talks("A open", "B open", "B ask", "B answer", "A ask", "B close", "A close", to_second=b"two\none\n")
+    assert kind(judge(story, order="together")) == "wrong-client"
+
+
 @pytest.mark.parametrize(
     ("answer", "cause"), [(b"ONE\n", "differs"), (b"on", "too-little"), (b"one\n!", "too-much"), (b"", "too-little")]
 )
