@@ -1,0 +1,11 @@
+"""Sends its standard input to a server. Arguments: host and port."""
+
+import socket
+import sys
+
+host, port = sys.argv[1], int(sys.argv[2])
+data = sys.stdin.buffer.read()
+sent = 0
+with socket.create_connection((host, port), timeout=2) as connection:
+    while sent < len(data):
+        sent += connection.send(data)

@@ -1,0 +1,20 @@
+"""Sends back what it receives: a thread serves each client."""
+
+import socket
+import sys
+import threading
+
+
+def serve(connection):
+    """Until the client has closed."""
+    with connection:
+        while data := connection.recv(4096):
+            connection.sendall(data)
+
+
+with socket.create_server(("", int(sys.argv[1]))) as listener:
+    while True:
+        connection, _ = listener.accept()
+        thread = threading.Thread(target=serve, args=(connection,))
+        thread.start()
+        thread.join()
