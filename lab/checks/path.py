@@ -79,19 +79,22 @@ class Path(Check):
             seen = "the exercise captures at no point of this way"
             return Verdict(Outcome.NOT_MEASURED, self.rule, expected, seen)
         starts = [point for point in own if point in evidence.captures] or [start]
-        packets = [(point, packet) for point in starts for packet in self._wanted(evidence, point, source, to)]
+        everything = [(point, packet) for point in starts for packet in self._wanted(evidence, point, source, to)]
+        ends = {point: evidence.captures[point].end for point in starts}
+        packets = [(point, packet) for point, packet in everything if packet.number <= ends[point]]
         if not packets:
             return self._nothing(evidence, expected, source, to)
 
         sightings = Sightings(evidence, (packet for _, packet in packets))
         times = Counter(identity(packet) for _, packet in packets)
+        most = Counter(identity(packet) for _, packet in everything)  # an equal one may have left after the end mark
         judged: set[object] = set()
         for point, packet in packets:
             key = identity(packet)
             if key in judged:
                 continue
             judged.add(key)
-            stop = _follow(evidence, sightings, packet, times[key], way)
+            stop = _follow(evidence, sightings, packet, (times[key], most[key]), way)
             if stop:
                 frame = FrameRef(point, packet.number)
                 seen = f"packet {frame}, {source} → {to}: {stop.seen}"
@@ -107,13 +110,13 @@ class Path(Check):
         return Verdict(Outcome.PASSED, self.rule, expected, seen, shown)
 
     def _wanted(self, evidence: Evidence, point: str, source: str, to: str) -> list[Packet]:
-        """The packets to judge: those from the one node's address to the other's that leave, or pass, this point."""
+        """What is to be judged, and later packets like it: from the one node's address to the other's, leaving here."""
         interface = evidence.plan.points[point]
         senders, receivers = addresses_of(evidence.plan, source), addresses_of(evidence.plan, to)
         inbound = mac_bytes(interface.mac) if interface.node == source else b""
         return [
             packet
-            for packet in evidence.captures[point].judged
+            for packet in evidence.captures[point].packets
             if packet.src in senders
             and packet.dst in receivers
             and packet.dst_mac != inbound
@@ -138,8 +141,10 @@ class Path(Check):
         return Verdict(Outcome.FAILED, self.rule, expected, seen, (), causes.nothing_to_judge(source, to))
 
 
-def _follow(evidence: Evidence, sightings: Sightings, first: Packet, sent: int, way: list[Leg]) -> Stop | None:
-    """What is wrong with a packet's way, None if nothing is; it was sent `sent` times."""
+def _follow(
+    evidence: Evidence, sightings: Sightings, first: Packet, sent: tuple[int, int], way: list[Leg]
+) -> Stop | None:
+    """What is wrong with a packet's way, None if nothing is; it was sent so many times, and then so many in all."""
     key = identity(first)
     points = [p for leg in way for p in (leg.sender.point, leg.receiver.point)]
     off_path = [point for point in sightings.points(key) if point not in points]
@@ -153,12 +158,12 @@ def _follow(evidence: Evidence, sightings: Sightings, first: Packet, sent: int, 
             if points.count(point) > 1:  # the same interface on two links: only its frames on this one
                 macs = mac_bytes(leg.sender.mac), mac_bytes(leg.receiver.mac)
                 found = [packet for packet in found if (packet.src_mac, packet.dst_mac) == macs]
-            if len(found) < sent:
+            if len(found) < sent[0]:
                 return why_not(evidence, first, way, leg, arriving, off_path)
-            if len(found) > sent:
+            if len(found) > sent[1]:
                 refs = tuple(FrameRef(point, packet.number) for packet in found[:4])
                 cause = causes.wrong_forwarding(f"{point} saw a packet more often than it was sent")
-                seen = f"it was sent {count(sent, 'time')} and seen {len(found)} times at {point}"
+                seen = f"it was sent {count(sent[1], 'time')} and seen {len(found)} times at {point}"
                 return Stop(seen, cause, refs)
             if start_ttl is None:
                 start_ttl = found[0].ttl + leg.routers
