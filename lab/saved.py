@@ -167,7 +167,7 @@ def _lines(network: _Network, comment: str) -> Iterator[str]:
 
 
 def _settings(network: _Network, node: PlannedNode) -> Iterator[str]:
-    """The node's own sysctls, which follow those of every node, and its files."""
+    """The node's own sysctls, which follow those of every node, its files and its set-up commands."""
     subnet, address = ("fd00:1::/64", "fd00:1::2") if network.plan.dual else ("10.0.1.0/24", "10.0.1.2")
     every = make_plan(parse_topology(_smallest(node.role, subnet, address), "")).nodes[0].sysctls
     if own := node.sysctls[len(every) :]:
@@ -182,6 +182,9 @@ def _settings(network: _Network, node: PlannedNode) -> Iterator[str]:
     if texts:
         yield "    files:"
         yield from (f"      {_quoted(path)}: {_quoted(text)}" for path, text in texts.items())
+    if node.setup:
+        yield "    setup:"
+        yield from (f"      - [{', '.join(map(_quoted, command))}]" for command in node.setup)
 
 
 def _text(file: NodeFile) -> str | None:

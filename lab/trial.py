@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
 from lab import grammar as g
+from lab.catalog import TOPOLOGY_FILE
 from lab.checks.base import Outcome
 from lab.errors import FAILED, NOT_MEASURED, PASSED, LabError, Problem
 from lab.exercise import Exercise
 from lab.exercise.submission import HandedIn, read_submission
 from lab.grade import Grade
+from lab.plan import make_plan
+from lab.topology import Topology, load_topology
 from lab.yamltext import parse_yaml, read_text
 
 SOLUTION, EMPTY, IDLE, SKELETON, WRONG = "solution", "empty", "idle", "skeleton", "wrong"
@@ -29,7 +32,8 @@ EXPECTATION = g.Struct(
 class HandIn:
     """Something that is handed in for a try; `fails` and `cause` are what a wrong one is expected to show.
 
-    "empty" has no file at all, "idle" every file that is asked for, with nothing in it.
+    "empty" has no file at all, "idle" every file that is asked for, with nothing in it. A wrong one may bring a network
+    of its own, with a node that is configured wrongly.
     """
 
     name: str
@@ -37,6 +41,11 @@ class HandIn:
     files: HandedIn
     fails: frozenset[str] = frozenset()
     cause: str = ""
+    topology: Topology | None = None
+
+    def meant(self, exercise: Exercise) -> Exercise:
+        """The exercise as it is run with this hand-in."""
+        return exercise if self.topology is None else replace(exercise, topology=self.topology)
 
 
 @dataclass(frozen=True)
@@ -113,10 +122,14 @@ def read_hand_ins(exercise: Exercise, folder: Path) -> tuple[HandIn, ...]:
     for path in _wrong_folders(folder / WRONG, problems):
         try:
             fails, cause = _expectation(exercise, path)
+            network = _network(exercise, path / TOPOLOGY_FILE)
         except LabError as error:
             problems += error.problems
             continue
-        found.append(HandIn(f"{WRONG}/{path.name}", "wrong", read_submission(exercise, path), fails, cause))
+        files = read_submission(exercise, path)
+        if network is not None and not files.files:
+            files = found[0].files  # the programs are right, and the network is what is wrong
+        found.append(HandIn(f"{WRONG}/{path.name}", "wrong", files, fails, cause, network))
     if problems:
         raise LabError(problems)
     return tuple(found)
@@ -144,6 +157,22 @@ def _expectation(exercise: Exercise, folder: Path) -> tuple[frozenset[str], str]
         raise LabError(problems)
     assert loaded is not None, "no problem was reported"
     return frozenset(loaded.get("fails")), loaded.get("cause", "")
+
+
+def _network(exercise: Exercise, path: Path) -> Topology | None:
+    """The network that a wrong hand-in brings with it, if it does: the same one, but for how its nodes are set up."""
+    if not path.exists():
+        return None
+    network = load_topology(path)
+    if _wiring(network) != _wiring(exercise.topology):
+        hint = "copy the exercise's topology, and add setup: or sysctls: to a node"
+        raise LabError("this network has other nodes, networks or interfaces than the exercise's", str(path), hint)
+    return network
+
+
+def _wiring(topology: Topology) -> tuple[object, ...]:
+    plan = make_plan(topology)
+    return plan.networks, plan.interfaces, [(node.name, node.role) for node in plan.nodes]
 
 
 def ran(hand_in: str, grade: Grade, directories: Iterable[str], *, timed: bool) -> Ran:

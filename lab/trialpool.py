@@ -33,7 +33,7 @@ class Job:
         confirms = Path(first[-1]) if first else None
         try:
             path = pipeline.run(
-                self.exercise, self.hand_in.files, self.runtime, self.runs, quiet, confirms=confirms
+                self.hand_in.meant(self.exercise), self.hand_in.files, self.runtime, self.runs, quiet, confirms=confirms
             )
             _, grade = pipeline.judge(path, own=True)
         except NotMeasuredError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,6 +90,9 @@ def plan_lines(resolved: Plan) -> list[tuple[str, str]]:
     routes = [(node.name, route.to, route.via, route.interface) for node in resolved.nodes for route in node.routes]
     if routes:
         lines += [("", ""), *console.table(("NODE", "ROUTE TO", "VIA", "INTERFACE"), routes)]
+    commands = [(node.name, shlex.join(command)) for node in resolved.nodes for command in node.setup]
+    if commands:
+        lines += [("", ""), *console.table(("NODE", "SET UP BY"), commands)]
     asked = [(node.name, node.nameserver or "nobody") for node in resolved.nodes if resolved.resolver]
     if asked:
         title = f"Names by DNS: {resolved.resolver} answers"

@@ -51,6 +51,7 @@ def _node(node: PlannedNode) -> dict[str, Any]:
         "files": [{"path": each.path, "base64": b64encode(each.content).decode()} for each in node.files],
         "image": node.image,
         **({"nameserver": node.nameserver} if node.nameserver else {}),
+        **({"setup": [list(each) for each in node.setup]} if node.setup else {}),
     }
 
 
@@ -84,6 +85,7 @@ def plan_from_json(data: dict[str, Any]) -> Plan:
                 tuple(NodeFile(each["path"], b64decode(each["base64"])) for each in node["files"]),
                 node["image"],
                 node.get("nameserver"),
+                tuple(map(tuple, node.get("setup", ()))),
             )
             for node in data["nodes"]
         )  # fmt: skip

@@ -29,7 +29,7 @@ def make_plan(topology: Topology) -> Plan:
         nodes.append(
             PlannedNode(
                 node.name, node.role, interfaces, planned, _sysctls(node, dual), hosts, node.files, node.image,
-                _nameserver(interfaces, asked),
+                _nameserver(interfaces, asked), node.setup,
             )
         )  # fmt: skip
     networks = tuple(PlannedNetwork(each.name, each.subnets, each.mtu, each.link) for each in topology.networks)

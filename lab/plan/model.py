@@ -58,6 +58,7 @@ class PlannedNode:
     files: tuple[NodeFile, ...] = ()
     image: str | None = None
     nameserver: str | None = None  # the address in its /etc/resolv.conf
+    setup: tuple[tuple[str, ...], ...] = ()
 
     @property
     def resolv_conf(self) -> str:

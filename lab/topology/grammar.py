@@ -77,6 +77,11 @@ NODE = g.Struct(
         g.ImageName(),
         "With Docker alone: an image whose own program runs on the node once the lab is wired; steps see its files",
     ),
+    g.Key(
+        "setup",
+        g.List(g.Command(), most=100),
+        "Commands that lab runs on the node as its administrator, in this order, once every node is wired",
+    ),
     doc="A machine of the lab",
 )
 ROUTE = g.Struct(

@@ -52,6 +52,7 @@ class Node:
     sysctls: tuple[tuple[str, str], ...] = ()
     files: tuple[NodeFile, ...] = ()
     image: str | None = None
+    setup: tuple[tuple[str, ...], ...] = ()  # commands that its administrator runs once the lab is wired
 
 
 @dataclass(frozen=True)

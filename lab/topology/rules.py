@@ -144,6 +144,7 @@ class _Builder:
             tuple((each.name, each.value or "") for each in record.get("sysctls", ())),
             self._files(record.get("files", ())),
             record.get("image"),
+            record.get("setup", ()),
         )
 
     def _interface(self, node: str, entry: Entry[str | Record]) -> Interface | None:

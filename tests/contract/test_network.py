@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import socket
 from collections.abc import Callable
@@ -43,6 +44,22 @@ nodes:
     interfaces: {uplink: lan}
     sysctls: {net.ipv4.tcp_syn_retries: 1, net.ipv4.conf.uplink.log_martians: 1}
     files: {/etc/motd.lab: "made for one\\n", /srv/www/index.html: "<p>hello</p>\\n"}
+  two: {role: host, interfaces: {eth0: lan}}
+"""
+
+SET_UP = """
+name: set-up
+networks:
+  lan: {subnet: 10.0.1.0/24}
+nodes:
+  one:
+    role: host
+    interfaces: {eth0: lan}
+    setup:
+      - [ip, address, add, 192.0.2.1/24, dev, eth0]
+      - [ip, route, add, 198.51.100.0/24, via, 192.0.2.7]
+      - ip neigh add 192.0.2.7 lladdr 02:00:00:00:99:99 dev eth0 nud permanent
+      - nft add table ip lab && nft add chain ip lab out '{ type filter hook output priority 0; }'
   two: {role: host, interfaces: {eth0: lan}}
 """
 
@@ -261,6 +278,29 @@ def test_a_topologys_own_settings_hold(up: Up) -> None:
     assert out(lab, "one", "cat", "/proc/sys/net/ipv4/conf/uplink/log_martians", kind="admin").strip() == "1"
     assert out(lab, "two", "cat", "/proc/sys/net/ipv4/tcp_syn_retries", kind="admin").strip() != "1"
     assert not Path("/etc/motd.lab").exists()
+
+
+def test_a_topologys_commands_have_run_in_order_as_administrator(up: Up) -> None:
+    lab = up(SET_UP)
+    assert "192.0.2.7" in out(lab, "one", "ip", "route", kind="admin")
+    assert "PERMANENT" in out(lab, "one", "ip", "neigh", kind="admin")
+    assert "hook output" in out(lab, "one", "nft", "list", "ruleset", kind="admin")
+    assert out(lab, "two", "nft", "list", "ruleset", kind="admin") == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [(["ip", "route", "add", "nonsense"], "exit code"), (["no-such-program"], "no-such-program")],
+)
+def test_a_command_that_fails_keeps_the_lab_down(command: list[str], told: str, runtime: Runtime) -> None:
+    """A lab that is not as its file says would give wrong verdicts."""
+    plan = plan_of("one-lan")
+    node = replace(plan.nodes[0], setup=(("true",), tuple(command)))
+    lasting = f"never-up-{os.getpid()}"
+    for name in (None, lasting):
+        with pytest.raises(NotMeasuredError, match=told):
+            runtime.up(replace(plan, nodes=(node, *plan.nodes[1:])), name=name, say=lambda _: None)
+    assert lasting not in {info.name for info in runtime.labs()}
 
 
 def test_a_refused_plan_says_what_the_kernel_refused(runtime: Runtime) -> None:

@@ -199,7 +199,8 @@ def test_every_node_has_the_same_hosts_with_every_address() -> None:
 def test_a_plan_goes_through_json_without_loss() -> None:
     plan = plan_of(
         "n: {subnet: [10.0.1.0/24, 'fd00::/64'], mtu: 1300}",
-        'r: {role: router, interfaces: {e: n}}, h: {role: host, files: {/a: "\\xFF\\0"}, interfaces: {e: n}}',
+        "r: {role: router, interfaces: {e: n}}, "
+        'h: {role: host, files: {/a: "\\xFF\\0"}, setup: [[a, b]], interfaces: {e: n}}',
         "runtime: netns",
     )
     again = plan_from_json(json.loads(json.dumps(plan_to_json(plan))))

@@ -67,6 +67,14 @@ def test_a_file_that_is_no_yaml_changes_nothing() -> None:
         assert len(problems) == 1
 
 
+def test_routes_hold_no_commands() -> None:
+    """What lab would run as a node's administrator is the teacher's alone."""
+    for text in ("r1: {setup: [[ip, link]]}\n", "r1: [{setup: [[ip, link]]}]\n", "setup: [[ip, link]]\n"):
+        topology, problems = apply_routes(TOPOLOGY, text, "routes.yaml")
+        assert problems
+        assert not any(node.setup for node in topology.nodes)
+
+
 def test_a_route_without_next_hop_is_told() -> None:
     routes, problems = applied("r1: [{to: 10.0.2.0/24}]\nr2: {to: 10.0.1.0/24}\n")
     assert routes["r1"] == routes["r2"] == []

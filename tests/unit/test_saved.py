@@ -25,6 +25,7 @@ nodes:
     interfaces: {eth0: {network: lan, mac: "02:aa:00:00:00:01"}}
     sysctls: {net.ipv4.tcp_syn_retries: 1}
     files: {/etc/motd: "one: two\\n\\tthree 🦉\\n", "/etc/with space": ''}
+    setup: [[ip, neigh, show], 'nft add table ip "x: y"; true']
   r: {role: router, interfaces: {eth0: lan, eth1: "null"}}
   "null": {role: server, interfaces: {eth0: "null"}}
 """

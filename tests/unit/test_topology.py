@@ -27,6 +27,7 @@ nodes:
     interfaces: {eth0: lan}
     sysctls: {net.ipv4.tcp_syn_retries: 1}
     files: {/etc/motd: "hi\\n", /srv/key: {file: key.bin}, /srv/text: {content: yes}}
+    setup: [[ip, link, show], nft list tables]
   r1: {role: router, interfaces: {eth0: lan, eth1: {network: wan, mac: '02:AA:00:00:00:01'}}}
   s: {role: server, interfaces: {eth0: {network: wan, address: [10.0.2.3/28]}}}
 routes: {c: [{to: 10.0.9.0/24, via: 10.0.1.1}]}
@@ -55,6 +56,8 @@ def test_everything_that_can_be_said_is_kept() -> None:
         (Interface("eth0", "lan"),),
         (("net.ipv4.tcp_syn_retries", "1"),),
         (NodeFile("/etc/motd", b"hi\n"), NodeFile("/srv/key", b"key.bin\0"), NodeFile("/srv/text", b"yes")),
+        None,
+        (("ip", "link", "show"), ("sh", "-c", "nft list tables")),
     )
     router = Node("r1", "router", (Interface("eth0", "lan"), Interface("eth1", "wan", mac="02:aa:00:00:00:01")))
     server = Node("s", "server", (Interface("eth0", "wan", (ip_address("10.0.2.3"),)),))

@@ -180,6 +180,26 @@ def test_the_hand_ins_of_an_exercise(folder: Path, exercise: Exercise) -> None:
     assert (found[4].fails, found[4].cause) == (frozenset({"opened", "answered", "closed"}), "wrong-address")
 
 
+def test_a_wrong_hand_in_may_be_a_network_with_the_solutions_programs(folder: Path, exercise: Exercise) -> None:
+    path = folder / "wrong" / "misconfigured"
+    path.mkdir()
+    (path / "expect.yaml").write_text("fails: [opened]\n")
+    text = find_topology("two-lans").read_text()
+    line = "  r1:     {role: router, "
+    assert line in text
+    (path / "topology.yaml").write_text(text.replace(line, f"{line}setup: [[ip, link, show]], "))
+    found = {each.name: each for each in read_hand_ins(exercise, folder)}
+    wrong = found["wrong/misconfigured"]
+    assert wrong.files == found["solution"].files
+    assert wrong.meant(exercise).topology.nodes[1].setup == (("ip", "link", "show"),)
+    assert found["solution"].meant(exercise) == exercise
+    (path / "server.py").write_text("its own\n")
+    assert read_hand_ins(exercise, folder)[5].files.files == {"server.py": b"its own\n"}
+    (path / "topology.yaml").write_text(text.replace("10.0.2.80", "10.0.2.81"))
+    with pytest.raises(LabError, match="other nodes, networks or interfaces"):
+        read_hand_ins(exercise, folder)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

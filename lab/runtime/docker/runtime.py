@@ -14,6 +14,7 @@ from lab.runtime.docker import build, bundle, engine, image, names, own, process
 from lab.runtime.docker.connection import Connection
 from lab.runtime.docker.live import DockerLab
 from lab.runtime.docker.names import Names
+from lab.runtime.setup import set_up
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -59,6 +60,7 @@ class DockerRuntime:
         try:
             lab, others = build.Builder(client, given, plan, chosen, say).up(source)
             _refuse_filtered(plan, lab.await_ready(), others)
+            set_up(lab, say)
             if name is None:
                 lab.end_with(lambda: remove.everything(client, self._owner.filters(mark=given.mark)))
             else:

@@ -16,6 +16,7 @@ from lab.runtime.base import LabInfo
 from lab.runtime.netns import start, state
 from lab.runtime.netns.channel import Channel
 from lab.runtime.netns.live import NetnsLab
+from lab.runtime.setup import set_up
 
 _END_LIMIT = 30.0  # seconds that the kernel gets to end a lab
 
@@ -38,7 +39,13 @@ class NetnsRuntime:
             raise NotMeasuredError(what, hint="--runtime docker brings this topology up")
         if name is None:
             channel, _ = start.start(plan, None, say)
-            return NetnsLab(plan.name, plan, channel)
+            lab = NetnsLab(plan.name, plan, channel)
+            try:
+                set_up(lab, say)
+            except BaseException:
+                lab.close()
+                raise
+            return lab
         with state.folder(name) as folder:
             record = folder.record()
             if record and _alive(record):
@@ -61,6 +68,12 @@ class NetnsRuntime:
                 raise NotMeasuredError(f"the keeper of lab {name} ended at once")
             folder.write(state.Record(name, source, len(plan.nodes), pid, started, state.boot_id(), time.time()))
             lab = NetnsLab(name, plan, channel)
+            try:
+                set_up(lab, say)
+            except BaseException:
+                lab.close()
+                self._end(folder)
+                raise
             lab.ask({"do": "stay", "record": str(folder.written)})
             return lab
 
@@ -104,20 +117,23 @@ class NetnsRuntime:
     def down(self, name: str) -> bool:
         """End a lasting lab by killing its keeper, and wait until the kernel has ended everything in it."""
         with state.folder(name) as folder:
-            record = folder.record()
-            keeper = record.keeper() if record else None
-            if keeper is not None:
-                try:
-                    signal.pidfd_send_signal(keeper, signal.SIGKILL)
-                    if not select.select([keeper], [], [], _END_LIMIT)[0]:
-                        raise NotMeasuredError(
-                            f"lab {name} did not end within {_END_LIMIT:.0f} s",
-                            hint=f"its keeper is process {record.pid if record else '?'}",
-                        )
-                finally:
-                    os.close(keeper)
-            folder.clear()
-            return keeper is not None
+            return self._end(folder)
+
+    def _end(self, folder: state.Folder) -> bool:
+        record = folder.record()
+        keeper = record.keeper() if record else None
+        if record is not None and keeper is not None:
+            try:
+                signal.pidfd_send_signal(keeper, signal.SIGKILL)
+                if not select.select([keeper], [], [], _END_LIMIT)[0]:
+                    raise NotMeasuredError(
+                        f"lab {record.name} did not end within {_END_LIMIT:.0f} s",
+                        hint=f"its keeper is process {record.pid}",
+                    )
+            finally:
+                os.close(keeper)
+        folder.clear()
+        return keeper is not None
 
 
 def _alive(record: state.Record) -> bool:
