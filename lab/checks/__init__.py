@@ -4,7 +4,9 @@ from lab.checks.answer import Answer
 from lab.checks.arp import Arp
 from lab.checks.base import Check
 from lab.checks.compare import Compare
+from lab.checks.dns import Dns
 from lab.checks.fault import FaultStruck
+from lab.checks.http import Http
 from lab.checks.output import Output
 from lab.checks.packages import of_packages
 from lab.checks.path import Path
@@ -48,5 +50,7 @@ CHECKS: dict[str, type[Check]] = {
     Python.kind: Python,
     Udp.kind: Udp,
     Compare.kind: Compare,
+    Dns.kind: Dns,
+    Http.kind: Http,
 }
 CHECKS |= of_packages(CHECKS)
