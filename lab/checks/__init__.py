@@ -23,6 +23,7 @@ from lab.checks.tcp_refused import TcpRefused
 from lab.checks.tcp_retransmit import TcpRetransmit
 from lab.checks.tcp_timeout import TcpTimeout
 from lab.checks.tcp_window import TcpWindow
+from lab.checks.tls import Tls
 from lab.checks.traffic import Traffic
 from lab.checks.udp import Udp
 from lab.checks.where import Where
@@ -52,5 +53,6 @@ CHECKS: dict[str, type[Check]] = {
     Compare.kind: Compare,
     Dns.kind: Dns,
     Http.kind: Http,
+    Tls.kind: Tls,
 }
 CHECKS |= of_packages(CHECKS)

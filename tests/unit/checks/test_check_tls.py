@@ -1,0 +1,108 @@
+"""`tls`: a handshake that names the server, and nothing to read after it."""
+
+import ssl
+from typing import Any
+
+import pytest
+from doctored import PORT, Story
+
+from lab.checks.base import Outcome, Verdict
+from lab.checks.tls import Tls
+from lab.evidence import Gap
+from tests.unit.tls_forge import ASKED, tls_streams
+
+P, F, N = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_MEASURED
+ENDS: dict[str, Any] = {"source": "client", "to": "server", "port": PORT, "name": "www"}
+TLS_1_2, TLS_1_3 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+FATAL = b"\x15\x03\x03\x00\x02\x02\x28"
+
+
+def said(streams: tuple[bytes, bytes] | None = None, **options: Any) -> Story:
+    sent, returned = streams or tls_streams(**options)
+    return Story().talk(asked=sent, answered=returned)
+
+
+def judge(story: Story, **changes: Any) -> Verdict:
+    parts = {key: changes.pop(key) for key in ("steps", "gaps", "without") if key in changes}
+    check = Tls(**(ENDS | changes))
+    return check.judge(story.evidence(check, **parts))
+
+
+def kind(verdict: Verdict) -> str:
+    assert verdict.outcome is F, verdict
+    assert verdict.cause is not None
+    return verdict.cause.kind
+
+
+@pytest.mark.parametrize(("version", "text"), [(TLS_1_3, "TLS 1.3"), (TLS_1_2, "TLS 1.2")])
+def test_a_handshake_and_what_it_hides(version: ssl.TLSVersion, text: str) -> None:
+    verdict = judge(said(version=version), version=text[4:], hides=ASKED)
+    assert verdict.outcome is P
+    assert verdict.seen.startswith("ClientHello for www (offers TLS 1.")
+    assert f"server chose {text}; then " in verdict.seen
+    assert verdict.seen.endswith("nothing readable")
+    assert [str(frame) for frame in verdict.frames] == ["client:eth0#4", "client:eth0#6"]
+
+
+@pytest.mark.parametrize(
+    ("options", "changes", "cause"),
+    [
+        ({"name": None}, {}, "no-server-name"),
+        ({"name": "shop"}, {}, "wrong-server-name"),
+        ({"version": TLS_1_2}, {"version": "1.3"}, "wrong-version"),
+        ({"version": TLS_1_2, "least": TLS_1_3}, {}, "tls-alert"),
+        ({"trusted": False}, {}, "tls-alert"),  # in the clear: its own keys are not yet in use
+        ({"trusted": False, "version": TLS_1_2}, {}, "tls-alert"),
+        ({"asked": b""}, {}, "nothing-sent"),
+        ({"asked": b"", "version": TLS_1_2}, {}, "nothing-sent"),
+    ],
+)
+def test_a_handshake_that_is_not_as_demanded(options: dict[str, Any], changes: dict[str, Any], cause: str) -> None:
+    assert kind(judge(said(**options), **changes)) == cause
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "cause"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", b"", "not-tls"),
+        (b"", b"GET / HTTP/1.1\r\n\r\n", "not-tls"),
+        (b"", b"\x16\x03\x03\x00\x04\x01\x00\x00\x00", "readable"),
+        (b"", b"\x17\x03\x03\x00\x28" + ASKED + b"  ", "readable"),
+        (b"\x17\x03\x03\x00\x01x", b"", "bad-hello"),
+        (b"\x16\x03\x03\x00\x04\x02\x00\x00\x00", b"", "bad-hello"),
+        (b"\x16\x03\x03\x00\x04\x01\x00\x00\x00", b"", "bad-hello"),
+    ],
+)
+def test_bytes_beside_the_handshake(before: bytes, after: bytes, cause: str) -> None:
+    sent, returned = tls_streams()
+    assert kind(judge(said((before + sent + after, returned)), hides=ASKED)) == cause
+
+
+def test_plain_text_on_both_sides() -> None:
+    assert kind(judge(said((ASKED, b"hello\n")))) == "not-tls"
+    sent, returned = tls_streams()
+    assert kind(judge(said((sent, b"SSH-2.0-x\r\n")))) == "not-tls"
+    assert kind(judge(said((sent, FATAL)))) == "tls-alert"
+    assert kind(judge(said((sent, b"")))) == "never-answered"
+    assert kind(judge(said((b"", b"")))) == "nothing-sent"
+    assert kind(judge(said((sent, b"\x16\x03\x03\x00\x04\x0b\x00\x00\x00")))) == "bad-hello"
+    assert kind(judge(said((sent[:200], returned)))) == "not-tls"
+
+
+def test_an_alert_that_is_encrypted_is_told_by_its_length() -> None:
+    sent, returned = tls_streams(asked=b"")
+    hello = 5 + int.from_bytes(sent[3:5], "big")
+    broken = sent[:hello] + b"\x14\x03\x03\x00\x01\x01" + b"\x17\x03\x03\x00\x13" + bytes(19)
+    assert kind(judge(said((broken, returned)))) == "handshake-broken"
+    assert kind(judge(said((sent[:hello], returned)))) == "handshake-broken"
+
+
+def test_a_record_that_goes_over_the_end_of_a_running_connection() -> None:
+    sent, returned = tls_streams()
+    story = said((sent + b"\x17\x03\x03\x00\x40half", returned)).drop("client fin", "server fin", "last ack")
+    assert judge(story).outcome is P
+
+
+def test_gaps() -> None:
+    assert judge(said(), gaps=(Gap("drops", "client:eth0", "lab"),)).outcome is N
+    assert kind(judge(Story())) == "not-tried"

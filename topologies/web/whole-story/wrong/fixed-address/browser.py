@@ -1,0 +1,19 @@
+"""Gets a page by HTTPS and prints its body. Argument: the URL; on stdin the certificates of those whom to trust."""
+
+import socket
+import ssl
+import sys
+from urllib.parse import urlsplit
+
+url = urlsplit(sys.argv[1])
+context = ssl.create_default_context(cadata=sys.stdin.read())
+with socket.create_connection(("10.0.2.80", url.port or 443), timeout=2) as plain:
+    with context.wrap_socket(plain, server_hostname=url.hostname) as connection:
+        request = f"GET {url.path} HTTP/1.1\r\nHost: {url.hostname}\r\nConnection: close\r\n\r\n"
+        connection.sendall(request.encode())
+        answer = b""
+        while received := connection.recv(4096):
+            answer += received
+head, _, body = answer.partition(b"\r\n\r\n")
+sys.stdout.buffer.write(body)
+sys.exit(b" 200 " not in head.partition(b"\r\n")[0] + b" ")
