@@ -9,7 +9,7 @@ from typing import ClassVar
 from lab.checks.base import Cause, Check, Outcome, Verdict
 from lab.checks.gaps import gaps, unusable
 from lab.checks.names import listed, who
-from lab.checks.programs import idle
+from lab.checks.programs import idle, trouble
 from lab.checks.states import Route, addresses, neighbours, routes, section, sockets
 from lab.evidence import Evidence
 from lab.grammar import Address, Bool, Choice, Either, HostAddress, Mac, NodeName, Port, Prefix, Sysctl, Text, param
@@ -82,7 +82,8 @@ class State(Check):
             seen = f"the kernel's state of {self.node} {moment} was not recorded"
             return Verdict(Outcome.NOT_MEASURED, self.rule, expected, seen)
         there, seen = found
-        blame = idle(evidence, [self.node])
+        programs = self.absent or self._object in ("listening", "neighbour")  # what is there because they ran
+        blame = idle(evidence, [self.node]) if programs else trouble(evidence, [], submitted=True)
         if there is not self.absent and not (self.absent and blame):
             return Verdict(Outcome.PASSED, self.rule, expected, seen)
         kind = "wrong-state" if self.absent else _CAUSES.get(self._object, "wrong-state")

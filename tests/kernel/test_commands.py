@@ -14,6 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from lab.gather.rundir import load
+from lab.trace.packets import TCP
+
 pytestmark = [pytest.mark.kernel, pytest.mark.tool("tcpdump", "bwrap")]
 ROOT = Path(__file__).parents[2]
 ECHO = ROOT / "topologies" / "two-lans" / "tcp-echo"
@@ -217,3 +220,28 @@ def test_a_server_that_knows_an_answer_beforehand_gets_nothing_for_it(lab: Lab, 
     report = json.loads(lab("run", "tcp-echo", "--submission", str(handed_in), "--json", code=1).stdout)
     points = {each["id"]: each["points"] for each in report["checks"]}
     assert (points["echoed"], points["closed"]) == (0, 0)
+
+
+def test_a_sheet_is_marked_by_the_run_that_it_is_about(lab: Lab, tmp_path: Path) -> None:
+    """What no other run shows: the initial sequence number, read off the trace and judged afterwards."""
+    shutil.copytree(ECHO.parent / "tcp-questions", tmp_path / "questions")
+    shutil.copy(ECHO.parent / "topology.yaml", tmp_path / "questions")
+    exercise = tmp_path / "questions" / "exercise.yaml"
+    isn = "{id: isn, check: answer, from: client, to: server, port: 7000, value: client_isn, points: 1}"
+    own = "{id: own, check: python, file: own.py, points: 1}"
+    exercise.write_text(
+        exercise.read_text().replace("topology: two-lans", "topology: ./topology.yaml") + f"  - {isn}\n  - {own}\n"
+    )
+    (exercise.parent / "own.py").write_text("def check(evidence):\n    return bool(evidence.captures), 'captured'\n")
+    first = json.loads(lab("run", "./questions", "--json", code=1).stdout)
+    assert first["grade"]["points"] == 11
+    packets = load(tmp_path / first["run"]).captures["client:eth0"].packets
+    isn = str(next(packet.seq for packet in packets if packet.protocol == TCP))
+    sheet = (exercise.parent / "solution" / "answers.yaml").read_text() + f"client_isn: {isn}\n"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "answers.yaml").write_text(sheet)
+    again = json.loads(lab("judge", ".", "--submission", "mine", "--trust-code", "--json").stdout)
+    assert again["grade"] == {"points": 12, "of": 12}
+    strange = json.loads(lab("judge", ".", "--submission", "mine", "--json", code=3).stdout)
+    assert [each["verdict"] for each in strange["checks"] if each["id"] == "own"] == ["not measured"]
+    assert "is no folder" in lab("judge", ".", "--submission", "nowhere", code=2).stderr
