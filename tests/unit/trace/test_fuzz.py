@@ -141,6 +141,8 @@ def damaged(whole: bytes, chance: random.Random) -> bytes:
     """A capture file with bytes changed, removed, repeated or cut off."""
     data = bytearray(whole)
     for _ in range(chance.randrange(1, 8)):
+        if not data:
+            break
         at, size = chance.randrange(len(data)), chance.choice((1, 1, 2, 4, 16, 60))
         match chance.randrange(8):
             case 0:
