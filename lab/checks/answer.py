@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -98,6 +98,9 @@ class Answer(TcpCheck):
     def judge(self, evidence: Evidence) -> Verdict:
         """Read the sheet, then the trace: without an answer nothing of the trace can help."""
         given = self._given(evidence)
+        if isinstance(given, Cause) and self.sheet in _handed_in(evidence) and self.sheet not in evidence.submission:
+            seen = f"{self.sheet} was handed in, and the run did not keep it"
+            return Verdict(Outcome.NOT_MEASURED, self.rule, self.expectation(), seen)
         if isinstance(given, Cause):
             return Verdict(Outcome.FAILED, self.rule, self.expectation(), given.text, cause=given)
         return super().judge(evidence)
@@ -158,6 +161,13 @@ class Answer(TcpCheck):
         if given is None:
             return self._wrong(f"{self._key}: {show(found.text, 40)} is no {kind}")
         return given
+
+
+def _handed_in(evidence: Evidence) -> Sequence[str]:
+    """The names of all that was handed in, whether kept or not."""
+    told = evidence.manifest.get("submission")
+    files = told.get("files") if isinstance(told, Mapping) else None
+    return files if isinstance(files, (list, tuple)) else ()
 
 
 def _written(value: int | float | str | None) -> str:

@@ -67,7 +67,7 @@ def judge_again(results: Results, told: Mapping[str, Any], new: Path | None) -> 
         new, topology = kept / "exercise" / "exercise.yaml", kept / "exercise" / "topology.yaml"
     verdicts, grades, decides = [], [], None
     for each in told["runs"]:
-        evidence = load(folder / each["run"])
+        evidence = load(folder / each["run"], own=True)
         if new is not None:
             evidence = replace(evidence, exercise=_fitting(evidence, new, topology))
         grade = judge(evidence)

@@ -105,6 +105,13 @@ def test_a_sheet_without_an_answer_fails(sheet: str | None, kind: str) -> None:
     assert "\x1b" not in verdict.seen
 
 
+def test_a_sheet_that_a_run_did_not_keep_is_not_held_against_anyone() -> None:
+    """A check that came after the run asks for a file that nothing asked for then."""
+    told = {"submission": {"files": ["answers.yaml"]}}
+    assert judge("value: client_isn", None, manifest=told).outcome is N
+    assert judge("value: client_isn", "client_isn: 1\n", manifest=told).outcome is F
+
+
 def test_a_key_of_the_teachers_own() -> None:
     assert judge("value: client_isn, key: What is the ISN?", f"What is the ISN?: {CLIENT_ISN}\n").outcome is P
     assert judge("value: client_isn, key: isn", f"client_isn: {CLIENT_ISN}\n").outcome is F
