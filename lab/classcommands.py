@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lab.options import NamedExercise, RuntimeName
+from lab.options import NamedExercise, RuntimeName, SecretFile
 
 
 def grade(
@@ -29,6 +29,7 @@ def grade(
     column: Annotated[
         str | None, typer.Option("--column", metavar="TITLE", help="The assignment, where Canvas's sheet has several.")
     ] = None,
+    secret: SecretFile = None,
     runtime: RuntimeName = None,
 ) -> None:
     """Grade a class's submissions; the same command again goes on where it stopped."""
@@ -45,6 +46,7 @@ def grade(
             runtime=runtime,
             sheet=roster,
             column=column,
+            secret=secret,
         )
     )
 

@@ -18,6 +18,7 @@ from lab.options import (
     NamedExercise,
     Runs,
     RuntimeName,
+    SecretFile,
     TopologyFile,
     Verbose,
     complete_lab,
@@ -313,11 +314,13 @@ def try_exercise(
 def handout(
     exercise: NamedExercise,
     output: Annotated[str, typer.Option("-o", "--output", metavar="DIR", help="A new or empty folder.")],
+    student: Annotated[str | None, typer.Option("--student", metavar="ID", help="With this student's values.")] = None,
+    secret: SecretFile = None,
 ) -> None:
     """Write what students get: no hidden check, no solution, no wrong hand-in."""
     from lab.commands import teacher
 
-    teacher.handout(exercise, output)
+    teacher.handout(exercise, output, student, secret)
 
 
 @app.command(rich_help_panel=EXERCISE)

@@ -6,6 +6,7 @@ then it is loaded again, and searched for what only hidden checks use.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from lab.errors import LabError, Place, Problem
 from lab.exercise import Exercise, load_exercise, parse_exercise
 from lab.grammar import Refused
 from lab.topology import Topology, parse_topology
-from lab.yamlcut import compose, cut, entries, scalars
+from lab.yamlcut import compose, cut, end_of, entries, scalars
 from lab.yamltext import show
 
 README = "README.md"
@@ -41,20 +42,26 @@ class Handout:
     notes: tuple[Problem, ...]
 
 
-def make_handout(path: Path) -> Handout:
-    """The handout of an exercise; `LabError` where it would not load, or would tell what is hidden."""
-    exercise = load_exercise(path)
+def make_handout(path: Path, variant: bytes | None = None) -> Handout:
+    """The handout of an exercise; `LabError` where it would not load, or would tell what is hidden.
+
+    With the key `variant` of a student, that one's own values stand in it.
+    """
+    exercise = load_exercise(path) if variant is None else load_exercise(path, variant=variant)
     hidden = tuple(graded.id for graded in exercise.checks if not graded.visible)
     _refuse_hidden_needs(exercise, path)
     try:
-        text = students_text(exercise.source, hidden)
+        own = {name: exercise.values[name] for name in exercise.individual} if variant is not None else {}
+        text = valued(students_text(exercise.source, hidden), own)
         shown = _loaded(exercise, text)
     except LabError as error:
         why = "; ".join(str(each) for each in error.problems)
         what = f"without its hidden checks this exercise does not load: {why}"
         raise LabError(what, exercise.folder, "what visible checks use must not stand in hidden ones") from None
     files: dict[str, bytes] = {}
-    _add(files, {EXERCISE_FILE: text.encode(), TOPOLOGY_FILE: _without_modeline(exercise.topology.source).encode()}, "")
+    own = dict(exercise.topology.values) if variant is not None else {}
+    topology = valued(_without_modeline(exercise.topology.source), own)
+    _add(files, {EXERCISE_FILE: text.encode(), TOPOLOGY_FILE: topology.encode()}, "")
     _add(files, dict(exercise.topology.beside), "the topology")
     _add(files, shown.files, "the exercise")
     _add(files, read_skeleton(exercise, path.parent), "skeleton/")
@@ -103,6 +110,16 @@ def students_text(source: str, hidden: tuple[str, ...]) -> str:
         value = topology.nodes[1]
         text = text[: value.start_mark.index] + TOPOLOGY_FILE + text[value.end_mark.index :]
     return _without_modeline(text)
+
+
+def valued(text: str, values: Mapping[str, str | int]) -> str:
+    """The text with these values under `values:`, as far as it has values of these names."""
+    written = entries(compose(text)).get("values")
+    for entry in reversed(entries(written.nodes[1]).entries if written else ()):
+        if entry.name in values:
+            value = entry.nodes[1]
+            text = text[: value.start_mark.index] + json.dumps(values[entry.name]) + text[end_of(value) :]
+    return text
 
 
 def _hidden_values(root: MappingNode, hidden: tuple[str, ...]) -> set[str]:

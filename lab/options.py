@@ -73,3 +73,7 @@ NamedExercise = Annotated[
     str,
     typer.Argument(metavar="EXERCISE", help="A file, a folder or a ready-made name.", autocompletion=complete_exercise),
 ]
+SecretFile = Annotated[
+    str | None,
+    typer.Option("--secret", metavar="FILE", help="What each student's own values are made of; also LAB_SECRET."),
+]

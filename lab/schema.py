@@ -20,7 +20,7 @@ def schema(kind: str) -> dict[str, Any]:
     if kind == "topology":
         from lab.topology.grammar import TOPOLOGY
 
-        body = TOPOLOGY.schema(templates=False)
+        body = TOPOLOGY.schema(templates=True)
     elif kind == "exercise":
         from lab.checks import CHECKS
         from lab.exercise.grammar import exercise_grammar

@@ -48,13 +48,13 @@ def entries(node: Node | None) -> Entries:
     """The entries of a collection; none of anything else."""
     if isinstance(node, MappingNode):
         found = [
-            Entry(key.value, key.start_mark.index, _end(value), (key, value))
+            Entry(key.value, key.start_mark.index, end_of(value), (key, value))
             for key, value in node.value
             if isinstance(key, ScalarNode)
         ]
         return Entries(bool(node.flow_style), tuple(found))
     if isinstance(node, SequenceNode):
-        items = [Entry(_id(each), each.start_mark.index, _end(each), (each,)) for each in node.value]
+        items = [Entry(_id(each), each.start_mark.index, end_of(each), (each,)) for each in node.value]
         return Entries(bool(node.flow_style), tuple(items))
     return Entries(False, ())
 
@@ -84,13 +84,13 @@ def _id(node: Node) -> str:
     return next(iter(scalars(entry.nodes[-1])), "") if entry else ""
 
 
-def _end(node: Node) -> int:
+def end_of(node: Node) -> int:
     """Where a node's last character stands: a block's own end mark lies behind the comments that follow it."""
     flow = isinstance(node, (SequenceNode, MappingNode)) and node.flow_style
     if isinstance(node, ScalarNode) or flow or not node.value:
         return int(node.end_mark.index)
     last = node.value[-1]
-    return _end(last[1] if isinstance(last, tuple) else last)
+    return end_of(last[1] if isinstance(last, tuple) else last)
 
 
 def _cut_block(text: str, entry: Entry) -> str:

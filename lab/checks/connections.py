@@ -176,9 +176,7 @@ def counted(evidence: Evidence, point: str) -> list[Packet]:
     return packets
 
 
-def _not_its_own(
-    evidence: Evidence, mark: Mark, point: str, limit: int, packets: list[Packet]
-) -> Iterator[Packet]:
+def _not_its_own(evidence: Evidence, mark: Mark, point: str, limit: int, packets: list[Packet]) -> Iterator[Packet]:
     """What an ended program's node sent after the mark on the program's connections.
 
     Those are the connections of its own sockets that were open by then, and those begun while it was being ended,

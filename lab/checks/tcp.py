@@ -156,8 +156,10 @@ def _strange_frame(evidence: Evidence, view: Seen, packet: Packet) -> Fault | No
     other = packet.dst_mac if outbound else packet.src_mac
     peer = who(evidence.plan, packet.dst if outbound else packet.src)
     known = evidence.plan.macs.get(mac_text(other))
-    may = known is not None and known.network == here.network and (
-        known in interfaces_of(evidence.plan, peer) or evidence.plan.by_name[known.node].forwards
+    may = (
+        known is not None
+        and known.network == here.network
+        and (known in interfaces_of(evidence.plan, peer) or evidence.plan.by_name[known.node].forwards)
     )
     if not may:
         role = "is addressed to" if outbound else "comes from"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -9,10 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lab.classroom.intake import HandIn, fingerprint
-from lab.classroom.job import Batch, Job
+from lab.classroom.foreign import Foreign, Owners
+from lab.classroom.foreign import told as foreign_told
+from lab.classroom.intake import HandIn, fingerprint, open_hand_in
+from lab.classroom.job import Batch, Job, redrawn
 from lab.classroom.results import Results, Row, row_of
 from lab.errors import LabError
+from lab.exercise import Exercise
 from lab.pool import carry_out
 
 _LOCK = ".lock"
@@ -70,13 +74,53 @@ def kept(job: Job) -> dict[str, Any] | None:
     told = job.batch.results.read(job.hand_in.key)
     if told is None or told["submission"]["sha256"] != job.sha256 or told["student"] != job.hand_in.student:
         return None
-    return told if all(told[name] == value for name, value in job.batch.identity.items()) else None
+    return told if all(told.get(name) == value for name, value in job.batch.identity.items()) else None
 
 
 def _again(job: Job, *, alone: bool = False) -> Job:
     """Another turn, which knows the runs of the earlier ones."""
     told = job.batch.results.read(job.hand_in.key)
     return replace(job, alone=alone, earlier=tuple(told["runs"]) if told else job.earlier)
+
+
+def find_foreign(batch: Batch, hand_ins: Sequence[HandIn]) -> dict[str, tuple[Foreign, ...]]:
+    """Note in each result whose values the submission answers with, where they are not its own; those found, by key."""
+    if not batch.exercise.individual:
+        return {}
+    exercise, by_student = batch.exercise, {}
+    for each in hand_ins:
+        for student in each.members or (each.student,):
+            values = redrawn(exercise, None, batch.variant(student)).values
+            by_student[student] = {name: values[name] for name in exercise.individual}
+    owners = Owners(by_student)
+    teachers = [exercise.source.encode(), exercise.topology.source.encode(), *exercise.files.values()]
+    found = {}
+    for each in hand_ins:
+        told = batch.results.read(each.key)
+        if told is None or not told["runs"]:
+            continue
+        folder = batch.results.folder(each.key) / told["runs"][-1]["run"]
+        texts = [*open_hand_in(exercise, each).files.values(), *_gathered(exercise, folder)]
+        foreign = tuple(one for one in owners.find(each.student, texts, teachers) if one.student not in each.members)
+        if foreign:
+            found[each.key] = foreign
+        if told.get("foreign", []) != foreign_told(foreign):
+            batch.results.keep({**told, "foreign": foreign_told(foreign)})
+    return found
+
+
+def _gathered(exercise: Exercise, run: Path) -> Iterator[bytes]:
+    """What a submission's programs put on the wire and wrote, and the ports on which anything listened."""
+    for path in run.glob("*.pcap"):
+        yield path.read_bytes()
+    for name in (step.name for step in exercise.steps if step.code == "submission"):
+        for path in run.glob(f"steps/{name}.std*"):
+            yield path.read_bytes()
+    for path in run.glob("state/*.json"):
+        nodes = json.loads(path.read_bytes())
+        sockets = [socket for node in nodes.values() for socket in node["sockets"]]
+        ports = {socket["port"] for socket in sockets if socket["state"] in ("LISTEN", "OPEN")}
+        yield " ".join(map(str, ports)).encode()
 
 
 @contextmanager

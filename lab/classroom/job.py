@@ -18,9 +18,10 @@ from lab.console import quiet
 from lab.errors import LabError
 from lab.evidence import Evidence
 from lab.exercise import Exercise, HandedIn, parse_exercise
+from lab.exercise.variant import Secret
 from lab.gather.rundir import exercise_digest
 from lab.grade import Grade
-from lab.grammar import Refused
+from lab.grammar import NOBODY, Refused
 from lab.report.json import report_dict
 from lab.report.text import report_lines
 from lab.runtime.base import Runtime
@@ -36,6 +37,11 @@ class Batch:
     runtime: Runtime
     results: Results
     repeat: int = 1
+    secret: Secret | None = None  # of which each student's own values are made
+
+    def variant(self, student: str) -> bytes:
+        """The key of a student's values."""
+        return self.secret.key(self.exercise.name, student) if self.secret else NOBODY
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -45,6 +51,7 @@ class Batch:
             "lab": lab_version(),
             "runtime": self.runtime.name,
             "repeat": self.repeat,
+            "variants": self.secret.mark if self.secret else "",
         }
 
     @property
@@ -88,7 +95,7 @@ class Job:
         return self._keep("not measured", why)
 
     def _run(self, handed_in: HandedIn) -> tuple[Path, Evidence, Grade]:
-        exercise = redrawn(self.batch.exercise, secrets.token_hex(16))
+        exercise = redrawn(self.batch.exercise, secrets.token_hex(16), self.batch.variant(self.hand_in.student))
         folder = self.batch.results.folder(self.hand_in.key)
         confirms = folder / self.earlier[-1]["run"] if self.alone and self.earlier else None
         path = pipeline.run(exercise, handed_in, self.batch.runtime, folder, quiet, confirms=confirms)
@@ -168,7 +175,7 @@ def state_of(grades: Sequence[Grade], runs: Sequence[Mapping[str, Any]], *, alon
     return "graded", ""
 
 
-def redrawn(exercise: Exercise, draw: str) -> Exercise:
+def redrawn(exercise: Exercise, draw: str | None, variant: bytes = NOBODY) -> Exercise:
     """The exercise as it was read, with other drawn values; its files are not read again."""
 
     def read(name: str) -> bytes:
@@ -178,5 +185,5 @@ def redrawn(exercise: Exercise, draw: str) -> Exercise:
 
     file = f"{exercise.folder}/exercise.yaml"
     return parse_exercise(
-        exercise.source, file, lambda _: exercise.topology, read=read, files=exercise.files, draw=draw
+        exercise.source, file, lambda _: exercise.topology, read=read, files=exercise.files, draw=draw, variant=variant
     )

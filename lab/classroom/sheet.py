@@ -90,7 +90,7 @@ def grades_schema() -> dict[str, Any]:
         verdicts={"type": "object", "additionalProperties": {"enum": [str(outcome) for outcome in Outcome]}},
     )  # fmt: skip
     student = object_schema(
-        "grade", "verdict", "values", "report", "shown", "handed_in", "adjustments", "runs",
+        "grade", "verdict", "values", "report", "shown", "handed_in", "adjustments", "runs", "foreign",
         key={**text, "description": "The student's folder below students/"},
         student=text,
         name=text,
@@ -108,14 +108,21 @@ def grades_schema() -> dict[str, Any]:
         report=report_schema(),
         shown={**report_schema(), "description": "The report that the student may see"},
         adjustments={"type": "array", "items": adjustment},
+        foreign={
+            "type": "array",
+            "items": object_schema(student=text, values=texts),
+            "description": "Other students whose own values the submission answers with; no verdict",
+        },
         handed_in=object_schema(files=texts, problems=texts, notes=texts),
     )  # fmt: skip
     return object_schema(
+        "variants",
         format={"const": FORMAT},
         exercise=object_schema(name=text, sha256=text),
         lab=text,
         runtime=text,
         repeat={"type": "integer", "minimum": 1},
+        variants={**text, "description": "Tells the secret of the individual values apart; empty without one"},
         of=points,
         checks={"type": "array", "items": check},
         students={"type": "array", "items": student},

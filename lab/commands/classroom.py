@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import sys
@@ -13,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 from lab import console
 from lab.catalog import find_exercise
 from lab.checks.names import count
-from lab.classroom.batch import Progress, absent, grade_all, held
+from lab.classroom.batch import Progress, absent, find_foreign, grade_all, held
 from lab.classroom.intake import Intake, collect, renamed_files
 from lab.classroom.job import Batch, Job
 from lab.classroom.results import Results, Row
 from lab.classroom.sheet import write_sheets
 from lab.errors import NOT_MEASURED, PASSED, InterruptedRunError, LabError
 from lab.exercise import Exercise, load_exercise
+from lab.exercise.variant import Secret, read_secret
 from lab.export.roster import Roster, compare, read_roster, target_column
 from lab.pool import cores
 from lab.report.safe import safe
@@ -43,11 +45,13 @@ def grade(
     runtime: str | None,
     sheet: str | None = None,
     column: str | None = None,
+    secret: str | None = None,
 ) -> int:
     """Grade a class's submissions; the exit code. `sheet` is the LMS's own, which is filled in."""
     path = find_exercise(name)
     exercise = load_exercise(path)
     _refuse_nothing_asked(exercise)
+    key = read_variants(exercise, secret)
     roster = _read_sheet(sheet, column) if sheet else None
     chosen = choose(runtime, exercise.topology.runtime, console.say)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -60,7 +64,7 @@ def grade(
         _tell_intake(intake, absent(results, intake.hand_ins), exercise)
         if roster is not None:
             _tell_roster(roster, intake)
-        batch = Batch(exercise, chosen, results, repeat)
+        batch = Batch(exercise, chosen, results, repeat, key)
         keys = [each.key for each in intake.hand_ins]
         live = Display(len(keys))
         try:
@@ -71,14 +75,29 @@ def grade(
             write_sheets(results, exercise, batch.identity, keys)
             hint = "the same command goes on where it stopped"
             raise InterruptedRunError("interrupted", hint=hint) from None
+        foreign = find_foreign(batch, intake.hand_ins)
         write_sheets(results, exercise, batch.identity, keys)
         code = _tell_grades(list(rows.values()), results)
+        for each in intake.hand_ins:
+            for one in foreign.get(each.key, ()):
+                print(safe(f"{each.student} answers with values of {one.student}: {', '.join(one.values)}"))
         if roster is not None and sheet is not None:
             from lab.commands.handback import export_roster
 
             filled = results.out / f"filled-{Path(sheet).name}"
             export_roster(roster.lms, out, sheet, str(filled), column)
     return code
+
+
+def read_variants(exercise: Exercise, secret: str | None) -> Secret | None:
+    """The secret of an exercise whose values are each student's own; None where it has no such values."""
+    given = secret or os.environ.get("LAB_SECRET")
+    if not exercise.individual:
+        return None
+    if not given:
+        what = f"each student has values of their own: {', '.join(exercise.individual)}"
+        raise LabError(what, exercise.folder, "--secret FILE, or LAB_SECRET=FILE, names the secret that they come from")
+    return read_secret(Path(given))
 
 
 def _read_sheet(sheet: str, column: str | None) -> Roster:

@@ -110,7 +110,7 @@ def regrade(out: str, exercise: str | None) -> int:
         if judged:
             after, evidence = judged
             assert evidence is not None, "it was judged by it"
-            identity = {name: after[name] for name in ("exercise", "lab", "runtime", "repeat")}
+            identity = {name: after[name] for name in ("exercise", "lab", "runtime", "repeat", "variants")}
             write_sheets(results, evidence.exercise, identity, present)
     for title, chosen in (
         ("gained", [each for each in changes if each.gained]),

@@ -17,7 +17,7 @@ from shlex import quote
 from lab import console
 from lab.catalog import find_exercise
 from lab.checks.names import count
-from lab.errors import InterruptedRunError
+from lab.errors import InterruptedRunError, LabError
 from lab.exercise import load_exercise
 from lab.pool import cores
 from lab.runtime import choose
@@ -65,11 +65,23 @@ def new(name: str, topology: str) -> None:
     print(f"hand it out: lab handout {quote(name)} -o FOLDER")
 
 
-def handout(name: str, output: str) -> None:
-    """Write what students get of an exercise."""
+def handout(name: str, output: str, student: str | None = None, secret: str | None = None) -> None:
+    """Write what students get of an exercise; each their own where values are drawn for each."""
+    from lab.commands.classroom import read_variants
     from lab.handout import make_handout, write_handout
 
-    made = make_handout(find_exercise(name))
+    path = find_exercise(name)
+    exercise = load_exercise(path)
+    variant = None
+    if exercise.individual:
+        if student is None:
+            what = f"each student has values of their own: {', '.join(exercise.individual)}"
+            raise LabError(what, exercise.folder, "--student ID says whose handout it is, as your LMS names them")
+        key = read_variants(exercise, secret)
+        variant = key.key(exercise.name, student) if key else None
+    elif student is not None:
+        raise LabError("this exercise is the same for all", exercise.folder, "leave --student out")
+    made = make_handout(path, variant)
     write_handout(made, Path(output))
     for note in made.notes:
         print(console.paint("not-measured", str(note), sys.stderr), file=sys.stderr)

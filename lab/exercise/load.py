@@ -11,8 +11,8 @@ from lab.errors import LabError, Problem, raise_problems
 from lab.exercise.grammar import VALUES, exercise_grammar
 from lab.exercise.model import Exercise
 from lab.exercise.rules import build_exercise
-from lab.grammar import Context, as_value, beside, nearest
-from lab.topology import Topology, load_topology
+from lab.grammar import NOBODY, Context, Drawn, Refused, as_value, beside, draw_all, nearest
+from lab.topology import Topology, load_topology, with_values
 from lab.yamltext import ListNode, MapNode, Node, Scalar, parse_yaml, read_text, show
 
 
@@ -23,12 +23,14 @@ def load_exercise(
     values: Mapping[str, str | int] | None = None,
     checks: Mapping[str, type] | None = None,
     draw: str | None = None,
+    variant: bytes = NOBODY,
 ) -> Exercise:
     """The exercise in a file, or in a folder's exercise.yaml, with every file that it names.
 
     `topology` stands in for the one that the file names, `values` for some of its values, `checks` for the kinds of
-    checks that exist; drawn values depend on `draw`, and are their examples without it. `LabError` holds every
-    problem of the file and of its topology, in the order of their places.
+    checks that exist; what is drawn in each run depends on `draw`, and is its example without it, what is drawn for
+    each student depends on the key `variant`. `LabError` holds every problem of the file and of its topology, in the
+    order of their places.
     """
     path = path / EXERCISE_FILE if path.is_dir() else path
     files: dict[str, bytes] = {}
@@ -45,6 +47,7 @@ def load_exercise(
         values=values,
         checks=checks,
         draw=draw,
+        variant=variant,
     )
 
 
@@ -58,6 +61,7 @@ def parse_exercise(
     values: Mapping[str, str | int] | None = None,
     checks: Mapping[str, type] | None = None,
     draw: str | None = None,
+    variant: bytes = NOBODY,
 ) -> Exercise:
     """The exercise in a text; `find_topology` gets what stands under `topology:`, `read` fills `files`."""
     if checks is None:
@@ -69,7 +73,14 @@ def parse_exercise(
     node = root.get("values")
     entries = context.take(VALUES, node) if node else None
     written = {each.name: each.value for each in entries or () if each.value is not None}
-    context.values = _overridden(written, values or {}, context)
+    individual = {name: value for name, value in written.items() if isinstance(value, Drawn)}
+    constant = {name: value for name, value in written.items() if not isinstance(value, Drawn)}
+    try:
+        own = draw_all(individual, variant)
+    except Refused as refused:
+        context.report(node or root, refused.what, refused.hint)
+        own = dict.fromkeys(individual, 0)
+    context.values = _overridden({name: (constant | own)[name] for name in written}, values or {}, context)
     topology = _topology(root, find_topology, context)
     steps, listed = _maps(root.get("steps")), _maps(root.get("checks"))
     context.names = {
@@ -90,7 +101,7 @@ def parse_exercise(
     drawn = tuple(name.text for name, value in items if isinstance(value, MapNode))
     exercise = build_exercise(
         record, topology or nowhere, checks, context, files={} if files is None else files, source=text, folder=folder,
-        drawn=drawn,
+        drawn=drawn, individual=tuple(individual),
     )  # fmt: skip
     raise_problems(context.problems)
     return exercise
@@ -129,7 +140,7 @@ def _topology(root: MapNode, find: Callable[[str | None], Topology], context: Co
     if node is not None and (not isinstance(node, Scalar) or node.missing):
         return None  # the grammar says so
     try:
-        return find(node.text if node else None)
+        return with_values(find(node.text if node else None), context.values or {})
     except LabError as error:
         place = node.place if node else root.place
         context.problems += [replace(each, where=each.where or place) for each in error.problems]

@@ -91,6 +91,7 @@ class Exercise:
     title: str = ""
     values: Mapping[str, str | int] = field(default_factory=dict)
     drawn: tuple[str, ...] = ()  # the values that are not the same in every run or for every student
+    individual: tuple[str, ...] = ()  # those of them that each student has for their own
     submission: Submission = Submission()
     faults: tuple[Fault, ...] = ()
     capture: tuple[str, ...] | None = None  # capture points; all of them by default

@@ -141,9 +141,7 @@ def _faults(
     return tuple(found.values())
 
 
-def _checks(
-    written: Sequence[tuple[str, Record]], kinds: Mapping[str, type], context: Context
-) -> tuple[Graded, ...]:
+def _checks(written: Sequence[tuple[str, Record]], kinds: Mapping[str, type], context: Context) -> tuple[Graded, ...]:
     graded: list[Graded] = []
     needs: dict[str, tuple[str, ...]] = {}
     for kind, record in written:

@@ -38,11 +38,12 @@ alone); `Either(NodeName(), Address())` whichever fits first.
 
 from lab.grammar.base import Context, Grammar, Parameter, Refused, ScalarGrammar, Schema, nearest, param, parameters
 from lab.grammar.containers import At, Either, Entry, Key, Later, List, NamedMap, Placed, Record, Struct, Variant
+from lab.grammar.drawn import NOBODY, Drawn, Value, as_value, draw_all
 from lab.grammar.files import beside
 from lab.grammar.filters import Filter
 from lab.grammar.links import Rate, Share
 from lab.grammar.nets import Address, HostAddress, Mac, NodePath, Prefix, Sysctl
-from lab.grammar.refs import CheckId, Command, FaultId, NetworkName, NodeName, Payload, Point, StepName, Value, as_value
+from lab.grammar.refs import CheckId, Command, FaultId, NetworkName, NodeName, Payload, Point, StepName
 from lab.grammar.scalars import (
     Bool,
     Choice,
@@ -60,6 +61,7 @@ from lab.grammar.scalars import (
 )
 
 __all__ = [
+    "NOBODY",
     "Address",
     "At",
     "Bool",
@@ -67,6 +69,7 @@ __all__ = [
     "Choice",
     "Command",
     "Context",
+    "Drawn",
     "Duration",
     "Either",
     "Entry",
@@ -110,6 +113,7 @@ __all__ = [
     "Variant",
     "as_value",
     "beside",
+    "draw_all",
     "nearest",
     "param",
     "parameters",

@@ -183,4 +183,3 @@ def parameters(check: type) -> Iterator[Parameter]:
                 required,
                 None if required else each.default,
             )
-

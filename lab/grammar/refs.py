@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 
-from lab.grammar.base import Context, Grammar, Refused, ScalarGrammar, Schema, nearest, wrong_shape
+from lab.grammar.base import Context, Grammar, Refused, ScalarGrammar, Schema, nearest
 from lab.grammar.containers import Either, Key, List, Struct
-from lab.grammar.scalars import FilePath, Int, Size, Text
+from lab.grammar.scalars import FilePath, Size, Text
 from lab.yamltext import ListNode, MapNode, Node, Scalar, show
 
 
@@ -138,46 +138,3 @@ class Command(Grammar[tuple[str, ...]]):
     def schema(self, templates: bool) -> Schema:
         """A string or an array of scalars."""
         return self._grammar.schema(templates)
-
-
-class Value(Grammar[str | int]):
-    """A value under `values:`: a text, a whole number where it looks like one and has no quotes, or lines to be drawn.
-
-    Drawn lines are other ones in each run, so that no program can know them beforehand: letters from SHAKE-256 of the
-    context's draw. Without a draw the value is its example.
-    """
-
-    expected = "a text, a whole number, or {lines: NUMBER, example: TEXT}"
-    shapes = (Scalar, ListNode, MapNode)
-    _drawn = Struct(
-        "a drawn text",
-        Key("lines", Int(1, 1000), "So many lines of random letters, other ones in each run", required=True),
-        Key("example", Text(longest=2**16), "What stands for them where nothing is run", required=True),
-    )
-
-    def load(self, node: Node, context: Context) -> str | int:
-        """The value; raises `Refused`."""
-        if isinstance(node, MapNode):
-            found = self._drawn.load(node, context)
-            if context.draw is None or not found.sound:
-                return str(found.get("example", ""))
-            return drawn_lines(f"{context.draw}:{node.place.line}:{node.place.column}", found.get("lines"))
-        if not isinstance(node, Scalar) or node.missing:
-            raise wrong_shape(node, self.expected)
-        return as_value(node.text) if node.plain else node.text
-
-    def schema(self, templates: bool) -> Schema:
-        """A scalar, or an object that says what is drawn."""
-        return {"anyOf": [{"type": ["string", "number", "boolean"]}, self._drawn.schema(templates)]}
-
-
-def drawn_lines(draw: str, number: int) -> str:
-    """Lines of eight random letters that depend on the draw alone."""
-    letters = hashlib.shake_256(draw.encode()).digest(8 * number)
-    words = (letters[start : start + 8] for start in range(0, len(letters), 8))
-    return "".join("".join(chr(ord("a") + letter % 26) for letter in word) + "\n" for word in words)
-
-
-def as_value(text: str) -> str | int:
-    """A text as YAML would take it: decimal whole numbers of up to 18 digits become numbers."""
-    return int(text) if re.fullmatch("-?(0|[1-9][0-9]{0,17})", text) else text

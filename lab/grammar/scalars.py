@@ -253,5 +253,3 @@ class Size(ScalarGrammar[int]):
     def plain_schema(self) -> Schema:
         """A string of number and unit."""
         return {"type": "string", "pattern": rf"^[0-9]{{1,12}}({'|'.join(BYTES)})$"}
-
-

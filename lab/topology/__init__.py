@@ -1,7 +1,7 @@
 """The small network that a teacher describes."""
 
 from lab.topology.links import PROFILES, Link
-from lab.topology.load import load_topology, parse_topology
+from lab.topology.load import load_topology, parse_topology, with_values
 from lab.topology.model import (
     Address,
     AddressWithPrefix,
@@ -32,4 +32,5 @@ __all__ = [
     "apply_routes",
     "load_topology",
     "parse_topology",
+    "with_values",
 ]

@@ -10,6 +10,11 @@ def _profiles() -> str:
     return "; ".join(f"{name} is {link}" for name, link in PROFILES.items())
 
 
+VALUES = g.NamedMap(
+    "values by name",
+    g.Text("a value's name", pattern="[A-Za-z][A-Za-z0-9_]{0,30}", hint="a letter, then letters, digits and _"),
+    g.Value(drawn=False),
+)
 NETWORK = g.Struct(
     "a network",
     g.Key(
@@ -105,6 +110,7 @@ TOPOLOGY = g.Struct(
         "The nodes by name",
         required=True,
     ),
+    g.Key("values", VALUES, "What ${name} stands for in this file; an exercise's values of these names replace them"),
     g.Key("routes", ROUTES, "Routes by node; one to the prefix of a planned one replaces it"),
     g.Key(
         "routing",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 from typing import Literal
 
@@ -77,3 +78,4 @@ class Topology:
     resolver: str | None = None  # the node that answers DNS; None where names stand in /etc/hosts
     source: str = ""  # the file's text
     beside: tuple[tuple[str, bytes], ...] = ()  # files that it names, by their path below its folder
+    values: Mapping[str, str | int] = field(default_factory=dict)  # what ${name} stands for in it

@@ -52,6 +52,7 @@ def build_topology(record: Record, context: Context, text: str, seen: Mapping[st
         routing=record.get("routing", "auto"),
         runtime=_runtime(record, builder.nodes, context),
         resolver=record.get("resolver"),
+        values=dict(context.values or {}),
         source=text,
         beside=tuple(seen.items()),
     )

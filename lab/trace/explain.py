@@ -106,8 +106,13 @@ def _arp(packet: Packet, plan: Plan | None) -> Layer:
             Field("arp.opcode", str(packet.arp_operation), operations.get(packet.arp_operation, "unusual")),
             Field("arp.src.hw_mac", mac_text(packet.arp_sender_mac), _mac_owner(packet.arp_sender_mac, plan)),
             Field("arp.src.proto_ipv4", *_ip_of(packet.arp_sender, plan, "the sender's own address")),
-            Field("arp.dst.hw_mac", target, "empty: this is what is asked for" if not any(packet.arp_target_mac)
-                  else _mac_owner(packet.arp_target_mac, plan)),
+            Field(
+                "arp.dst.hw_mac",
+                target,
+                "empty: this is what is asked for"
+                if not any(packet.arp_target_mac)
+                else _mac_owner(packet.arp_target_mac, plan),
+            ),
             Field("arp.dst.proto_ipv4", *_ip_of(packet.arp_target, plan, "whom it is about")),
         ),
         "C5",
@@ -125,12 +130,21 @@ def _ip(packet: Packet, plan: Plan | None) -> Layer:
     target = Field(f"{prefix}.dst", *_ip_of(packet.dst, plan, "the last receiver; routers choose the way by it"))
     hops = f"a router takes one off, and drops the packet at 0: {packet.ttl} left"
     protocol = f"{protocol_name(packet.protocol)} follows"
-    fields = [source, target, Field("ip.ttl" if four else "ipv6.hlim", str(packet.ttl), hops),
-              Field("ip.proto" if four else "ipv6.nxt", str(packet.protocol), protocol)]
+    fields = [
+        source,
+        target,
+        Field("ip.ttl" if four else "ipv6.hlim", str(packet.ttl), hops),
+        Field("ip.proto" if four else "ipv6.nxt", str(packet.protocol), protocol),
+    ]
     if four:
         fields.append(Field("ip.id", f"0x{packet.identification:04x}", "tells the fragments of one packet from others"))
-        fields.append(Field("ip.flags.df", str(int(packet.dont_fragment)), "routers may not cut it in pieces"
-                            if packet.dont_fragment else "routers may cut it in pieces"))
+        fields.append(
+            Field(
+                "ip.flags.df",
+                str(int(packet.dont_fragment)),
+                "routers may not cut it in pieces" if packet.dont_fragment else "routers may cut it in pieces",
+            )
+        )
         fields.append(Field("ip.checksum.status", _verdict(packet.ip_checksum_ok), "of the header alone"))
     if packet.more_fragments or packet.fragment_offset:
         meaning = f"a fragment from this byte on; {'more follow' if packet.more_fragments else 'the last one'}"

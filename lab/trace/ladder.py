@@ -171,8 +171,14 @@ def _label(packet: Packet, known: tuple[Conversation, Segment] | None) -> tuple[
 
 def _columns(arrows: Sequence[_Arrow], plan: Plan | None, conversation: Conversation | None) -> list[str]:
     """Who takes part: the client first, then whom its packets pass, the server last."""
-    everyone = list(dict.fromkeys(name for arrow in arrows for name in (arrow.sender, *arrow.receivers[:2])
-                                  if len(arrow.receivers) == 1 or name == arrow.sender))
+    everyone = list(
+        dict.fromkeys(
+            name
+            for arrow in arrows
+            for name in (arrow.sender, *arrow.receivers[:2])
+            if len(arrow.receivers) == 1 or name == arrow.sender
+        )
+    )
     first, last = everyone[0], ""
     if conversation is not None:
         first, last = (_name(side.address, plan) for side in conversation.sides)

@@ -28,8 +28,28 @@ from lab.trace.numbers import (
 )
 
 __all__ = [
-    "ACK", "ARP", "CWR", "ECE", "FIN", "ICMP", "ICMPV6", "IPV4", "IPV6", "PSH", "RST", "SYN", "TCP", "UDP", "URG",
-    "Packet", "address", "decode", "flags_text", "mac_text", "quoted", "tcp_options",
+    "ACK",
+    "ARP",
+    "CWR",
+    "ECE",
+    "FIN",
+    "ICMP",
+    "ICMPV6",
+    "IPV4",
+    "IPV6",
+    "PSH",
+    "RST",
+    "SYN",
+    "TCP",
+    "UDP",
+    "URG",
+    "Packet",
+    "address",
+    "decode",
+    "flags_text",
+    "mac_text",
+    "quoted",
+    "tcp_options",
 ]
 
 
@@ -116,18 +136,78 @@ def _usual(number: int, time: int, length: int, data: bytes) -> Packet | None:
 
     None for all others, and for whatever is odd about this one: they are decoded layer by layer, to the same result.
     """
-    (dst_mac, src_mac, ethertype, first, total, identification, fragment, ttl, protocol, _, src, dst, sport, dport,
-     seq, ack, offset, flags, window) = _USUAL(data)
+    (
+        dst_mac,
+        src_mac,
+        ethertype,
+        first,
+        total,
+        identification,
+        fragment,
+        ttl,
+        protocol,
+        _,
+        src,
+        dst,
+        sport,
+        dport,
+        seq,
+        ack,
+        offset,
+        flags,
+        window,
+    ) = _USUAL(data)
     end, start = 14 + total, 34 + (offset >> 4 << 2)
-    if (ethertype != IPV4 or first != 0x45 or protocol != TCP or fragment & 0x3FFF or end > len(data)
-            or not 54 <= start <= end):
+    if (
+        ethertype != IPV4
+        or first != 0x45
+        or protocol != TCP
+        or fragment & 0x3FFF
+        or end > len(data)
+        or not 54 <= start <= end
+    ):
         return None
     right = layers.sums_up(data, 26, end, TCP + total - 20)
     header_right = int.from_bytes(data[14:34], "big") % 0xFFFF == 0
     return Packet(
-        number, time, length, data, None, dst_mac, src_mac, ethertype, (), 0, b"", b"", b"", b"", 14, 4, src, dst, ttl,
-        protocol, identification, fragment & 0x4000 != 0, False, 0, header_right, 34, sport, dport, seq, ack, flags,
-        window, data[54:start], -1, -1, right, start, end - start,
+        number,
+        time,
+        length,
+        data,
+        None,
+        dst_mac,
+        src_mac,
+        ethertype,
+        (),
+        0,
+        b"",
+        b"",
+        b"",
+        b"",
+        14,
+        4,
+        src,
+        dst,
+        ttl,
+        protocol,
+        identification,
+        fragment & 0x4000 != 0,
+        False,
+        0,
+        header_right,
+        34,
+        sport,
+        dport,
+        seq,
+        ack,
+        flags,
+        window,
+        data[54:start],
+        -1,
+        -1,
+        right,
+        start,
+        end - start,
     )
 
 

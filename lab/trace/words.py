@@ -5,12 +5,34 @@ from __future__ import annotations
 from lab.trace import numbers
 from lab.trace.packets import Packet, address, flags_text, mac_text
 
-PROTOCOLS = {1: "ICMP", 2: "IGMP", 6: "TCP", 17: "UDP", 41: "IPv6", 47: "GRE", 50: "ESP", 51: "AH", 58: "ICMPv6",
-             59: "no next header", 89: "OSPF", 132: "SCTP"}
+PROTOCOLS = {
+    1: "ICMP",
+    2: "IGMP",
+    6: "TCP",
+    17: "UDP",
+    41: "IPv6",
+    47: "GRE",
+    50: "ESP",
+    51: "AH",
+    58: "ICMPv6",
+    59: "no next header",
+    89: "OSPF",
+    132: "SCTP",
+}
 
-ICMP_TYPES = {0: "echo reply", 3: "destination unreachable", 4: "source quench", 5: "redirect", 8: "echo request",
-              9: "router advertisement", 10: "router solicitation", 11: "time exceeded", 12: "parameter problem",
-              13: "timestamp request", 14: "timestamp reply"}
+ICMP_TYPES = {
+    0: "echo reply",
+    3: "destination unreachable",
+    4: "source quench",
+    5: "redirect",
+    8: "echo request",
+    9: "router advertisement",
+    10: "router solicitation",
+    11: "time exceeded",
+    12: "parameter problem",
+    13: "timestamp request",
+    14: "timestamp reply",
+}
 
 ICMP_CODES = {
     (3, 0): "network unreachable",
@@ -27,11 +49,23 @@ ICMP_CODES = {
     (11, 1): "fragments did not all come",
 }
 
-ICMPV6_TYPES = {1: "destination unreachable", 2: "packet too big", 3: "time exceeded", 4: "parameter problem",
-                128: "echo request", 129: "echo reply", 130: "listener query", 131: "listener report",
-                132: "listener done", 133: "router solicitation", 134: "router advertisement",
-                135: "neighbour solicitation", 136: "neighbour advertisement", 137: "redirect",
-                143: "listener report"}
+ICMPV6_TYPES = {
+    1: "destination unreachable",
+    2: "packet too big",
+    3: "time exceeded",
+    4: "parameter problem",
+    128: "echo request",
+    129: "echo reply",
+    130: "listener query",
+    131: "listener report",
+    132: "listener done",
+    133: "router solicitation",
+    134: "router advertisement",
+    135: "neighbour solicitation",
+    136: "neighbour advertisement",
+    137: "redirect",
+    143: "listener report",
+}
 
 ICMPV6_CODES = {
     (1, 0): "no route",

@@ -21,6 +21,7 @@ import jsonschema
 import pytest
 
 from lab.catalog import find_exercise
+from lab.exercise import load_exercise
 from lab.schema import schema
 
 pytestmark = [pytest.mark.kernel, pytest.mark.tool("tcpdump", "bwrap")]
@@ -207,3 +208,56 @@ def test_kept_evidence_is_judged_again_without_a_run(lab: Lab, tmp_path: Path) -
     next((tmp_path / "grades" / "students" / "solution").glob("*/*/manifest.json")).unlink()
     assert "1 student whose evidence cannot be read, left as before" in lab("regrade", "grades", code=3).stdout
     assert grades(tmp_path / "grades") == {"solution": 9, "upper-case": 5}
+
+
+OWN_TOPOLOGY = """name: own-lans
+values: {lan: 10.0.1.0/24}
+networks: {lan: {subnet: "${lan}"}}
+nodes: {client: {role: client, interfaces: {eth0: lan}}, server: {role: server, interfaces: {eth0: lan}}}
+"""
+OWN = """version: 1
+name: own
+values: {port: {draw: 20000-29999}, word: {draw: token}, lan: {draw: 10.64.0.0/10, length: 24}}
+submission: {files: [server.py]}
+settle: 500ms
+steps:
+  - {name: server, node: server, code: submission, run: [python3, server.py], background: true,
+     ready: {tcp: "${port}", within: 1s}}
+  - {name: client, node: client, run: [python3, -c, "import socket, sys; c = socket.create_connection(('server',
+     int(sys.argv[1]))); c.recv(99); c.close()", "${port}"], timeout: 2s}
+checks:
+  - {id: opened, check: tcp-handshake, from: client, to: server, port: "${port}", points: 1}
+  - {id: greeted, check: tcp-data, from: client, to: server, port: "${port}", server_sends: "${word}", points: 2}
+"""
+
+
+def test_who_answers_with_anothers_values_is_told_with_whose(lab: Lab, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "topology.yaml").write_text(OWN_TOPOLOGY)
+    (tmp_path / "own" / "exercise.yaml").write_text(OWN)
+    (tmp_path / "secret").write_text("nobody can guess these words\n")
+    (tmp_path / "all").mkdir()
+    assert "--student ID" in lab("handout", "own", "-o", "anna", code=2).stderr
+    lab("handout", "own", "-o", "anna", "--student", "anna", "--secret", "secret")
+    values = load_exercise(tmp_path / "anna").values
+    program = (
+        "import socket\n"
+        f"with socket.create_server(('', {values['port']})) as listening:\n"
+        "    connection, _ = listening.accept()\n"
+        "    with connection:\n"
+        f"        connection.sendall(b'{values['word']}')\n"
+        "        connection.recv(1)\n"
+    )
+    (tmp_path / "anna" / "server.py").write_text(program)
+    assert "GRADE  3 of 3 points" in lab("run", "anna").stdout
+    for student in ("anna", "bert"):
+        (tmp_path / "all" / f"{student}.py").write_text(program)
+    assert "--secret FILE" in lab("grade", "own", "all", code=2).stderr
+    done = lab("grade", "own", "all", "--secret", "secret")
+    assert "bert answers with values of anna: port, word\n" in done.stdout
+    assert "anna answers" not in done.stdout
+    assert grades(tmp_path / "grades") == {"anna": 3, "bert": 0}
+    told = json.loads((tmp_path / "grades" / "grades.json").read_text())
+    jsonschema.validate(told, schema("grades"))
+    assert [each["foreign"] for each in told["students"]] == [[], [{"student": "anna", "values": ["port", "word"]}]]
+    assert lab("regrade", "grades").stdout == "2 students judged again, nothing was run: 0 changed\n"

@@ -18,9 +18,7 @@ _KINDS = {"net": CLONE_NEWNET, "mnt": CLONE_NEWNS, "uts": CLONE_NEWUTS, "ipc": C
 
 def namespaces(pid: int | str) -> dict[str, int]:
     """Descriptors of a process's namespaces."""
-    return {
-        kind: os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in (*_KINDS, "pid", "cgroup")
-    }
+    return {kind: os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in (*_KINDS, "pid", "cgroup")}
 
 
 @dataclass
