@@ -1,4 +1,4 @@
-"""Commands that have commands of their own: the node image, and topologies in another tool's form."""
+"""Commands that have commands of their own: the node image, and grades, topologies and exercises in other forms."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from lab.options import TopologyFile
+from lab.options import NamedExercise, TopologyFile
 
 image = typer.Typer(help="Build, save and load the node image of the Docker runtime.", no_args_is_help=True)
-export = typer.Typer(help="Write grades, or a topology, in another tool's form.", no_args_is_help=True)
+export = typer.Typer(help="Write grades, a topology or an exercise in another tool's form.", no_args_is_help=True)
 Compiler = Annotated[bool, typer.Option("--compiler", help="The one with a C compiler.")]
 
 
@@ -101,3 +101,28 @@ def export_canvas(
     from lab.commands import handback
 
     handback.export_roster("canvas", out, roster, output, column)
+
+
+@export.command("gradescope-autograder")
+def export_gradescope_autograder(
+    exercise: NamedExercise,
+    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="A new zip file.")] = "autograder.zip",
+) -> None:
+    """The zip that makes Gradescope grade an exercise, or check files where it cannot."""
+    from lab.commands import platforms
+
+    platforms.gradescope_autograder(exercise, output)
+
+
+@export.command("github-workflow")
+def export_github_workflow(
+    exercise: Annotated[str, typer.Argument(metavar="EXERCISE", help="Its folder in your repository, or a name.")],
+    repository: Annotated[str, typer.Option("--repository", metavar="OWNER/NAME", help="Where the exercise lies.")],
+    ref: Annotated[str, typer.Option("--ref", help="Its branch, tag or commit.")] = "main",
+    lab: Annotated[str | None, typer.Option("--lab", metavar="REQUIREMENT", help="What pip installs as lab.")] = None,
+    output: Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="Write it there.")] = None,
+) -> None:
+    """A workflow for students' repositories, which fetches the exercise from yours."""
+    from lab.commands import platforms
+
+    platforms.github_workflow(exercise, repository, ref, lab, output)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lab.export.result import HIDDEN, Told, checks, feedback, hidden_checks, score
@@ -39,7 +39,30 @@ def _test(number: str, told: Told) -> dict[str, Any]:
     return {**test, "score": told.points, "max_score": told.of} if told.of or told.points else test
 
 
-def not_graded(why: str) -> str:
-    """What stands there until a person has graded: no points, and that this is no grade."""
-    return json.dumps({"score": 0, "output": f"not graded yet: {why}", "output_format": "text",
-                       "visibility": "visible", "stdout_visibility": "hidden", "tests": []}, indent=1)  # fmt: skip
+def not_graded(why: str, looked_at: Sequence[tuple[str, bool, str]] = ()) -> str:
+    """What stands there until a person has graded: no points, that this is no grade, and what was `looked_at`.
+
+    That is, for each thing, what, whether it is as it should be, and why not.
+    """
+    return json.dumps(
+        {
+            "score": 0,
+            "output": f"not graded yet: {why}",
+            "output_format": "text",
+            "test_output_format": "text",
+            "test_name_format": "text",
+            "visibility": "visible",
+            "stdout_visibility": "hidden",
+            "tests": [
+                {
+                    "name": what,
+                    "number": str(number),
+                    "status": "passed" if good else "failed",
+                    "output": said,
+                    "visibility": "visible",
+                }
+                for number, (what, good, said) in enumerate(looked_at, 1)
+            ],
+        },
+        indent=1,
+    )
