@@ -56,11 +56,12 @@ def regrade(
     exercise: Annotated[
         str | None, typer.Option("--exercise", metavar="NEW", help="The exercise with changed checks or points.")
     ] = None,
+    trust: Annotated[bool, typer.Option("--trust-code", help="Run functions that come with the results.")] = False,
 ) -> None:
     """Judge the kept evidence again, without running anything, and tell who gained or lost and why."""
     from lab.commands import handback
 
-    sys.exit(handback.regrade(out, exercise))
+    sys.exit(handback.regrade(out, exercise, trust=trust))
 
 
 def bundle(

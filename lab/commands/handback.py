@@ -77,7 +77,7 @@ def bundle(out: str, student: str, output: str | None) -> None:
     print(f"{path}: {count(len(told['attempts']), 'run')} of {safe(told['student'])}, all that its grade rests on")
 
 
-def regrade(out: str, exercise: str | None) -> int:
+def regrade(out: str, exercise: str | None, *, trust: bool = False) -> int:
     """Judge kept evidence again, without running anything, and tell whose grade changed and why; the exit code."""
     from lab.catalog import find_exercise
     from lab.classroom.batch import held
@@ -93,7 +93,7 @@ def regrade(out: str, exercise: str | None) -> int:
             if before is None:
                 continue
             try:
-                after, evidence = judge_again(results, before, new)
+                after, evidence = judge_again(results, before, new, trusted=trust)
             except OtherExerciseError:
                 raise
             except LabError as error:
