@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,8 @@ from lab.classroom.foreign import Foreign, Owners
 from lab.classroom.foreign import told as foreign_told
 from lab.classroom.intake import HandIn, fingerprint, open_hand_in
 from lab.classroom.job import Batch, Job, redrawn
+from lab.classroom.likeness import Alike, everything, find_alike
+from lab.classroom.likeness import fingerprint as fingerprint_of
 from lab.classroom.results import Results, Row, row_of
 from lab.errors import LabError
 from lab.exercise import Exercise
@@ -107,6 +109,16 @@ def find_foreign(batch: Batch, hand_ins: Sequence[HandIn]) -> dict[str, tuple[Fo
         if told.get("foreign", []) != foreign_told(foreign):
             batch.results.keep({**told, "foreign": foreign_told(foreign)})
     return found
+
+
+def alike(batch: Batch, hand_ins: Sequence[HandIn], skeleton: Mapping[str, bytes]) -> list[Alike]:
+    """Students whose files are copies up to names and layout, beyond the skeleton and the teacher's own files."""
+    exercise = batch.exercise
+    given = everything({**exercise.files, **skeleton})
+    prints = {
+        each.student: fingerprint_of(open_hand_in(exercise, each).files, given) for each in hand_ins if not each.problem
+    }
+    return find_alike(prints)
 
 
 def _gathered(exercise: Exercise, run: Path) -> Iterator[bytes]:

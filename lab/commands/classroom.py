@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab import console
 from lab.catalog import find_exercise
 from lab.checks.names import count
-from lab.classroom.batch import Progress, absent, find_foreign, grade_all, held
+from lab.classroom.batch import Progress, absent, alike, find_foreign, grade_all, held
 from lab.classroom.intake import Intake, collect, renamed_files
 from lab.classroom.job import Batch, Job
-from lab.classroom.results import Results, Row
-from lab.classroom.sheet import write_sheets
+from lab.classroom.likeness import Alike, groups
+from lab.classroom.results import Results, Row, write_whole
+from lab.classroom.sheet import unformula, write_sheets
 from lab.errors import NOT_MEASURED, PASSED, InterruptedRunError, LabError
 from lab.exercise import Exercise, load_exercise
 from lab.exercise.variant import Secret, read_secret
@@ -31,6 +34,8 @@ from lab.yamltext import read_text
 if TYPE_CHECKING:
     from rich.live import Live
 
+LIKENESS = "likeness.csv"
+_GROUPS = 20  # groups of students that are told on the terminal
 UNPACKED = "unpacked"  # below the folder of grades: what came as one archive for all
 
 
@@ -81,12 +86,38 @@ def grade(
         for each in intake.hand_ins:
             for one in foreign.get(each.key, ()):
                 print(safe(f"{each.student} answers with values of {one.student}: {', '.join(one.values)}"))
+        _tell_alike(alike(batch, intake.hand_ins, _skeleton(exercise, path.parent)), results)
         if roster is not None and sheet is not None:
             from lab.commands.handback import export_roster
 
             filled = results.out / f"filled-{Path(sheet).name}"
             export_roster(roster.lms, out, sheet, str(filled), column)
     return code
+
+
+def _skeleton(exercise: Exercise, folder: Path) -> Mapping[str, bytes]:
+    from lab.handout import read_skeleton
+
+    try:
+        return read_skeleton(exercise, folder)
+    except LabError:
+        return {}  # not fit to be handed out, so nobody was given it
+
+
+def _tell_alike(found: Sequence[Alike], results: Results) -> None:
+    """Who is like whom, the most alike first; the whole list is a file."""
+    text = io.StringIO()
+    write = csv.writer(text, lineterminator="\n")
+    write.writerow(["student", "other", "share"])
+    write.writerows([unformula(each.one), unformula(each.other), f"{each.share:.2f}"] for each in found)
+    write_whole(results.out / LIKENESS, text.getvalue())
+    told = groups(found)
+    if told:
+        print(f"alike up to names and layout, which proves nothing ({results.out}/{LIKENESS} has every pair):")
+    for students, share in told[:_GROUPS]:
+        print(safe(f"  {', '.join(students)}: {'the same' if share == 1 else f'{share:.0%} in common'}"))
+    if len(told) > _GROUPS:
+        print(f"  and {len(told) - _GROUPS} more groups")
 
 
 def read_variants(exercise: Exercise, secret: str | None) -> Secret | None:
