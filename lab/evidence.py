@@ -12,7 +12,7 @@ from lab.trace.packets import Packet
 
 FORMAT = 1
 
-Ended = Literal["exited", "timed out", "stopped", "killed", "not started", "not sandboxed"]
+Ended = Literal["exited", "timed out", "stopped", "killed", "over limit", "not started", "not sandboxed"]
 
 
 @dataclass(frozen=True)
@@ -47,8 +47,9 @@ class StepResult:
     """How a step went; times in nanoseconds since 1970, 0 where it never came to that.
 
     `ended` tells who ended it: "exited" by itself (with `exit_code`, or `signal` by its name), "timed out" at its
-    time limit, "stopped" by a stop step, "killed" at the end of the run (a background step: the normal end),
-    "not started" (`message` says why). `ready` is None where no readiness was asked for.
+    time limit, "stopped" by a stop step, "killed" at the end of the run (a background step: the normal end), "over
+    limit" by the watchdog (`message` says of what it had too much), "not started" (`message` says why). `ready` is None
+    where no readiness was asked for.
     """
 
     name: str

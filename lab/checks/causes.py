@@ -72,6 +72,12 @@ def crashed(result: StepResult) -> Cause:
     return Cause("crashed", text, place or f"what {result.name} wrote to stderr", said)
 
 
+def over_limit(result: StepResult) -> Cause:
+    """It had more than a program may, and was ended for that."""
+    return Cause("over-limit", f"{program(result)} had {result.message} and was ended",
+                 f"what {result.name} keeps, in how many processes, and whether that ever stops growing")  # fmt: skip
+
+
 def timed_out(result: StepResult) -> Cause:
     """It was still running at its time limit."""
     return Cause("timed-out", f"{program(result)} was still running at its time limit and was ended",

@@ -15,7 +15,7 @@ from lab.checks.programs import trouble
 from lab.evidence import Evidence, StepResult
 from lab.grammar import Bool, Choice, Int, Pattern, Payload, StepName, param
 
-_OWN = ("crashed", "wrong-output")  # what is a program's own fault, where it is the student's
+_OWN = ("crashed", "over-limit", "wrong-output")  # what is a program's own fault, where it is the student's
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,9 @@ class Output(Check):
             return None
         if result.ended == "timed out":
             return self._failed(expected, result, "it was still running at its time limit", causes.timed_out(result))
+        if result.ended == "over limit":
+            cause = causes.over_limit(result)
+            return self._failed(expected, result, f"it had {result.message} and was ended", cause)
         if result.ended != "exited":
             cause = causes.wrong_exit(self.step, "did not end by itself: lab ended it")
             return self._failed(expected, result, "it did not end by itself: lab ended it", cause)

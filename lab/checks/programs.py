@@ -53,6 +53,8 @@ def trouble(evidence: Evidence, nodes: Sequence[str], submitted: bool | None = N
 def _failure(result: StepResult) -> Cause | None:
     if result.ended == "not started":
         return causes.not_started(result)
+    if result.ended == "over limit":
+        return causes.over_limit(result)
     if result.ended == "exited" and (result.signal or result.exit_code):
         return causes.crashed(result)
     return None

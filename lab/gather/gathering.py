@@ -104,9 +104,11 @@ class Gathering:
         """Wait until every TCP socket listens, is in TIME-WAIT or is gone."""
 
         assert self._faults is not None
-        faults = self._faults
+        assert self._steps is not None
+        faults, steps = self._faults, self._steps
 
         def settled() -> bool:
+            steps.tend()
             if not faults.idle:
                 return False
             state = lab.state(self._nodes, sockets_only=True)

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from lab.evidence import Ended, Gap, StepResult, calls_of
 from lab.exercise import Exercise, Ready, Step
 from lab.gather.faults import Faults
-from lab.runtime.base import LiveLab, Process, Program
+from lab.runtime.base import Limits, LiveLab, Process, Program
 
 _GRACE = 1.0  # seconds between TERM and KILL
 _KILL_LIMIT = 10.0  # seconds that the kernel gets to end what was killed
@@ -93,18 +93,34 @@ class Steps:
                 self._marks.after(running.step.name)
                 running.ended = "stopped"
 
+    def tend(self) -> bool:
+        """End what programs have left running when they ended; whether there was anything.
+
+        Their sockets are open until then, and closed by the kernel: that counts for nobody.
+        """
+        left = [running for running in self._running.values() if running.process.left]
+        for running in left:
+            ended = "memory limit" if running.process.exceeded else "end"
+            self._mark(running, f"{ended} of {running.step.name}")
+            running.process.left = False
+            running.process.signal(signal.SIGKILL, tree=True)
+            self._lab.wait(functools.partial(_has_ended, running.process), _KILL_LIMIT)
+            self._marks.after(running.step.name)
+        return bool(left)
+
     def _wait(self, done: Callable[[], bool], timeout: float, poll: float | None = None) -> bool:
-        """Wait as `LiveLab.wait` does, and meanwhile stop the nodes whose moment has come."""
-        if not self._faults.awaited:
-            return self._lab.wait(done, timeout, poll)
+        """Wait as `LiveLab.wait` does; meanwhile end what programs leave, and stop the nodes whose moment has come."""
         deadline = time.monotonic() + timeout
         stopping: list[str] = []
+        if self._faults.awaited:
+            poll = poll or _POLL
 
         def stirs() -> bool:
-            stopping.extend(self._faults.stopping())
+            self.tend()
+            stopping.extend(self._faults.stopping() if self._faults.awaited else ())
             return bool(stopping) or done()
 
-        while self._lab.wait(stirs, max(0.0, deadline - time.monotonic()), poll or _POLL) and stopping:
+        while self._lab.wait(stirs, max(0.0, deadline - time.monotonic()), poll) and stopping:
             self._stop_nodes(stopping)
             stopping.clear()
         return done()
@@ -127,6 +143,7 @@ class Steps:
             mounts=step.mounts,
             privilege=step.privilege,
             record=_RECORD if step.calls else 0,
+            lingers=True,
         )
         running = _Running(step, self._lab.start(program), time.time_ns())
         self._running[step.name] = running
@@ -186,7 +203,7 @@ class Steps:
             return
         self._mark(running, f"stop of {running.step.name}")
         running.process.signal(number, tree=True)
-        if not self._lab.wait(lambda: running.process.exit_code is not None, step.timeout):
+        if not self._is_gone(running.process, step.timeout):
             self._end(running, "stopped")
         else:
             self._marks.after(running.step.name)
@@ -204,11 +221,19 @@ class Steps:
         """End a program and everything that it started: TERM, then KILL."""
         process = running.process
         process.signal(signal.SIGTERM, tree=True)
-        if not self._lab.wait(lambda: process.exit_code is not None, _GRACE):
+        if not self._is_gone(process, _GRACE):
             process.signal(signal.SIGKILL, tree=True)
             self._lab.wait(lambda: process.exit_code is not None, _KILL_LIMIT)
         self._marks.after(running.step.name)
         running.ended = how
+
+    def _is_gone(self, process: Process, timeout: float) -> bool:
+        """Wait until a signal has ended a program, and end what that leaves; whether it did."""
+        self._lab.wait(lambda: process.left or process.exit_code is not None, timeout)
+        if process.left:
+            process.signal(signal.SIGKILL, tree=True)
+            self._lab.wait(functools.partial(_has_ended, process), _KILL_LIMIT)
+        return process.exit_code is not None
 
     def finish(self) -> None:
         """End what still runs in the background, its normal end, and read all output to its end."""
@@ -271,6 +296,9 @@ def _result(running: _Running) -> StepResult:
         stderr_lost=process.stderr.lost,
         calls=None if process.calls is None else bytes(process.calls.data),
     )
+    if process.exceeded:
+        most = Limits().memory >> 20
+        return replace(result, ended="over limit", message=f"more than {most} MiB of memory with all that it started")
     code = process.exit_code
     absent = _NO_PROGRAM.search(result.stderr) if code in (1, 126, 127) else None
     if absent:

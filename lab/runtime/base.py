@@ -19,7 +19,10 @@ CAPABILITIES: dict[str, int] = {"net-raw": 13, "net-admin": 12}  # the number of
 
 @dataclass(frozen=True)
 class Limits:
-    """What one step may use: bytes for memory, file size and folder; counts for processes and descriptors."""
+    """What one step may use: counts for processes and descriptors, bytes for a file.
+
+    `memory` is in bytes, of each process and of all of a step together; files in its folders are bounded apart.
+    """
 
     processes: int = 128
     descriptors: int = 1024
@@ -51,6 +54,7 @@ class Program:
     file_size: int = 0  # bytes that a tool may write to a file, its standard output too; 0 for no bound
     terminal: bool = False  # `stdin` becomes the controlling terminal of a new session
     privilege: Privilege | None = None  # of a step, in its node's network alone
+    lingers: bool = False  # what a step leaves running when it ends waits, stopped, to be ended by a signal to its tree
     record: int = 0  # bytes of a step's system calls that are kept; 0 where they are not recorded
 
 
@@ -62,10 +66,16 @@ class Output(Protocol):
 
 
 class Process(Protocol):
-    """A started program. `exit_code` is 128 + n after signal n; `ended_at` in nanoseconds since 1970, 0 before."""
+    """A started program. `exit_code` is 128 + n after signal n; `ended_at` in nanoseconds since 1970, 0 before.
+
+    `left` holds while one that `lingers` has ended of itself, or by `exceeded`, and others wait to be ended: nothing of
+    it runs any more, and its sockets are still open. `exceeded` tells that it had more memory than it may.
+    """
 
     exit_code: int | None
     ended_at: int
+    left: bool
+    exceeded: bool
     began: bool  # false where its sandbox could not be made: an ended program that never ran
 
     @property

@@ -53,6 +53,8 @@ class Process:
         self.exit_code: int | None = None
         self.ended_at = 0
         self.began = True
+        self.left = False
+        self.exceeded = False
         self.open_outputs = outputs + bool(record)
 
     @property

@@ -10,67 +10,27 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import selectors
 import signal
 import socket
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 from lab.plan import Plan
-from lab.runtime.netns import kernelstate, launch, nameserver, processes, recorder
+from lab.runtime.netns import kernelstate, launch, memory, nameserver, processes, recorder
 from lab.runtime.netns import netlink as nl
 from lab.runtime.netns.channel import Channel, Message
 from lab.runtime.netns.probe import probe
+from lab.runtime.netns.started import Started
 from lab.runtime.netns.syscalls import CLONE_NEWNET, CLONE_NEWPID, setns
 from lab.runtime.netns.wiring import WiredNode, segment_ports, wire
 from lab.runtime.relay.owner import Owner
 from lab.topology.links import link_to_json
 
 _RECORD_LOOK = 5.0  # seconds between two looks whether a lasting lab is still written down
-_PID_NAMESPACE = re.compile(r'"pid-namespace": (\d+)')
-
-
-@dataclass
-class _Started:
-    """A program that was started over a connection."""
-
-    pid: int
-    owner: Channel
-    node: str
-    status: int | None  # where its sandbox tells of itself
-    sandboxed: bool = False
-    told: str = ""
-    pin: int | None = None  # a descriptor of its PID namespace: while it is open no other gets that number
-    record: tuple[int, int] | None = None  # where its system calls go to, and what releases it, until that is done
-
-
-def _told(started: _Started) -> str:
-    """What a sandbox has told of itself so far: its namespaces, and in the end its program's exit code."""
-    if started.status is not None:
-        with contextlib.suppress(BlockingIOError):
-            started.told += os.read(started.status, 4096).decode(errors="replace")
-    return started.told
-
-
-def _namespace_of(started: _Started) -> int | None:
-    """The number of the PID namespace of a step's sandbox, as soon as there is one."""
-    found = _PID_NAMESPACE.search(_told(started))
-    if found is None:
-        return None
-    namespace = int(found[1])
-    if started.pin is None:
-        started.pin = processes.pin(namespace)
-    return namespace
-
-
-def _let_go(started: _Started) -> None:
-    """Let go of what recording takes: the record ends with strace, and a waiting sandbox goes on."""
-    for fd in started.record or ():
-        os.close(fd)
-    started.record = None
 
 
 @dataclass
@@ -94,8 +54,9 @@ class Keeper:
         self._lasting = False
         self._record: Path | None = None  # where a lasting lab is written down
         self._nodes: dict[str, _Node] = {}
-        self._started: dict[int, _Started] = {}
+        self._started: dict[int, Started] = {}
         self._selector = selectors.DefaultSelector()
+        self._next_look = 0.0  # at the memory of programs
         self._home = (_namespace("net"), _namespace("pid"))
         self._relay = Owner(plan.name, segment_ports(plan), launch.fork)
 
@@ -120,11 +81,39 @@ class Keeper:
         if self._listener:
             self._selector.register(self._listener, selectors.EVENT_READ, self._accept)
         while True:
-            for key, _ in self._selector.select(_RECORD_LOOK if self._record else None):
+            for key, _ in self._selector.select(self._until_next_look()):
                 if key.fileobj in self._selector.get_map():
                     key.data(key.fileobj)
             if self._record and not os.path.lexists(self._record):
                 os._exit(0)  # nobody could find this lab any more, so nobody could end it
+            self._watch_memory()
+
+    def _until_next_look(self) -> float | None:
+        """Seconds for which nothing has to be done; None where that is for ever."""
+        if any(started.sandboxed for started in self._started.values()):
+            return max(0.0, self._next_look - time.monotonic())
+        return _RECORD_LOOK if self._record else None
+
+    def _watch_memory(self) -> None:
+        """End a step that has more memory than it may, all its processes together."""
+        begun = time.monotonic()
+        if begun < self._next_look:
+            return
+        for started in list(self._started.values()):
+            watched = started.pin is not None and not started.exceeded
+            namespace = started.namespace() if watched else None
+            if namespace is not None and memory.exceeds(list(processes.members(namespace)), started.memory):
+                started.exceeded = True
+                self._leave_or_end(started)
+        took = time.monotonic() - begun
+        self._next_look = begun + max(memory.PERIOD, memory.PATIENCE * took)
+
+    def _leave_or_end(self, started: Started) -> None:
+        """Stop a step that has to be ended where its owner wants to know before, else end it at once."""
+        if started.lingers and started.stop():
+            started.owner.send({"left": started.pid, "exceeded": started.exceeded})
+        else:
+            self._end(started, signal.SIGKILL)
 
     def _start_nameserver(self, resolver: str) -> None:
         setns(self._nodes[resolver].wired.namespace, CLONE_NEWNET)
@@ -178,7 +167,7 @@ class Keeper:
             os._exit(0)
         self._selector.unregister(channel)
         channel.close()
-        for started in self._started.values():
+        for started in list(self._started.values()):
             if started.owner is channel:
                 self._end(started, signal.SIGKILL)
 
@@ -192,18 +181,33 @@ class Keeper:
                 return
             if pid == 0:
                 return
-            started = self._started.pop(pid, None)
-            if started is not None:
-                began = not started.sandboxed or "exit-code" in _told(started) or os.WIFSIGNALED(status)
-                self._end(started, signal.SIGKILL)
-                self._forget(started)
-                with contextlib.suppress(OSError):
-                    started.owner.send({"ended": pid, "status": status, "began": began})
+            started = self._started.get(pid)
+            if started is None or started.ended is not None:
+                continue
+            started.ended = status
+            with contextlib.suppress(OSError):
+                if started.lingers and os.WIFEXITED(status) and not started.exceeded and started.stop():
+                    started.owner.send({"left": pid, "exceeded": False})
+                    continue
+            self._finish(started)
 
-    def _hear(self, started: _Started) -> None:
+    def _finish(self, started: Started) -> None:
+        """The first process of a program has ended: end all others, and tell how it ended."""
+        del self._started[started.pid]
+        status = started.ended
+        assert status is not None
+        began = not started.sandboxed or "exit-code" in started.hear() or os.WIFSIGNALED(status)
+        self._end(started, signal.SIGKILL)
+        self._forget(started)
+        told = {"ended": started.pid, "status": status, "began": began, "exceeded": started.exceeded}
+        with contextlib.suppress(OSError):
+            started.owner.send(told)
+
+    def _hear(self, started: Started) -> None:
         """A sandbox told of itself: its namespace is pinned before its program can have come far."""
         before = len(started.told)
-        namespace = _namespace_of(started)
+        started.hear()
+        namespace = started.namespace()
         if namespace is not None and started.record is not None:
             self._record_calls(started, next(processes.members(namespace), 0))
         if len(started.told) == before and started.status is not None:  # its end: nothing more will come
@@ -211,28 +215,30 @@ class Keeper:
             os.close(started.status)
             started.status = None
 
-    def _record_calls(self, started: _Started, pid: int) -> None:
+    def _record_calls(self, started: Started, pid: int) -> None:
         """Have the calls of a sandbox recorded, whose first process waits for that."""
         assert started.record is not None
         output, release = started.record
         launch.fork(lambda: recorder.record(pid, output, release))
-        _let_go(started)
+        started.let_go()
 
-    def _forget(self, started: _Started) -> None:
-        _let_go(started)
+    def _forget(self, started: Started) -> None:
+        started.let_go()
         if started.status is not None:
             self._selector.unregister(started.status)
             os.close(started.status)
         if started.pin is not None:
             os.close(started.pin)
 
-    def _end(self, started: _Started, number: int) -> None:
+    def _end(self, started: Started, number: int) -> None:
         """Signal a program and all that it started; a sandbox that is killed is killed by its namespace."""
-        namespace = _namespace_of(started)
+        namespace = started.namespace()
         if number == signal.SIGKILL and namespace is not None:
             processes.end_namespace(namespace)
-        if started.pid in self._started:
+        if started.ended is None:
             processes.end_tree(started.pid, number)
+        elif started.pid in self._started and number == signal.SIGKILL:
+            self._finish(started)
 
     # Requests: each takes the connection, the message and its descriptors, and returns the answer.
 
@@ -281,7 +287,12 @@ class Keeper:
                 if fd is not None:
                     os.close(fd)
             return dict(json.loads(trouble))
-        started = self._started[pid] = _Started(pid, channel, message["node"], status, status is not None)
+        if pid in self._started:  # one that lingers no longer holds its number
+            self._finish(self._started[pid])
+        limit = message["limits"]["memory"]
+        sandboxed = status is not None
+        started = Started(pid, channel, message["node"], status, sandboxed, message["lingers"], limit)
+        self._started[pid] = started
         if hold is not None:
             started.record = (os.dup(fds[3]), release)
         if status is not None:
@@ -294,14 +305,14 @@ class Keeper:
         if pid in self._started:
             if message["tree"]:
                 self._end(self._started[pid], message["signal"])
-            else:
+            elif self._started[pid].ended is None:
                 os.kill(pid, message["signal"])
         return {}
 
     def _do_ports(self, _: Channel, message: Message, __: list[int]) -> Message:
         """The local ports of a step's own sockets."""
         started = self._started.get(message["process"])
-        namespace = _namespace_of(started) if started else None
+        namespace = started.namespace() if started else None
         if started is None or namespace is None:
             return {"ports": []}
         return {"ports": processes.ports(namespace, self._sockets(started.node))}

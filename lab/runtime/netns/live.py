@@ -46,6 +46,8 @@ class Process:
         self.exit_code: int | None = None
         self.ended_at = 0
         self.began = True
+        self.left = False
+        self.exceeded = False
         self.open_outputs = 0
 
     @property
@@ -116,6 +118,7 @@ class NetnsLab:
                 "terminal": program.terminal,
                 "file_size": program.file_size,
                 "privilege": program.privilege,
+                "lingers": program.lingers,
             }
             answer = self.ask(message, stdio)
         except BaseException:
@@ -198,6 +201,11 @@ class NetnsLab:
                 process.exit_code = code if code >= 0 else 128 - code
                 process.ended_at = time.time_ns()
                 process.began = message["began"]
+                process.exceeded = message["exceeded"]
+        elif "left" in message:
+            if message["left"] in self._processes:
+                self._processes[message["left"]].left = True
+                self._processes[message["left"]].exceeded = message["exceeded"]
         elif "probed" in message:
             self._probes[message["probed"]] = message
         else:

@@ -74,6 +74,26 @@ def end_namespace(namespace: int) -> None:
             os.kill(process, signal.SIGKILL)
 
 
+def stop_namespace(namespace: int) -> bool:
+    """Stop every process of a sandbox but its first, which only waits for the others; whether there was one."""
+    stopped: set[int] = set()
+    while found := {process for process in members(namespace) if not _is_first(process)} - stopped:
+        for process in found:  # one that forks meanwhile is seen the next time
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGSTOP)
+        stopped |= found
+    return bool(stopped)
+
+
+def _is_first(process: int) -> bool:
+    """Whether a process is the first of its PID namespace; true of one that is gone."""
+    try:
+        status = Path("/proc", str(process), "status").read_text()
+    except OSError:
+        return True
+    return any(line.startswith("NSpid:") and line.split()[-1] == "1" for line in status.splitlines())
+
+
 def ports(namespace: int, sockets: Iterable[dict[str, Any]]) -> list[int]:
     """The local ports of those of a node's sockets that a sandbox holds: by inodes, which only the kernel gives out."""
     own = _socket_inodes(namespace)

@@ -52,7 +52,8 @@ def command(box: Box, argv: Sequence[str]) -> list[str]:
         "--unshare-cgroup-try",
     ]
     words += ["--uid", str(UID), "--gid", str(UID), "--disable-userns"]
-    words += ["--die-with-parent", "--new-session", "--clearenv"]
+    # Not --die-with-parent: what a program leaves running has to live until the keeper has noted it and ends it.
+    words += ["--new-session", "--clearenv"]
     words += ["--ro-bind", "/usr", "/usr"]
     for name in _ROOT_LINKS:
         path = Path("/") / name
@@ -61,7 +62,9 @@ def command(box: Box, argv: Sequence[str]) -> list[str]:
         elif path.is_dir():
             words += ["--ro-bind", f"/{name}", f"/{name}"]
     words += ["--dev", "/dev", "--size", str(_TEMPORARY), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
-    words += ["--proc", "/proc", "--size", str(_TEMPORARY), "--perms", "1777", "--tmpfs", "/tmp"]
+    # Bubblewrap's own process in there has no filter of system calls: nobody may write into its memory.
+    words += ["--proc", "/proc", "--size", "4096", "--perms", "0555", "--tmpfs", "/proc/1", "--remount-ro", "/proc/1"]
+    words += ["--size", str(_TEMPORARY), "--perms", "1777", "--tmpfs", "/tmp"]
     words += ["--perms", "0755", "--dir", "/etc"]
     for name in sorted(entry.name for entry in Path(box.etc).iterdir()):
         words += ["--ro-bind", f"{box.etc}/{name}", f"/etc/{name}"]
