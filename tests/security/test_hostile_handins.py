@@ -1,4 +1,4 @@
-"""Broken and hostile hand-ins: each is graded, told why, reaches nothing but its own, and leaves nothing behind."""
+"""Broken and hostile hand-ins one by one, looked at from within the process that runs them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from handin_runs import ECHO, Run, hurried, run, run_files
 
-from lab.checks.base import Outcome
 from lab.exercise import Exercise, load_exercise
 from lab.report.text import report_lines
 from lab.runtime.netns import start
+from tests.kernel.handin_runs import ECHO, Run, hurried, run, run_files
 
 pytestmark = pytest.mark.kernel
 
-PROGRAMS = Path(__file__).parents[1] / "handins" / "tcp-echo" / "hostile"
+PROGRAMS = Path(__file__).parent / "hostile"
 ALL = {"opened", "echoed", "closed"}
 HURRY = 1.0  # seconds
 ENDING = 5.0  # seconds that the kernel may take to end a lab's last process
@@ -53,7 +52,7 @@ def nothing_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def _machine() -> tuple[list[str], list[str]]:
-    engines = ("docker", "br-", "veth", "cni", "podman")  # an Engine on this machine may come and go meanwhile
+    engines = ("docker", "br-", "veth", "cni", "podman", "lb")  # an Engine on this machine may come and go meanwhile
     names = sorted(path.name for path in Path("/sys/class/net").iterdir() if not path.name.startswith(engines))
     mounts = [line for line in Path("/proc/self/mounts").read_text().splitlines() if "lab" in line]
     return names, mounts
@@ -89,30 +88,6 @@ def hostile(name: str, exercise: Exercise, tmp_path: Path) -> Run:
 
 def told(found: Run) -> str:
     return found.grade.causes[0].cause.text
-
-
-@pytest.mark.parametrize(
-    ("name", "kind", "why"),
-    [
-        ("never_ends", "not-listening", "nothing on server listened"),
-        ("ignores_every_signal", "not-listening", "nothing on server listened"),
-        ("stops_itself", "not-listening", "nothing on server listened"),
-        ("floods_its_output", "not-listening", "nothing on server listened"),
-        ("becomes_a_daemon", "ended-early", "server ended by itself"),
-        ("kills_everything", "crashed", "SIGKILL"),
-        ("eats_memory", "crashed", "MemoryError"),
-        ("fork_bomb", "not-listening", "nothing on server listened"),
-        ("writes_terminal_codes", "crashed", "exit code 1"),
-        ("claims_success", "ended-early", "server ended by itself"),
-    ],
-)
-def test_it_fails_and_is_told_why(name: str, kind: str, why: str, echo: Exercise, tmp_path: Path) -> None:
-    found = hostile(name, echo, tmp_path)
-    assert found.failed == ALL, found.explain()
-    assert not found.ids(Outcome.NOT_MEASURED), found.explain()
-    assert found.grade.exit_code == 1
-    assert found.grade.points == 0
-    assert (found.root_cause, why in told(found)) == (kind, True), found.explain()
 
 
 @pytest.mark.parametrize(
@@ -168,11 +143,6 @@ def test_one_folder_deeper_is_accepted_and_said(tmp_path: Path) -> None:
     assert found.evidence.manifest["submission"]["files"] == ["server.py"]
 
 
-def test_daemons_end_with_the_run(tmp_path: Path) -> None:
-    found = hostile("leaves_a_daemon", load_exercise(ECHO), tmp_path)
-    assert found.grade.points == 10, found.explain()
-
-
 def test_its_output_is_bounded_in_memory_and_on_disk(echo: Exercise, tmp_path: Path) -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = hostile("floods_its_output", echo, tmp_path)
@@ -212,17 +182,10 @@ def test_it_reaches_nothing_that_is_not_its_own(tmp_path: Path, monkeypatch: pyt
     assert found.grade.points == 10, found.explain()
     got = json.loads(found.evidence.steps["server"].stdout)
     assert got.pop("processes") == [1, 2]
-    assert got.pop("names") == ["bwrap", "python3"]
+    assert got.pop("names") == ["python3"]
     assert "LAB_TEST_SECRET" not in got.pop("environment")
     assert set(got.pop("ids")) == {1000}
-    assert set(got.pop("capabilities of 1") + got.pop("capabilities of self")) == {"0" * 16}
+    assert set(got.pop("capabilities of self")) == {"0" * 16}
     assert got.pop("interfaces") == ["eth0", "lo"]
     assert len(got) > 40
     assert {name: value for name, value in got.items() if value not in (None, "[]")} == {}
-
-
-def test_a_flood_of_packets_is_graded(tmp_path: Path) -> None:
-    found = hostile("floods_the_network", hurried(ECHO, 0.3), tmp_path)
-    assert found.failed >= ALL, found.explain()
-    assert found.grade.points == 0
-    assert found.grade.exit_code == 1, found.explain()
