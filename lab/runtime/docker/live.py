@@ -126,6 +126,7 @@ class DockerLab:
             "file_size": program.file_size,
             "record": program.record > 0,
             "privilege": program.privilege,
+            "lingers": program.lingers,
             **({"terminal": True, "size": _size(terminal)} if terminal is not None else {}),
         }
         for kind, fd in ((frames.STDOUT, program.stdout), (frames.STDERR, program.stderr)):
@@ -212,6 +213,9 @@ class DockerLab:
             if process:
                 process.exit_code = _code(message["status"])
                 process.ended_at = time.time_ns()
+        elif "left" in message:
+            if message["left"] in self._processes:
+                self._processes[message["left"]].left = True
         elif "taken" in message:
             self._connection.taken(message["taken"])
         elif "probed" in message:

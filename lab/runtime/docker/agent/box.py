@@ -67,13 +67,15 @@ class Box:
     kept: frozenset[int] = frozenset()  # the capabilities that it has, by their numbers
     early: Callable[[], None] | None = None  # called before there is a process for the program
     told: int | None = None  # a descriptor to which its namespace and its exit code are told, in bubblewrap's words
+    left: int | None = None  # a descriptor that gets the exit code of a program that leaves others running
 
 
 def run(box: Box, become: Callable[[], None], say_failure: Callable[[OSError], None]) -> NoReturn:
     """Make the sandbox, run `become` in it, end as it ended; the calling process is in the node's namespaces.
 
     Three processes: this one, which waits; the first of the new PID namespace, which buries orphans and whose end the
-    kernel makes everybody's; and the program. A signal to the tree leaves the first two alone but for SIGKILL.
+    kernel makes everybody's; and the program. A signal to the tree leaves the first two alone but for SIGKILL. What the
+    program leaves running ends with it; where `left` is given it is stopped instead, until somebody ends it.
     """
     unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWCGROUP)
     for number in _SPARED:
@@ -99,11 +101,14 @@ def run(box: Box, become: Callable[[], None], say_failure: Callable[[OSError], N
     except OSError as error:
         say_failure(error)
         os._exit(125)
-    _let_go()
+    _let_go(box.left)
     while True:
         ended, status = os.waitpid(-1, 0)
-        if ended == program:
+        if ended == program and (box.left is None or not _stop_others()):
             os._exit(_code(status))
+        if ended == program:
+            assert box.left is not None
+            os.write(box.left, str(_code(status)).encode())
 
 
 def namespace_of(process: int) -> int | None:
@@ -125,6 +130,18 @@ def _let_go(kept: int | None = None) -> None:
 def _tell(told: int | None, what: str, number: int | None) -> None:
     if told is not None and number is not None:
         os.write(told, f'{{ "{what}": {number} }}\n'.encode())
+
+
+def _stop_others() -> bool:
+    """Stop everybody else in this PID namespace, of which the caller is the first; whether there is anybody."""
+    try:
+        while os.waitpid(-1, os.WNOHANG) != (0, 0):
+            continue
+    except ChildProcessError:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(-1, signal.SIGSTOP)
+    return True
 
 
 def _code(status: int) -> int:

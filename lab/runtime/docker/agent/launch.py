@@ -60,11 +60,13 @@ def become(
     folder: int | None,
     uid: int,
     hold: tuple[int, int] | None,
+    left: int | None,
     failed: int,
 ) -> NoReturn:
     """Turn this forked child into the requested program; what goes wrong before is written to `failed` as JSON.
 
-    `hold` is where a step says that it is about to begin, and from where it hears that it may.
+    `hold` is where a step says that it is about to begin, and from where it hears that it may; `left` is where it says
+    that it has ended and left others running.
     """
 
     def say_failure(error: OSError) -> None:
@@ -82,8 +84,8 @@ def become(
             filtered = seccomp.program()
             held = _holder(*hold, failed) if hold else None
             kept = frozenset(CAPABILITIES[each] for each in (request["privilege"],) if each)
-            etc = files_of(node.plan, uid)
-            made = box.Box(uid, etc, folder, shown, node.plan["whole"], limits, filtered, held, kept)
+            etc, whole = files_of(node.plan, uid), node.plan["whole"]
+            made = box.Box(uid, etc, folder, shown, whole, limits, filtered, held, kept, left=left)
             box.run(made, box.command(request["argv"], box.environment(request["env"])), say_failure)
         argv, env = list(request["argv"]), {"PATH": sandbox.PATH, **request["env"]}
         if kind == "admin":

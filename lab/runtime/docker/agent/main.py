@@ -176,7 +176,7 @@ class Agent:
         self._streams.drain(started)
         self._streams.close_stdin(started)
         del self._started[started.number]
-        self._say({"ended": started.number, "status": status})
+        self._say({"ended": started.number, "status": status if started.code is None else started.code << 8})
 
     # Requests: each takes the message and returns the answer.
 
@@ -262,14 +262,15 @@ class Agent:
             ends = self._streams.pipes(started)
         told, failed = os.pipe2(os.O_CLOEXEC)
         hold = self._hold(started) if message["record"] else None
+        left = self._left(started) if kind == "step" and message["lingers"] else None
         if kind != "tool":
             setns(node.processes(kind), CLONE_NEWPID)
         try:
-            started.pid = launch.fork(lambda: launch.become(message, node, ends, folder, uid, hold, failed))
+            started.pid = launch.fork(lambda: launch.become(message, node, ends, folder, uid, hold, left, failed))
         finally:
             if kind != "tool":
                 setns(self._home["pid"], CLONE_NEWPID)
-            for fd in {*ends, failed, *(hold or ())} | ({folder} if folder is not None else set()):
+            for fd in {*ends, failed, *(hold or ())} | {each for each in (folder, left) if each is not None}:
                 os.close(fd)
         with open(told, "rb") as pipe:
             trouble = pipe.read()  # ends at exec, which closes the other end
@@ -298,6 +299,22 @@ class Agent:
 
         self._selector.register(waiting, selectors.EVENT_READ, begin)
         return say_waiting, go
+
+    def _left(self, started: Started) -> int:
+        """Hear of a step's end while others of it still run; its own end of where it tells that."""
+        started.left, tell = os.pipe2(os.O_CLOEXEC)
+
+        def hear(_: int) -> None:
+            assert started.left is not None
+            self._selector.unregister(started.left)
+            told = os.read(started.left, 16)
+            os.close(started.left)
+            if told:
+                started.code = int(told)
+                self._say({"left": started.number})
+
+        self._selector.register(started.left, selectors.EVENT_READ, hear)
+        return tell
 
     def _do_signal(self, message: Message) -> Message:
         started = self._started.get(message["process"])

@@ -34,6 +34,8 @@ class Started:
     outputs: set[int] = field(default_factory=set)
     terminal: bool = False
     room: int | None = None  # bytes of standard output that are passed on, where they are bounded
+    left: int | None = None  # where it tells its exit code, if others still run then
+    code: int | None = None  # that code
 
 
 class Streams:
