@@ -7,10 +7,12 @@ import gzip
 import io
 import lzma
 import stat
+import struct
 import tarfile
 import unicodedata
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -18,6 +20,9 @@ from typing import IO, Any, cast
 _XZ_MEMORY = 128 << 20  # bytes that an xz's dictionary may take: its most by `xz -9` is 65 MiB
 _CHUNK = 1 << 16
 _FREE_RATIO = 1 << 20  # bytes that may come out of anything, however small
+_ENTRY = 1 << 10  # bytes of a zip's directory for each entry that it may have: the library reads all of it at once
+_END_OF_ZIP = struct.Struct("<4s4H2IH")
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)  # by LZMA one may ask for any memory
 
 
 class RefusedError(Exception):
@@ -52,20 +57,27 @@ def members(path: Path, bounds: Bounds = SUBMISSION) -> Iterator[tuple[str, Iter
     names = _Names(bounds)
     size = path.stat().st_size
     budget = _Budget(bounds, size)
+    with _plain_words(), path.open("rb") as file:
+        head = file.read(512)
+        file.seek(0)
+        if head.startswith(b"PK"):
+            _small_directory(file, size, bounds)
+            yield from _zip(file, names, budget)
+        else:
+            yield from _tar(_plain(file, head), names, budget)
+
+
+@contextmanager
+def _plain_words() -> Iterator[None]:
+    """Say what is wrong with an archive: on damaged ones the libraries raise almost anything."""
     try:
-        with path.open("rb") as file:
-            head = file.read(512)
-            file.seek(0)
-            if head.startswith(b"PK"):
-                yield from _zip(file, names, budget)
-            else:
-                yield from _tar(_plain(file, head), names, budget)
+        yield
     except (RefusedError, GeneratorExit, KeyboardInterrupt):
         raise
     except lzma.LZMAError as error:
         said = "would take too much memory" if "emory" in str(error) else f"is damaged: {error}"
         raise RefusedError(said) from None
-    except Exception as error:  # on damaged archives the libraries raise almost anything
+    except Exception as error:
         raise RefusedError(f"is damaged: {error or type(error).__name__}") from None
 
 
@@ -94,7 +106,11 @@ class _Budget:
     def chunks(self, stream: IO[bytes], name: str) -> Iterator[bytes]:
         """A file's content; raises RefusedError beyond the bounds."""
         count = 0
-        while chunk := stream.read(_CHUNK):
+        while True:
+            with _plain_words():  # whoever reads these chunks is no frame below the archive's own
+                chunk = stream.read(_CHUNK)
+            if not chunk:
+                return
             count += len(chunk)
             if count > self._bounds.file:
                 raise RefusedError(f"holds a file of more than {self._bounds.file >> 20} MiB: {name}")
@@ -149,6 +165,18 @@ class _Names:
             self._files.add(path)
 
 
+def _small_directory(file: IO[bytes], size: int, bounds: Bounds) -> None:
+    """Refuse a zip whose directory would fill the memory; as the library does, it is taken to begin before its end."""
+    file.seek(max(0, size - (1 << 16) - _END_OF_ZIP.size))
+    tail = file.read()
+    at = tail.rfind(b"PK\x05\x06")
+    if at >= 0 and len(tail) - at >= _END_OF_ZIP.size:
+        length = _END_OF_ZIP.unpack_from(tail, at)[5]
+        # All ones: a zip64 has the length elsewhere. No directory is longer than its file.
+        if min(length, size) > bounds.entries * _ENTRY:
+            raise RefusedError(f"has more than {bounds.entries} entries")
+
+
 def _zip(file: IO[bytes], names: _Names, budget: _Budget) -> Iterator[tuple[str, Iterator[bytes]]]:
     with zipfile.ZipFile(file) as opened:
         for info in opened.infolist():
@@ -160,6 +188,8 @@ def _zip(file: IO[bytes], names: _Names, budget: _Budget) -> Iterator[tuple[str,
                 continue
             if info.flag_bits & 1:
                 raise RefusedError("is encrypted")
+            if info.compress_type not in _METHODS:
+                raise RefusedError("is compressed in a way that lab does not open: deflate is what others use")
             with opened.open(info) as stream:
                 yield name, budget.chunks(stream, name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import lzma
+import random
 import stat
 import tarfile
 import zipfile
@@ -18,13 +19,13 @@ from lab.classroom.archive import Bounds, RefusedError, unpack
 Build = Callable[[Path], None]
 
 
-def zipped(*entries: tuple[str, bytes], mode: int = 0) -> Build:
+def zipped(*entries: tuple[str, bytes], mode: int = 0, method: int = zipfile.ZIP_DEFLATED) -> Build:
     def build(path: Path) -> None:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, content in entries:
                 info = zipfile.ZipInfo("x")
                 info.filename = name
-                info.compress_type = zipfile.ZIP_DEFLATED
+                info.compress_type = method
                 info.external_attr = mode << 16
                 archive.writestr(info, content)
 
@@ -44,6 +45,25 @@ def tarred(*entries: tuple[str, bytes], kind: bytes = tarfile.REGTYPE, link: str
 
 def written(content: bytes) -> Build:
     return lambda path: path.write_bytes(content) and None
+
+
+def swapped(path: Path, what: bytes, by: bytes, *, last: bool = False) -> None:
+    """A zip of one stored file in which bytes were exchanged: everywhere, or in its directory alone."""
+    zipped(("aZb", b"content"), method=zipfile.ZIP_STORED)(path)
+    content = path.read_bytes()
+    head, _, tail = content.rpartition(what)
+    path.write_bytes(head + by + tail if last else content.replace(what, by))
+
+
+def directory(path: Path, size: int) -> None:
+    """A zip whose directory has many entries."""
+    zipped(("aZb", b""), method=zipfile.ZIP_STORED)(path)
+    content = path.read_bytes()
+    begin, end = content.index(b"PK\x01\x02"), content.index(b"PK\x05\x06")
+    many = content[begin:end] * (size // (end - begin))
+    told = bytearray(content[end:])
+    told[12:16] = len(many).to_bytes(4, "little")
+    path.write_bytes(content[:begin] + many + told)
 
 
 FILE = ("server.py", b"print()")
@@ -97,6 +117,24 @@ BAD: dict[str, tuple[Build, str]] = {
     "tar pipe": (tarred(("x", b""), kind=tarfile.FIFOTYPE), "holds a pipe"),
     "tar ratio": (tarred(("x", bytes(15 << 20))), "a bomb"),
     "tar.xz ratio": (tarred(("x", bytes(15 << 20)), how="w:xz"), "a bomb"),
+    "tar.bz2 ratio": (tarred(("x", bytes(15 << 20)), how="w:bz2"), "a bomb"),
+    "tar case": (tarred(("Server.py", b""), ("server.py", b"")), "differ in capital letters alone"),
+    "tar twice": (tarred(FILE, FILE), "has server.py twice"),
+    "tar twice in other words": (tarred(("\u00dc", b""), ("U\u0308", b"")), "twice"),
+    "tar twice by dots": (tarred(("a/b", b""), ("a/./b", b"")), "twice"),
+    "tar file and folder": (tarred(("a", b""), ("a/b", b"")), "as a file and as a folder"),
+    "tar control characters": (tarred(("a\x1b[2J", b"")), "control characters"),
+    "tar line in a name": (tarred(("a\nb", b"")), "control characters"),
+    "tar depth": (tarred(("/".join("a" * 30), b"")), "more than 20 deep"),
+    "tar long name": (tarred(("a" * 300, b"")), "longer than 255 bytes"),
+    "tar count": (tarred(*((f"{n}", b"") for n in range(101))), "more than 100 entries"),
+    "tar twice compressed": (written(gzip.compress(gzip.compress(bytes(1 << 20)))), "is damaged"),
+    "zip zero in a name": (lambda path: swapped(path, b"aZb", b"a\0b"), "control characters"),
+    "zip two names for one": (lambda path: swapped(path, b"aZb", b"../", last=True), "leads out of its folder"),
+    "zip another name within": (lambda path: swapped(path, b"aZb", b"aYb", last=True), "is damaged"),
+    "zip wrong sum": (lambda path: swapped(path, b"content", b"CONTENT"), "is damaged"),
+    "zip by LZMA": (zipped(FILE, method=zipfile.ZIP_LZMA), "compressed in a way"),
+    "zip with a giant directory": (lambda path: directory(path, 1 << 20), "more than 100 entries"),
     "nothing within": (written(gzip.compress(b"")), "is damaged"),
     "not a tar": (written(gzip.compress(b"hello" * 1000)), "is damaged"),
     "xz cut": (written(lzma.compress(b"x" * 1000)[:-20]), "is damaged"),
@@ -142,3 +180,13 @@ def test_an_encrypted_zip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(content)
     with pytest.raises(RefusedError, match="is encrypted"):
         unpack(tmp_path / "a")
+
+
+def test_one_file_and_all_together_are_bounded(tmp_path: Path) -> None:
+    noise = random.Random(1).randbytes(3 << 20)
+    zipped(("a", noise), ("b", noise[::-1]))(tmp_path / "a")
+    with pytest.raises(RefusedError, match="holds a file of more than 2 MiB: a"):
+        unpack(tmp_path / "a", Bounds(file=2 << 20))
+    with pytest.raises(RefusedError, match="unpacks to more than 4 MiB"):
+        unpack(tmp_path / "a", Bounds(total=4 << 20))
+    assert len(unpack(tmp_path / "a")) == 2
