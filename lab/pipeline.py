@@ -84,7 +84,7 @@ def run(
         gaps = (Gap("the run was interrupted", "", "lab"),)
         raise InterruptedRunError("interrupted", hint=f"what was gathered so far: {directory.path}") from None
     finally:
-        gathering.write(started, runtime.name, gaps, confirms, standing)
+        gathering.write(started, runtime, gaps, confirms, standing)
     return directory.path
 
 

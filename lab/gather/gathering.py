@@ -15,7 +15,7 @@ from lab.gather.faults import Faults
 from lab.gather.rundir import RunDirectory, exercise_digest
 from lab.gather.steps import Marks, Steps
 from lab.plan import Plan
-from lab.runtime.base import LiveLab
+from lab.runtime.base import LiveLab, Runtime
 
 Say = Callable[[str], None]
 
@@ -127,7 +127,7 @@ class Gathering:
                 self._probes.append(probe)
 
     def write(
-        self, started: float, runtime: str, gaps: tuple[Gap, ...], confirms: Path | None, standing: str | None
+        self, started: float, runtime: Runtime, gaps: tuple[Gap, ...], confirms: Path | None, standing: str | None
     ) -> None:
         """Keep everything that was gathered, whole or not."""
         counts = self._captures.counts() if self._captures else {}
@@ -153,7 +153,8 @@ class Gathering:
             standing=standing,
             started=started,
             seconds=round(time.time() - started, 3),
-            runtime=runtime,
+            runtime=runtime.name,
+            memory_bound=runtime.memory_bound,
             kernel=self._machine.kernel,
             python=platform.python_version(),
             tools={"tcpdump": self._machine.tcpdump},

@@ -26,6 +26,7 @@ def report_dict(evidence: Evidence, grade: Grade, run_dir: PurePath | str, *, st
         "hidden": asdict(unseen),
         "causes": [{**asdict(root.cause), "checks": list(root.checks)} for root in view.causes],
         "gaps": [asdict(gap) for gap in evidence.gaps],
+        "memory_bound": evidence.manifest.get("memory_bound"),
         "run": str(run_dir),
     }
 
@@ -92,6 +93,7 @@ def report_schema() -> dict[str, Any]:
     gap = object_schema(what=_TEXT, where=_TEXT, owner={"enum": ["lab", "submission"]})
     return object_schema(
         "hidden",
+        "memory_bound",
         exercise=_TEXT,
         verdict=_VERDICT,
         grade=object_schema(points=_POINTS, of=_POINTS),
@@ -99,5 +101,6 @@ def report_schema() -> dict[str, Any]:
         hidden=hidden,
         causes={"type": "array", "items": cause},
         gaps={"type": "array", "items": gap},
+        memory_bound={**_TEXT_OR_NULL, "description": "What bounded the memory of a program and all that it started"},
         run=_TEXT,
     )

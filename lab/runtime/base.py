@@ -184,6 +184,7 @@ class Runtime(Protocol):
     """A way to bring labs up on this machine."""
 
     name: str
+    memory_bound: str  # what bounds the memory of a step with all that it started, in words for a report
 
     def problems(self) -> list[Problem]:
         """Why it cannot work here; empty where it can."""

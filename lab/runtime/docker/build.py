@@ -33,7 +33,8 @@ _HELPER_CAPABILITIES = (
     *("SYS_ADMIN", "NET_ADMIN", "NET_RAW", "SYS_PTRACE", "SYS_CHROOT", "SETUID", "SETGID", "SETPCAP", "KILL"),
     *("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "NET_BIND_SERVICE"),
 )
-_NODE_LIMITS = {"mem_limit": 2 << 30, "pids_limit": 1024, "nano_cpus": 2_000_000_000}
+MEMORY = 2 << 30  # bytes of all of a node
+_NODE_LIMITS = {"mem_limit": MEMORY, "pids_limit": 1024, "nano_cpus": 2_000_000_000}
 _NETWORK_OPTIONS = {
     "com.docker.network.bridge.enable_ip_masquerade": "false",
     "com.docker.network.bridge.inhibit_ipv4": "true",  # the host stays out of the segment

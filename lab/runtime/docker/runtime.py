@@ -26,6 +26,7 @@ class DockerRuntime:
     """Implements `lab.runtime.base.Runtime`."""
 
     name = "docker"
+    memory_bound = f"the container's control group, at {build.MEMORY >> 20} MiB for all programs of a node"
 
     def __init__(self) -> None:
         self._connected: APIClient | None = None

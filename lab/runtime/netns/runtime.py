@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from lab.errors import LabError, NotMeasuredError, Problem
 from lab.plan import Plan, plan_from_json, plan_to_json
-from lab.runtime.base import LabInfo
+from lab.runtime.base import LabInfo, Limits
 from lab.runtime.netns import start, state
 from lab.runtime.netns.channel import Channel
 from lab.runtime.netns.live import NetnsLab
@@ -25,6 +25,7 @@ class NetnsRuntime:
     """Implements `lab.runtime.base.Runtime`."""
 
     name = "netns"
+    memory_bound = f"a watchdog, at {Limits().memory >> 20} MiB for a program and all that it started"
 
     def problems(self) -> list[Problem]:
         """Why it cannot work here; empty where it can."""
