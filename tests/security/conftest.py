@@ -125,7 +125,9 @@ class Services:
 def program(name: str) -> str:
     """A hostile program with what it shares with others in it."""
     text = (PROGRAMS / f"{name}.py").read_text()
-    return PRELUDE.sub(lambda _: (HERE / "prelude.py").read_text(), text, count=1)
+    listens = f"LISTENS = {'report_and_serve' in text}"
+    shared = (HERE / "prelude.py").read_text().replace("LISTENS = False", listens)
+    return PRELUDE.sub(lambda _: shared, text, count=1)
 
 
 @pytest.fixture(scope="session")

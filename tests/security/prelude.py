@@ -8,6 +8,9 @@ import signal  # noqa: F401
 import socket
 import sys
 
+LISTENS = False  # whether the program listens from its beginning stands here
+
+listener = socket.create_server(("", int(sys.argv[1]))) if LISTENS else None
 libc = ctypes.CDLL(None, use_errno=True)
 outcomes = {}
 
@@ -40,16 +43,17 @@ def report():
     print("OUTCOMES", json.dumps(outcomes), flush=True)
 
 
-def serve(listener=None):
+def serve(listening=None):
     """Echo as the exercise demands."""
-    listener = listener or socket.create_server(("", int(sys.argv[1])))
+    listening = listening or socket.create_server(("", int(sys.argv[1])))
     while True:
-        connection, _ = listener.accept()
+        connection, _ = listening.accept()
         with connection:
             while data := connection.recv(4096):
                 connection.sendall(data)
 
 
 def report_and_serve():
+    """What programs end with that listen from their beginning: then it does not matter how long their attempts take."""
     report()
-    serve()
+    serve(listener)
