@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import os
 import shutil
@@ -72,6 +73,7 @@ def grade(
         batch = Batch(exercise, chosen, results, repeat, key)
         keys = [each.key for each in intake.hand_ins]
         live = Display(len(keys))
+        gc.freeze()  # what all processes share is not looked through in each of them, which would copy it
         try:
             with live:
                 progress = Progress(live.kept, live.begun, live.done)

@@ -59,7 +59,9 @@ class RunDirectory:
     def write_json(self, name: str, content: Any) -> None:
         """Write one JSON file, put in place whole."""
         scratch = f"{name}.{secrets.token_hex(3)}"
-        self.write(scratch, json.dumps(content, indent=1, default=str) + "\n")
+        # What a person reads has lines; the rest is large, and an indented one takes ten times as long to write.
+        indent = 1 if name == _MANIFEST else None
+        self.write(scratch, json.dumps(content, indent=indent, default=str) + "\n")
         (self.path / scratch).rename(self.path / name)
 
     def write_inputs(self, exercise: Exercise, plan: Plan) -> None:
