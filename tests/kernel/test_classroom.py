@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import random
@@ -262,3 +263,28 @@ def test_who_answers_with_anothers_values_is_told_with_whose(lab: Lab, tmp_path:
     foreign = [each.get("foreign", []) for each in told["students"]]
     assert foreign == [[], [{"student": "anna", "values": ["port", "word"]}]]
     assert lab("regrade", "grades").stdout == "2 students judged again, nothing was run: 0 changed\n"
+
+
+def test_from_an_lms_download_to_its_sheet(lab: Lab, tmp_path: Path) -> None:
+    inside = io.BytesIO()
+    with zipfile.ZipFile(inside, "w") as archive:
+        archive.writestr("my work/server.py", (ECHO / "wrong" / "resets" / "server.py").read_text())
+    with zipfile.ZipFile(tmp_path / "submissions.zip", "w") as archive:
+        solution = (ECHO / "solution" / "server.py").read_text()
+        archive.writestr("Anna Abel_11_assignsubmission_file/server.py", solution)
+        archive.writestr("Bert Böhm_12_assignsubmission_file/work.zip", inside.getvalue())
+        archive.writestr("Zoe Zorn_99_assignsubmission_file/server.py", solution)
+    head = "Identifier,Full name,Email address,Grade,Maximum Grade,Last modified (grade),Feedback comments"
+    rows = [f"Participant {number},{name},x@y,,100.00,-," for number, name in ((11, "Anna"), (12, "Bert"), (13, "Cem"))]
+    (tmp_path / "sheet.csv").write_text("\ufeff" + "\n".join([head, *rows]) + "\n")
+    done = lab("grade", "tcp-echo", "submissions.zip", "--roster", "sheet.csv")
+    before = done.stderr.split("1/3")[0]
+    assert "1 not in the sheet, so graded but not entered there: 99" in before
+    assert "1 in the sheet, and handed nothing in: Cem (Participant 13)" in before
+    with (tmp_path / "grades" / "filled-sheet.csv").open(newline="") as file:
+        filled = {row["Identifier"]: row for row in csv.DictReader(file)}
+    assert {name: row["Grade"] for name, row in filled.items()} == {"Participant 11": "100", "Participant 12": "80"}
+    assert list(filled["Participant 11"]) == head.split(",")
+    assert "by a reset (RST)" in filled["Participant 12"]["Feedback comments"]
+    assert "11, 99: the same" in done.stdout
+    assert lab("grade", "tcp-echo", "submissions.zip", "--roster", "nothing.csv", code=2).stderr
