@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from lab import classcommands, console
+from lab import classcommands, console, linkcommand
 from lab.errors import NOT_MEASURED, USER_ERROR, LabError
 from lab.groups import export, image
 from lab.options import (
@@ -143,6 +143,9 @@ def capture(
     from lab.commands import capture as commands
 
     sys.exit(commands.capture(words, write, runtime, wireshark=wireshark))
+
+
+linkcommand.register(app, LAB)
 
 
 @app.command(rich_help_panel=LAB)

@@ -31,7 +31,8 @@ class Faults:
         self._stopped: set[str] = set()
         self._report: dict[str, Any] = {}
         self._broken = ""
-        self.active = bool(exercise.faults) or any(not network.link.plain for network in plan.networks)
+        linked = any(not network.link.plain for network in plan.networks)
+        self.active = bool(exercise.faults) or linked or bool(lab.relay({})["networks"])  # changed by hand: lab link
         self.awaited = any(fault.action == "stop" and fault.packets for fault in exercise.faults)
 
     def begin(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import secrets
@@ -9,19 +10,24 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lab import pipeline
 from lab.checks.base import Outcome
+from lab.commands.link import link
+from lab.commands.save import save
 from lab.console import quiet
-from lab.errors import NotMeasuredError
+from lab.errors import LabError, NotMeasuredError
 from lab.exercise import load_exercise
 from lab.exercise.submission import read_submission
 from lab.gather.capture import Captures
 from lab.plan import Plan
+from lab.runtime import RUNTIMES
 from lab.runtime.base import LiveLab, Program, Runtime
-from tests.contract.conftest import out, plan_of, python
+from lab.topology import load_topology
+from tests.contract.conftest import out, plan_of, python, run
 from tests.contract.test_network import DUAL, SEND, SERVE, read
 
 Up = Callable[[str | Plan], LiveLab]
@@ -245,6 +251,17 @@ def lasting(runtime: Runtime) -> Iterator[str]:
     runtime.down(name)
 
 
+@pytest.fixture(scope="module")
+def netns_lab() -> Iterator[str]:
+    chosen = RUNTIMES["netns"]()
+    if problems := chosen.problems():
+        pytest.skip(f"netns cannot work here: {problems[0]}")
+    name = f"links-{secrets.token_hex(3)}"
+    chosen.up(plan_of(PAIR.format(link="delay: 1ms")), name=name, say=quiet).close()
+    yield name
+    chosen.down(name)
+
+
 @pytest.mark.tool("ping")
 def test_a_lab_whose_relay_was_killed_says_so(runtime: Runtime, lasting: str) -> None:
     keeper = next(info.pid for info in runtime.labs() if info.name == lasting)
@@ -256,6 +273,54 @@ def test_a_lab_whose_relay_was_killed_says_so(runtime: Runtime, lasting: str) ->
     with pytest.raises(NotMeasuredError, match="the relay, which carries this lab's links, has ended"):
         lab.relay({})
     lab.close()
+
+
+@pytest.mark.tool("ping")
+def test_links_change_while_a_lab_is_up(
+    runtime: Runtime, lasting: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def change(*words: str, cut: bool | None = None, plain: bool = False, **given: str) -> dict[str, Any]:
+        link((lasting, *words), given, runtime.name, plain=plain, cut=cut, as_json=True)
+        (found,) = json.loads(capsys.readouterr().out)["links"]
+        return dict(found)
+
+    assert change("lan") == {"network": "lan", "link": {"delay": 0.001}, "by": "relay", "cut": []}
+    assert change("lan", delay="30ms", loss="0.1%")["link"] == {"delay": 0.03, "loss": 0.001}
+    lab = runtime.open(lasting)
+    said = out(lab, "a", "ping", "-c", "2", "-W", "5", "b", kind="admin")
+    assert float(said.rpartition(" = ")[2].split("/")[0]) >= 60
+    assert change("lan", plain=True, rate="5Mbit/s")["link"] == {"rate": 5_000_000}
+    assert change("b:eth0", cut=True)["cut"] == ["b:eth0"]
+    assert run(lab, "a", "ping", "-c1", "-W1", "b", kind="admin").exit_code == 1
+    assert change("lan", cut=False)["cut"] == []
+    out(lab, "a", "ping", "-c1", "-W5", "b", kind="admin")
+    assert change("lan", cut=True, **{"for": "100ms"})["cut"] == ["a:eth0", "b:eth0"]
+    assert lab.wait(lambda: not change("lan")["cut"], 5, 0.05)
+    lab.close()
+    save(lasting, str(tmp_path / "saved.yaml"), runtime.name)
+    assert load_topology(tmp_path / "saved.yaml").networks[0].link.rate == 5_000_000
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize(
+    ("words", "given", "cut", "told"),
+    [
+        (["lan"], {"loss": "much"}, None, "--loss: "),
+        (["lan"], {"profile": "wify"}, None, "did you mean wifi"),
+        (["wan"], {"delay": "1ms"}, None, "no network or interface wan"),
+        (["a:eth0"], {"loss": "1%"}, None, "a:eth0 can be cut and restored"),
+        (["lan"], {"jitter": "2ms"}, None, "a jitter of 2ms is more than the delay of 1ms"),
+        (["lan"], {"for": "1s"}, None, "how long a cut lasts"),
+        ([], {}, True, "nothing says which link is meant"),
+    ],
+)
+def test_what_no_link_can_be_is_refused_in_words(
+    words: list[str], given: dict[str, str], cut: bool | None, told: str, netns_lab: str
+) -> None:
+    """The options are read the same way whatever carries the lab."""
+    with pytest.raises(LabError) as caught:
+        link((netns_lab, *words) if words else (), given, "netns", cut=cut)
+    assert told in str(caught.value)
 
 
 def relay_of(keeper: int | None) -> int:
