@@ -137,8 +137,10 @@ def _open(interface: str) -> socket.socket:
     """All frames that come from an interface's other end, and the way to it."""
     packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
     packets.setsockopt(_PACKET, _IGNORE_OUTGOING, 1)
-    with contextlib.suppress(OSError):  # not in a user namespace of older kernels: the usual room then has to do
+    try:
         packets.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_RCVBUFFORCE", 33), _ROOM)
+    except OSError:  # not in a user namespace: as much as the machine allows (net.core.rmem_max) then has to do
+        packets.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
     packets.bind((interface, _EVERY_PROTOCOL))
     return packets
 
