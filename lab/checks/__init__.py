@@ -7,6 +7,7 @@ from lab.checks.compare import Compare
 from lab.checks.dns import Dns
 from lab.checks.fault import FaultStruck
 from lab.checks.http import Http
+from lab.checks.icmp import Icmp
 from lab.checks.output import Output
 from lab.checks.packages import of_packages
 from lab.checks.path import Path
@@ -54,5 +55,6 @@ CHECKS: dict[str, type[Check]] = {
     Dns.kind: Dns,
     Http.kind: Http,
     Tls.kind: Tls,
+    Icmp.kind: Icmp,
 }
 CHECKS |= of_packages(CHECKS)

@@ -1,0 +1,212 @@
+"""`icmp`: echoes that came back, and the errors by which the network says what became of a packet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from lab.checks import causes
+from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
+from lab.checks.connections import points_of
+from lab.checks.diagnose import Fault
+from lab.checks.follow import unanswered_arp
+from lab.checks.gaps import gaps, left_out, unusable
+from lab.checks.names import addresses_of, count, listed, who
+from lab.checks.programs import idle
+from lab.checks.routing import misrouted
+from lab.checks.sightings import Sighted, at_node
+from lab.evidence import Evidence
+from lab.grammar import Choice, Int, NodeName, param
+from lab.trace.packets import ICMP, ICMPV6, Packet, quoted
+from lab.trace.words import ICMP_CODES, ICMPV6_CODES
+
+Message = tuple[int, int]  # protocol and type
+Key = tuple[bytes, bytes, int, int, bytes]
+
+_REQUESTS: tuple[Message, ...] = ((ICMP, 8), (ICMPV6, 128))
+_REPLIES: tuple[Message, ...] = ((ICMP, 0), (ICMPV6, 129))
+_ERRORS: dict[str, tuple[Message, ...]] = {
+    "time-exceeded": ((ICMP, 11), (ICMPV6, 3)),
+    "unreachable": ((ICMP, 3), (ICMPV6, 1)),
+}
+_CODES = {  # RFC 792, RFC 1812 §5.2.7.1; RFC 4443 §3.1
+    "network": ((ICMP, 0), (ICMPV6, 0)),
+    "host": ((ICMP, 1), (ICMPV6, 3)),
+    "protocol": ((ICMP, 2),),
+    "port": ((ICMP, 3), (ICMPV6, 4)),
+    "prohibited": ((ICMP, 9), (ICMP, 10), (ICMP, 13), (ICMPV6, 1), (ICMPV6, 5)),
+}
+
+
+@dataclass(frozen=True)
+class Icmp(Check):
+    """A node's packets to another were answered by ICMP: each echo by its reply, or a packet by an error about it.
+
+    An echo reply has the identifier, the sequence number and the data of its request. An error counts where it quotes a
+    packet that the node had sent before: `time-exceeded` because its TTL ran out on the way, `unreachable` because
+    there is no way, no host or no program. Judged at the sending node; the tries that lab itself makes do not count.
+    """
+
+    kind: ClassVar[str] = "icmp"
+    claims: ClassVar[tuple[str, ...]] = ("C7", "C17")
+    rule: ClassVar[str] = "RFC 792; RFC 4443 §2 to §4; RFC 1812 §5.2.7, §5.3.1"
+
+    source: str = param(NodeName(), "the node that sends", key="from")
+    to: str = param(NodeName(), "the node that its packets are for")
+    message: str = param(Choice("echo", "time-exceeded", "unreachable"), "what answers them", default="echo")
+    by: str | None = param(NodeName(), "the node that must say the error; any by default", default=None)
+    code: str | None = param(
+        Choice(*_CODES), "what is unreachable: only with message: unreachable", default=None
+    )
+    count: int = param(Int(1, 100_000), "so many of its packets must be answered so, at least", default=1)
+
+    def problems(self) -> Iterable[tuple[str, str, str]]:
+        """An echo is answered by the node itself, and has no code."""
+        if self.message == "echo" and self.by not in (None, self.to):
+            yield "by", f"an echo is answered by {self.to} itself", "leave by out, or say which error is meant"
+        if self.code is not None and self.message != "unreachable":
+            yield "code", f"{self.message} has no such code", "say message: unreachable, or leave code out"
+
+    def judge(self, evidence: Evidence) -> Verdict:
+        """Judge the frames of the sending node."""
+        expected = self._expectation()
+        points = points_of(evidence, self.source)
+        if verdict := unusable(gaps(evidence, points, [self.source]), self.rule, expected):
+            return verdict
+        if away := [point for point in points if left_out(evidence, point)]:
+            return Verdict(Outcome.NOT_MEASURED, self.rule, expected, f"the exercise does not capture {listed(away)}")
+        sighted = at_node(evidence, self.source)
+        found = self._echoes(evidence, sighted) if self.message == "echo" else self._errors(evidence, sighted)
+        if isinstance(found, Fault):
+            return Verdict(Outcome.FAILED, self.rule, expected, found.seen, found.frames, found.cause, found.timed)
+        seen, frames = found
+        return Verdict(Outcome.PASSED, self.rule, expected, seen, frames)
+
+    def _expectation(self) -> str:
+        times = f", {self.count} times at least" if self.count > 1 else ""
+        if self.message == "echo":
+            return f"{self.to} sends back what {self.source} asks it to (echo){times}"
+        what = "that the TTL ran out" if self.message == "time-exceeded" else f"{self.code or 'something'} unreachable"
+        return f"{self.by or 'a node'} tells {self.source} by ICMP, about a packet for {self.to}: {what}{times}"
+
+    def _echoes(self, evidence: Evidence, sighted: list[Sighted]) -> tuple[str, tuple[FrameRef, ...]] | Fault:
+        ours, theirs = addresses_of(evidence.plan, self.source), addresses_of(evidence.plan, self.to)
+        asked = [each for each in sighted if _is(each[1], _REQUESTS) and each[1].src in ours and each[1].dst in theirs]
+        replies = [each for each in sighted if _is(each[1], _REPLIES) and each[1].src in theirs and each[1].dst in ours]
+        order = {ref: index for index, (ref, _) in enumerate(sighted)}
+        last = {_numbers(packet): (ref, packet) for ref, packet in replies}
+        answered: list[tuple[FrameRef, FrameRef]] = []
+        for ref, packet in asked:
+            match, reply = last.get(_numbers(packet), (ref, packet))
+            if order[match] <= order[ref]:
+                return self._unanswered(evidence, sighted, ref, packet)
+            if reply.payload != packet.payload:
+                text = f"the echo reply of {self.to} has other data than its request"
+                return Fault(text, causes.altered(text), (ref, match))
+            answered.append((ref, match))
+        if len(answered) < self.count:
+            sent = count(len(asked), "echo request") if asked else "no echo request"
+            return self._too_few(evidence, f"{self.source} sent {sent} to {self.to}", tuple(r for r, _ in asked[:4]))
+        seen = f"{count(len(answered), 'echo request')} of {self.source}, each answered by {self.to} with the same data"
+        return seen, tuple(ref for pair in answered[:3] for ref in pair)
+
+    def _unanswered(self, evidence: Evidence, sighted: list[Sighted], ref: FrameRef, packet: Packet) -> Fault:
+        """Why an echo was not answered: an error says so, or nobody does."""
+        for other, error in sighted:
+            if _about(error) == _key(packet):
+                seen = f"{who(evidence.plan, error.src)} answered the echo request for {self.to}: {_words(error)}"
+                cause = Cause("icmp-error", seen, f"the routes on the way from {self.source} to {self.to}")
+                return Fault(seen, cause, (ref, other))
+        seen = f"{self.to} did not answer the echo request of {self.source}"
+        cause = misrouted(evidence, self.source, self.to) or causes.unreachable(self.source, self.to)
+        return Fault(seen, cause, (ref,), timed=True)
+
+    def _errors(self, evidence: Evidence, sighted: list[Sighted]) -> tuple[str, tuple[FrameRef, ...]] | Fault:
+        ours, theirs = addresses_of(evidence.plan, self.source), addresses_of(evidence.plan, self.to)
+        sent: list[Sighted] = []
+        told: list[tuple[Sighted, Sighted]] = []  # an error, and the packet that it is about
+        by_key: dict[Key | None, Sighted] = {}
+        for each in sighted:
+            packet = each[1]
+            if packet.src in ours and packet.dst in theirs:
+                sent.append(each)
+                by_key[_key(packet)] = each
+            elif packet.dst in ours and any(_is(packet, kinds) for kinds in _ERRORS.values()):
+                original = by_key.get(_about(packet))
+                if original is not None:
+                    told.append((each, original))
+        right = [pair for pair in told if self._is_right(evidence, pair[0][1])]
+        if len(right) < self.count:
+            return self._no_error(evidence, sent, told, right)
+        error, original = right[0]
+        speaker = who(evidence.plan, error[1].src)
+        what = f"a packet with TTL {original[1].ttl} for {self.to}"
+        seen = f"{speaker} told {self.source} about {what}: {_words(error[1])}"
+        if len(right) > 1:
+            seen += f"; {len(right)} times in all"
+        return seen, tuple(ref for e, o in right[:3] for ref in (o[0], e[0]))
+
+    def _is_right(self, evidence: Evidence, error: Packet) -> bool:
+        if not _is(error, _ERRORS[self.message]) or (self.message == "time-exceeded" and error.icmp_code != 0):
+            return False
+        if self.code is not None and (error.protocol, error.icmp_code) not in _CODES[self.code]:
+            return False
+        return self.by is None or error.src in addresses_of(evidence.plan, self.by)
+
+    def _no_error(
+        self, evidence: Evidence, sent: list[Sighted], told: list[tuple[Sighted, Sighted]],
+        right: list[tuple[Sighted, Sighted]],
+    ) -> Fault:  # fmt: skip
+        frames = tuple(ref for ref, _ in sent[:1])
+        if right:
+            seen = f"only {count(len(right), 'such error')} came to {self.source}"
+            return self._too_few(evidence, seen, tuple(error[0] for error, _ in right))
+        if told:
+            (ref, error), (sent_ref, _) = told[0]
+            speaker = who(evidence.plan, error.src)
+            seen = f"{speaker} told {self.source}: {_words(error)}"
+            other = self.by is not None and speaker != self.by
+            look = "the TTL of the packets, and the routes on their way"
+            return Fault(seen, Cause("other-node" if other else "other-error", seen, look), (sent_ref, ref))
+        if not sent:
+            return self._too_few(evidence, f"{self.source} sent no packet to {self.to}", ())
+        seen = f"{count(len(sent), 'packet')} of {self.source} for {self.to}, and no ICMP error about any"
+        return Fault(seen, Cause("no-error", seen, "the TTL and the port of the packets"), frames, timed=True)
+
+    def _too_few(self, evidence: Evidence, seen: str, frames: tuple[FrameRef, ...]) -> Fault:
+        """Too little was sent."""
+        if blame := idle(evidence, [self.source]):
+            return Fault(seen, blame.cause, frames, blame.timed)
+        if cause := misrouted(evidence, self.source, self.to):
+            return Fault(seen, cause, frames)
+        if neighbour := unanswered_arp(evidence, self.source):
+            return Fault(seen, causes.no_neighbour(self.source, neighbour[0]), (*frames, neighbour[1]))
+        return Fault(seen, causes.nothing_to_judge(self.source, self.to), frames)
+
+
+def _is(packet: Packet, kinds: tuple[Message, ...]) -> bool:
+    return (packet.protocol, packet.icmp_type) in kinds
+
+
+def _numbers(packet: Packet) -> bytes:
+    """An echo's identifier and sequence number."""
+    return packet.data[packet.transport_start + 4 : packet.transport_start + 8]
+
+
+def _key(packet: Packet) -> Key:
+    """What an error tells of the packet that it quotes: addresses, and of the transport the first four bytes."""
+    start = packet.transport_start
+    return packet.src, packet.dst, packet.protocol, packet.identification, packet.data[start : start + 4]
+
+
+def _about(error: Packet) -> Key | None:
+    """The key of the packet that an error is about; None for other packets."""
+    original = quoted(error)
+    return _key(original) if original is not None else None
+
+
+def _words(error: Packet) -> str:
+    """An error in words."""
+    codes = ICMPV6_CODES if error.protocol == ICMPV6 else ICMP_CODES
+    return codes.get((error.icmp_type, error.icmp_code), f"ICMP type {error.icmp_type}, code {error.icmp_code}")

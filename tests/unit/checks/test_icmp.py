@@ -1,0 +1,131 @@
+"""`icmp`: echoes and their replies, and errors about packets that were sent."""
+
+from typing import Any
+
+import pytest
+from doctored import ICMP, PORT, UDP, Story
+
+from lab.checks.base import Outcome, Verdict
+from lab.checks.icmp import Icmp
+from lab.evidence import Gap
+
+P, F, N = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_MEASURED
+THERE = ("client:eth0", "r1:eth0", "r1:eth1", "server:eth0")
+HOME = THERE[:2]
+
+
+def go(story: Story, name: str, payload: bytes = b"abc", way: tuple[str, ...] = THERE, **fields: Any) -> Story:
+    ends = {"src": story.address("client"), "dst": story.address("server"), "protocol": ICMP, "sport": 8, "dport": 0}
+    return story.send(name, way, payload=payload, **(ends | fields))
+
+
+def back(story: Story, name: str, payload: bytes = b"abc", way: tuple[str, ...] = THERE, **fields: Any) -> Story:
+    ends = {"src": story.address("server"), "dst": story.address("client"), "protocol": ICMP, "sport": 0, "dport": 0}
+    return story.send(name, way[::-1], payload=payload, **(ends | fields))
+
+
+def echo() -> Story:
+    return back(go(Story(), "ping"), "pong")
+
+
+def error(kind: int, code: int, by: str = "10.0.1.1", ttl: int = 1, quote: bytes | None = None) -> Story:
+    """A datagram that comes to r1 with this TTL, and what r1 says to that."""
+    story = go(Story(), "datagram", way=HOME, protocol=UDP, sport=5, dport=PORT, ttl=ttl)
+    original = next(f for f in story.frames if f.point == "r1:eth0").raw()[14:]
+    return back(story, "error", original if quote is None else quote, HOME, src=by, sport=kind, dport=code)
+
+
+def judge(story: Story, **changes: Any) -> Verdict:
+    parts = {key: changes.pop(key) for key in ("steps", "gaps", "without", "capture") if key in changes}
+    check = Icmp(**({"source": "client", "to": "server"} | changes))
+    return check.judge(story.evidence(check, **parts))
+
+
+def kind(verdict: Verdict) -> str:
+    assert verdict.outcome is F, verdict
+    assert verdict.cause is not None
+    return verdict.cause.kind
+
+
+def test_an_echo() -> None:
+    verdict = judge(echo())
+    assert verdict.outcome is P
+    assert verdict.seen == "1 echo request of client, each answered by server with the same data"
+    assert [str(frame) for frame in verdict.frames] == ["client:eth0#1", "client:eth0#2"]
+
+
+@pytest.mark.parametrize(
+    ("story", "changes", "cause"),
+    [
+        (Story(), {}, "no-packets"),
+        (echo(), {"count": 2}, "no-packets"),
+        (go(Story(), "ping"), {}, "unreachable"),
+        (back(Story(), "pong"), {}, "no-packets"),
+        (go(back(Story(), "pong"), "ping"), {}, "unreachable"),
+        (back(go(Story(), "ping"), "pong", b"xyz"), {}, "altered"),
+        (back(go(Story(), "ping"), "pong", bad="tcp"), {}, "unreachable"),
+        (back(go(Story(), "ping"), "pong", src="10.0.1.1"), {}, "unreachable"),
+        (echo(), {"to": "r1"}, "no-packets"),
+    ],
+)
+def test_what_is_no_echo(story: Story, changes: dict[str, Any], cause: str) -> None:
+    assert kind(judge(story, **changes)) == cause
+
+
+def test_an_echo_that_an_error_answered() -> None:
+    story = go(Story(), "ping", way=HOME)
+    original = story.frames[0].raw()[14:]
+    back(story, "error", original, HOME, src="10.0.1.1", sport=3, dport=0)
+    verdict = judge(story)
+    assert kind(verdict) == "icmp-error"
+    assert verdict.seen == "r1 answered the echo request for server: network unreachable"
+
+
+TIME: dict[str, Any] = {"message": "time-exceeded", "by": "r1"}
+UNREACHABLE: dict[str, Any] = {"message": "unreachable"}
+
+
+def test_a_ttl_that_ran_out() -> None:
+    verdict = judge(error(11, 0), **TIME)
+    assert verdict.outcome is P
+    assert verdict.seen == "r1 told client about a packet with TTL 1 for server: TTL ran out"
+
+
+@pytest.mark.parametrize(
+    ("code", "name"), [(0, "network"), (1, "host"), (2, "protocol"), (3, "port"), (13, "prohibited"), (3, None)]
+)
+def test_what_is_unreachable(code: int, name: str | None) -> None:
+    assert judge(error(3, code), **UNREACHABLE, code=name).outcome is P
+    others = {"network", "host", "protocol", "port", "prohibited"} - {name}
+    if name:
+        assert all(kind(judge(error(3, code), **UNREACHABLE, code=other)) == "other-error" for other in others)
+
+
+@pytest.mark.parametrize(
+    ("story", "changes", "cause"),
+    [
+        (Story(), TIME, "no-packets"),
+        (error(11, 0), {"message": "time-exceeded", "by": "server"}, "other-node"),
+        (error(11, 1), TIME, "other-error"),
+        (error(3, 3), TIME, "other-error"),
+        (error(11, 0, quote=bytes(28)), TIME, "no-error"),
+        (error(11, 0).drop("datagram"), TIME, "no-packets"),
+        (error(11, 0).drop("error"), TIME, "no-error"),
+        (error(11, 0).later("datagram", "error"), TIME, "no-error"),
+        (error(11, 0), TIME | {"count": 2}, "no-packets"),
+    ],
+)
+def test_what_is_no_such_error(story: Story, changes: dict[str, Any], cause: str) -> None:
+    assert kind(judge(story, **changes)) == cause
+
+
+def test_gaps() -> None:
+    assert judge(echo(), gaps=(Gap("drops", "client:eth0", "lab"),)).outcome is N
+    assert judge(echo(), capture=("server:eth0",), without=THERE[:3]).outcome is N
+    assert judge(echo(), without=THERE[1:]).outcome is P
+
+
+def test_what_makes_no_sense_is_refused() -> None:
+    assert list(Icmp(source="client", to="server", by="r1").problems())
+    assert list(Icmp(source="client", to="server", code="port").problems())
+    assert not list(Icmp(source="client", to="server", message="unreachable", code="port").problems())
