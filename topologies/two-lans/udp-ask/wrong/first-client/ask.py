@@ -14,6 +14,8 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
             client.send(question)
             try:
                 answer = client.recv(65535)
+                while not answer.endswith(question):  # late, and about an earlier question
+                    answer = client.recv(65535)
             except TimeoutError:
                 continue
             print(answer.decode(), end="")
