@@ -8,6 +8,7 @@ from lab.checks.dns import Dns
 from lab.checks.fault import FaultStruck
 from lab.checks.http import Http
 from lab.checks.icmp import Icmp
+from lab.checks.ndp import Ndp
 from lab.checks.output import Output
 from lab.checks.packages import of_packages
 from lab.checks.path import Path
@@ -56,5 +57,6 @@ CHECKS: dict[str, type[Check]] = {
     Http.kind: Http,
     Tls.kind: Tls,
     Icmp.kind: Icmp,
+    Ndp.kind: Ndp,
 }
 CHECKS |= of_packages(CHECKS)

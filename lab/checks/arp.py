@@ -190,13 +190,18 @@ def strange_arp(plan: Plan, hop: Hop, packets: tuple[Packet, ...]) -> Finding | 
     return None
 
 
-def misaddressed(plan: Plan, hop: Hop, packets: tuple[Packet, ...]) -> Finding | None:
-    """A frame of ours with an IPv4 packet that goes to another MAC than the plan's next hop has."""
+def misaddressed(plan: Plan, hop: Hop, packets: tuple[Packet, ...], version: int = 4) -> Finding | None:
+    """A frame of ours with an IP packet of that version that goes to another MAC than the plan's next hop has.
+
+    Addresses of IPv6 that hold on one link alone (fe80::/10) stand in no plan and are left out.
+    """
     own = mac_bytes(hop.own.mac)
     ours = {address.ip.packed for address in hop.own.addresses}
     for packet in packets:
         destination = address_of(packet.dst)
-        if packet.version != 4 or destination is None or (packet.src_mac != own and packet.src not in ours):
+        if packet.version != version or destination is None or (packet.src_mac != own and packet.src not in ours):
+            continue
+        if version == 6 and destination.is_link_local:
             continue
         if packet.dst_mac == own or packet.dst_mac[0] & 1:  # addressed to us, or a multicast
             continue
