@@ -13,6 +13,7 @@ from lab.checks.output import Output
 from lab.checks.packages import of_packages
 from lab.checks.path import Path
 from lab.checks.python import Python
+from lab.checks.raw import Raw
 from lab.checks.reach import Reach
 from lab.checks.sockets import Sockets
 from lab.checks.state import State
@@ -45,6 +46,7 @@ CHECKS: dict[str, type[Check]] = {
     Reach.kind: Reach,
     Output.kind: Output,
     Sockets.kind: Sockets,
+    Raw.kind: Raw,
     FaultStruck.kind: FaultStruck,
     Where.kind: Where,
     State.kind: State,
