@@ -10,14 +10,17 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-_LINE = re.compile(r"(\d+) +(\d+)\.(\d{6}) (.*)")
+_LINE = re.compile(r"(\d{1,10}) +(\d{1,12})\.(\d{6}) (.*)")
 _CALL = re.compile(r"([a-z_0-9]+)\(")
 _RESUMED = re.compile(r"<\.\.\. ([a-z_0-9]+) resumed>")
-_RESULT = re.compile(r" *= (\?|-?\d+|0x[0-9a-f]+)(?: /\* (\d+) in strace's PID NS \*/)?(?: (E[A-Z0-9]+))?.*")
+_RESULT = re.compile(
+    r" *= (\?|-?\d{1,20}|0x[0-9a-f]{1,16})(?: /\* (\d{1,10}) in strace's PID NS \*/)?(?: (E[A-Z0-9]+))?.*"
+)
 _UNFINISHED = re.compile(r"<unfinished \.\.\.>(\) += \?)?$")
 _ENDED = re.compile(r"\+\+\+ (exited with \d+|killed by \w+)")
 _MAKE_PROCESS = ("clone", "fork", "vfork")
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[(){}\[\],]')
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ def _call(thread: int, text: str, began: int, time: int, ended: int, *, returned
         return
     arguments, rest = _arguments(text, found.end())
     result = _RESULT.fullmatch(rest) if returned else None
-    value = None if result is None or result[1] == "?" else int(result[1], 0)
+    value = None if result is None or result[1] == "?" else int(result[1], 16 if result[1].startswith("0x") else 10)
     if result is not None and result[2]:
         value = int(result[2])
     error = (result[3] or "") if result else ""
@@ -148,32 +151,19 @@ def _arguments(text: str, start: int) -> tuple[tuple[str, ...], str]:
     """The arguments from `start` on, split at commas that are in no string and no bracket; and what follows them."""
     arguments: list[str] = []
     closing: list[str] = []
-    begin = at = start
-    while at < len(text):
-        letter = text[at]
-        if letter == '"':
-            at = _string_end(text, at)
-            continue
+    begin, end = start, len(text)
+    for token in _TOKEN.finditer(text, start):
+        letter = token[0]
         if letter in _CLOSING:
             closing.append(_CLOSING[letter])
         elif closing and letter == closing[-1]:
             closing.pop()
-        elif not closing and letter in ",)":
-            if last := text[begin:at].strip():
-                arguments.append(last)
-            begin = at + 1
+        elif not closing and letter in (",", ")"):
+            arguments.append(text[begin : token.start()].strip())
+            begin = token.end()
             if letter == ")":
+                end = begin
                 break
-        at += 1
-    else:
-        if last := text[begin:].strip():
-            arguments.append(last)
-    return tuple(arguments), text[at + 1 :]
-
-
-def _string_end(text: str, at: int) -> int:
-    """Behind the quote that ends the string which begins at `at`."""
-    at += 1
-    while at < len(text) and text[at] != '"':
-        at += 2 if text[at] == "\\" else 1
-    return at + 1
+    if end == len(text) and begin < end:
+        arguments.append(text[begin:end].strip())
+    return tuple(each for each in arguments if each), text[end:]

@@ -20,9 +20,9 @@ _USES = {
     **dict.fromkeys(("sendto", "sendmsg", "sendmmsg", "write", "writev", "sendfile"), ("send", 0)),
     **dict.fromkeys(("recvfrom", "recvmsg", "recvmmsg", "read", "readv"), ("recv", 0)),
 }
-_PAIR = re.compile(r"\[(\d+), (\d+)\]")
+_PAIR = re.compile(r"\[(\d{1,10}), (\d{1,10})\]")
 _SO_ERROR = re.compile(r"\[(E[A-Z0-9]+)\]")
-_PORT = re.compile(r"sin6?_port=htons\((\d+)\)")
+_PORT = re.compile(r"sin6?_port=htons\((\d{1,5})\)")
 _ADDRESS = re.compile(r'inet_(?:addr\(|pton\(AF_INET6, )"([^"]*)"')
 _PATH = re.compile(r'sun_path=(@?"(?:[^"\\]|\\.)*")')
 _DUPLICATES = ("dup", "dup2", "dup3")
@@ -73,7 +73,8 @@ class Use:
             return f" = {self.error}"
         if self.name in ("socket", "accept"):
             return f" = {self.descriptor if self.name == 'socket' else self.call.result}"
-        return f" {self.call.result} B" if self.name in ("send", "recv") else ""
+        bytes_ = self.name in ("send", "recv") and self.call.name not in ("sendmmsg", "recvmmsg")
+        return f" {self.call.result} B" if bytes_ else ""
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,7 @@ class _Replay:
             first, last = _number(call.arguments, 0), _number(call.arguments, 1)
             for descriptor in [each for each in table if first <= each <= last]:
                 self._close(table, descriptor, call)
-        elif call.name in ("dup2", "dup3") and not call.error and call.arguments[0] != call.arguments[1]:
+        elif call.name in ("dup2", "dup3") and not call.error and call.arguments[:1] != call.arguments[1:2]:
             self._close(table, _number(call.arguments, 1), call)
         elif call.child:
             arguments = " ".join(call.arguments)
@@ -280,7 +281,7 @@ class _Replay:
     def _told(self, table: _Table, call: Call) -> None:
         """What became of a connect that was under way (SO_ERROR)."""
         entry = table.get(_number(call.arguments, 0))
-        found = _SO_ERROR.search(call.arguments[3]) if "SO_ERROR" in call.arguments and entry else None
+        found = _SO_ERROR.search(" ".join(call.arguments[3:4])) if "SO_ERROR" in call.arguments and entry else None
         if entry is None or found is None:
             return
         uses = self.made[entry.number].uses

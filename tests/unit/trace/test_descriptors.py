@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from lab.trace.calls import parse_calls
 from lab.trace.descriptors import Socket, sockets_of
 
@@ -135,3 +137,35 @@ def test_both_ends_of_a_pair() -> None:
     one, other = sockets("socketpair(AF_UNIX, SOCK_STREAM, 0, [3, 4]) = 0", "close(3) = 0", "close(4) = 0")
     assert (one.descriptor, other.descriptor) == (3, 4)
     assert told(other)[-1] == "close(4)"
+
+
+WHOLE = """\
+7 1.000001 execve("/bin/x", ["x"], 0x7) = 0
+7 1.000002 socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC, IPPROTO_IP) = 3
+7 1.000003 connect(3, {sa_family=AF_INET, sin_port=htons(7000), sin_addr=inet_addr("10.0.2.80")}, 16) = -1 EINPROGRESS
+7 1.000004 getsockopt(3, SOL_SOCKET, SO_ERROR, [0], [4]) = 0
+7 1.000005 clone(child_stack=NULL, flags=CLONE_CHILD_SETTID|SIGCHLD) = 2 /* 8 in strace's PID NS */
+8 1.000006 dup2(3, 5 <unfinished ...>
+7 1.000007 sendto(3, "a\\"b", 3, 0, NULL, 0) = 3
+8 1.000008 <... dup2 resumed>) = 5
+8 1.000009 close_range(3, ~0U, 0) = 0
+8 1.000010 +++ exited with 0 +++
+7 1.000011 fcntl(3, F_DUPFD_CLOEXEC, 0) = 4
+7 1.000012 accept4(4, {sa_family=AF_INET6, inet_pton(AF_INET6, "::1", &sin6_addr)}, [16], 0) = 6
+7 1.000013 socketpair(AF_UNIX, SOCK_STREAM, 0, [7, 8]) = 0
+7 1.000014 splice(3, NULL, 6, NULL, 9, 0) = 9
+7 1.000015 close(3) = 0
+7 1.000016 +++ killed by SIGKILL +++
+"""
+
+
+def test_a_damaged_record_raises_nothing() -> None:
+    chance = random.Random(20)
+    for _ in range(3000):
+        text = list(WHOLE)
+        for _ in range(chance.randrange(1, 30)):
+            at = chance.randrange(len(text))
+            text[at : at + chance.randrange(12)] = chance.choice(["", "\n", ",", ")", '"', "\\", "-1", "9" * 12, " "])
+        for socket in sockets_of(parse_calls("".join(text))):
+            assert all(str(use) for use in socket.uses)
+            assert all(port >= 0 for port in socket.ports)
