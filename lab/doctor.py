@@ -58,6 +58,7 @@ nodes:
   a: {role: host, interfaces: {eth0: lan}}
   b: {role: host, interfaces: {eth0: lan}}
 """
+_ENGINE_LIMIT = 5.0  # seconds for any answer of a Docker Engine's
 _OWN_FOLDER = "set XDG_RUNTIME_DIR to a private folder of yours"
 
 State = Literal["works", "fails", "absent"]
@@ -279,18 +280,17 @@ def _state_folder() -> Finding:
 
 
 def _docker() -> Finding:
-    """By its own command, which knows contexts: Docker Desktop and a rootless Engine are found by them."""
-    path = _which("docker")
-    if path is None:
+    """Whether labs can use a Docker Engine; no failure where they cannot, for they do without."""
+    from lab.runtime.docker.engine import might_answer
+    from lab.runtime.docker.runtime import DockerRuntime
+
+    if _which("docker") is None and not might_answer():
         return Finding("docker", "absent", "not installed: labs run without it")
     try:
-        command = [path, "version", "--format", "{{.Server.Version}}"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return Finding("docker", "absent", "its Engine does not answer: labs run without it")
-    if done.returncode:
-        return Finding("docker", "absent", "no Engine answers: labs run without it")
-    return Finding("docker", "works", f"Engine {done.stdout.strip()}")
+        return Finding("docker", "works", DockerRuntime().about(_ENGINE_LIMIT))
+    except LabError as error:
+        (problem, *_) = error.problems
+        return Finding("docker", "absent", f"labs cannot use it: {problem.what}", problem.hint)
 
 
 def _which(name: str) -> str | None:

@@ -21,7 +21,9 @@ def doctor(fix: bool, yes: bool, as_json: bool) -> int:
     if fix:
         _fix(yes)
     found = report()
-    fails = any(each.state == "fails" for each in found)
+    broken = any(each.state == "fails" for each in found)
+    contained = any(each.name == "docker" and each.state == "works" for each in found)
+    fails = broken and not contained
     if as_json:
         console.show_json({"works": not fails, "findings": [asdict(each) for each in found]})
         return NOT_MEASURED if fails else PASSED
@@ -31,6 +33,8 @@ def doctor(fix: bool, yes: bool, as_json: bool) -> int:
         if each.state != "works":
             console.show([("", f"{'':16}{line}") for line in each.remedy.splitlines()])
     verdict = ("bad", "labs do not work here until what is marked ✗ is mended") if fails else ("good", "labs work here")
+    if broken and contained:
+        verdict = ("good", "labs work here with Docker; with namespaces once what is marked ✗ is mended")
     console.show([("", ""), verdict])
     return NOT_MEASURED if fails else PASSED
 

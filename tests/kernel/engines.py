@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from lab.errors import NotMeasuredError
 from lab.runtime.docker import engine
 
 REAL = "/var/run/docker.sock"
@@ -120,15 +119,22 @@ class OwnEngine:
             self._process = subprocess.Popen([*into, *words], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + 30
         while True:
-            try:
-                client = self.client()
-            except NotMeasuredError:
-                assert self._process.poll() is None, (folder / "log").read_text()[-2000:]
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-            else:
-                client.close()
+            if self._answers():
                 return
+            assert self._process.poll() is None, (folder / "log").read_text()[-2000:]
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        """Asked without the SDK, which leaves the sockets of failed connections open."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(5)
+            try:
+                connection.connect(self.host.removeprefix("unix://"))
+                connection.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+                return b" 200 " in connection.recv(100)
+            except OSError:
+                return False
 
     def client(self) -> Any:
         """A client of its."""

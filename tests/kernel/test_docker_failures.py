@@ -271,21 +271,6 @@ def test_a_container_that_dies_during_up(
     assert not place.left(client)
 
 
-@pytest.fixture(scope="module")
-def own_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnEngine]:
-    """An Engine of the tests' own, with the node image."""
-    made = OwnEngine(tmp_path_factory.mktemp("engine"), "700m")
-    real, client = engine.connect(), made.client()
-    if not image.present(real, image.tag()):
-        image.build(real, "", image.BASE, lambda _: None)
-    for line in client.load_image(real.get_image(image.tag())):
-        assert "error" not in line, line
-    real.close()
-    client.close()
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def own(own_engine: OwnEngine, place: Place) -> Iterator[Callable[[], list[str]]]:
     """What there is of our labs in the tests' own Engine."""

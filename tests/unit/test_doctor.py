@@ -187,3 +187,22 @@ def _fake_programs(monkeypatch, folder, as_root, parser):
     monkeypatch.setenv("PATH", f"{folder / 'bin'}:/usr/bin:/bin")
     monkeypatch.setattr("os.geteuid", lambda: 0 if as_root else 1000)
     return ran
+
+
+@pytest.mark.parametrize(
+    ("docker_state", "code", "said"),
+    [("works", 0, "labs work here with Docker"), ("absent", 3, "labs do not work here")],
+)
+def test_docker_stands_in_for_namespaces(monkeypatch, capsys, docker_state, code, said):
+    found = [Finding("namespaces", "fails", "forbidden", "mend it"), Finding("docker", docker_state, "Engine")]
+    monkeypatch.setattr(doctor, "report", lambda: found)
+    assert commands.doctor(fix=False, yes=False, as_json=False) == code
+    assert said in capsys.readouterr().out
+
+
+def test_an_engine_that_labs_cannot_use_is_no_failure(monkeypatch, tmp_path):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nowhere")
+    found = doctor._docker()
+    assert found.state == "absent"
+    assert "no Docker Engine answers" in found.detail
+    assert "No such file" in found.remedy

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 LIMIT = 60  # seconds for any call of the Engine's
+_LONG = 1800  # for a build, a pull, saving and loading: most of them a mirror's or a disk's
 _OLDEST = (1, 40)  # API of Engine 19.03, the first whose containers can be given their kernel's files unmasked
 _START_HINT = "start it (systemctl start docker, or Docker Desktop); DOCKER_HOST or docker context use names another"
 ENDED_HINT = "docker events --since 10m tells what ended it (kill, oom: out of memory); then try again"
@@ -38,8 +39,8 @@ class DeniedError(NotMeasuredError):
     """This user may not use the Engine."""
 
 
-def connect() -> APIClient:
-    """A client for the Engine by DOCKER_HOST, DOCKER_CONTEXT or the chosen context.
+def connect(limit: float | None = None) -> APIClient:
+    """A client for the Engine by DOCKER_HOST, DOCKER_CONTEXT or the chosen context; its calls have `limit` seconds.
 
     Raises NotMeasuredError where none answers, it may not be used, or it is too old.
     """
@@ -47,14 +48,15 @@ def connect() -> APIClient:
     from docker.errors import DockerException
 
     where = os.environ.get("DOCKER_HOST", "")
+    limit = limit or LIMIT
     try:
         address = _address()
         where = str(address.get("base_url") or ("" if os.name == "nt" else f"unix://{_SOCKET}"))
-        client = docker.APIClient(**address, version="auto", timeout=LIMIT)
+        client = docker.APIClient(**address, version="auto", timeout=limit)
     except (DockerException, OSError) as error:
-        raise _unreachable(error, where) from None
+        raise _unreachable(error, where, limit) from None
     # The SDK attaches to a container without any time limit.
-    client.post = functools.partial(client.post, timeout=LIMIT)
+    client.post = functools.partial(client.post, timeout=limit)
     if tuple(map(int, client._version.split("."))) < _OLDEST:
         oldest = ".".join(map(str, _OLDEST))
         raise NotMeasuredError(
@@ -89,7 +91,7 @@ def _address() -> dict[str, Any]:
     return {"base_url": context.Host, "tls": context.TLSConfig or False}
 
 
-def _unreachable(error: Exception, where: str) -> NotMeasuredError:
+def _unreachable(error: Exception, where: str, limit: float) -> NotMeasuredError:
     text = str(error)
     if "Permission denied" in text:
         return DeniedError(
@@ -98,15 +100,15 @@ def _unreachable(error: Exception, where: str) -> NotMeasuredError:
             "join the group that may (sudo usermod -aG docker $USER, then log in again), or use rootless Docker",
         )
     if "timed out" in text.lower():
-        return _silent(where)
+        return _silent(where, limit)
     if "too old" in text or "no longer supported" in text:
         return NotMeasuredError(f"the Docker Engine is too old: {text}", where, "update Docker to 19.03 or later")
     return NotMeasuredError("no Docker Engine answers", where, f"{_START_HINT}\n  {_reason(text)}")
 
 
-def _silent(where: str = "") -> SilentError:
+def _silent(where: str = "", limit: float | None = None) -> SilentError:
     hint = "docker ps tells whether it hangs: then restart it; what is left of the lab goes with the next lab command"
-    return SilentError(f"the Docker Engine did not answer within {LIMIT} s", where, hint)
+    return SilentError(f"the Docker Engine did not answer within {limit or LIMIT:.3g} s", where, hint)
 
 
 def _reason(text: str) -> str:
@@ -148,6 +150,16 @@ def hint_for(why: str) -> str:
     if "No such image" in why:
         return "lab image build makes the node image, lab image load FILE takes one from elsewhere"
     return ""
+
+
+@contextlib.contextmanager
+def patience(client: APIClient) -> Iterator[None]:
+    """Give the Engine the time that a build takes, or moving some hundred megabytes."""
+    before, client.timeout = client.timeout, _LONG
+    try:
+        yield
+    finally:
+        client.timeout = before
 
 
 def runs(client: APIClient, container: str) -> bool:

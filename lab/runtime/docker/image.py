@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.errors import LabError, NotMeasuredError
-from lab.runtime.docker.engine import told
+from lab.runtime.docker.engine import hint_for, patience, told
 
 if TYPE_CHECKING:
     from docker import APIClient
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 REPOSITORY = "packetlab/node"
 BASE = "debian:bookworm-slim"
 COMPILER = "gcc"  # the other tag, with a C compiler
-BUILD_LIMIT = 1800  # seconds for a build or a pull, most of them a mirror's
 
 
 @cache
@@ -69,15 +69,11 @@ def build(client: APIClient, flavour: str, base: str, say: Callable[[str], None]
         packed.addfile(entry, io.BytesIO(dockerfile()))
     context.seek(0)
     arguments = {"BASE": base, **({"TOOLS": flavour} if flavour else {})}
-    with told(f"building {name}"):
-        before, client.timeout = client.timeout, BUILD_LIMIT
-        try:
-            for line in client.build(
-                fileobj=context, custom_context=True, tag=name, buildargs=arguments, rm=True, decode=True
-            ):
-                _report(name, line, say)
-        finally:
-            client.timeout = before
+    with told(f"building {name}"), patience(client):
+        for line in client.build(
+            fileobj=context, custom_context=True, tag=name, buildargs=arguments, rm=True, decode=True
+        ):
+            _report(name, line, say)
     return name
 
 
@@ -93,23 +89,47 @@ def _report(name: str, line: dict[str, str], say: Callable[[str], None]) -> None
 
 
 def save(client: APIClient, flavour: str, path: Path) -> int:
-    """Write the node image to a file for `load`; its size in bytes."""
+    """Write the node image to a file for `load`; its size in bytes. Nothing is left where that fails."""
     name = tag(flavour)
     if not present(client, name):
         raise LabError(f"there is no image {name} yet", hint="lab image build makes it")
+    if path.is_dir():
+        raise LabError(f"{path} cannot be written: it is a folder")
     scratch = path.with_name(path.name + ".part")
-    with told(f"saving {name}"), scratch.open("wb") as file:
-        for chunk in client.get_image(name):
-            file.write(chunk)
-    scratch.replace(path)
+    try:
+        with scratch.open("wb") as file:
+            for chunk in _content(client, name):
+                file.write(chunk)
+        scratch.replace(path)
+    except OSError as error:
+        raise LabError(f"{path} cannot be written: {error.strerror or error}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            scratch.unlink()
     return path.stat().st_size
 
 
+def _content(client: APIClient, name: str) -> Iterator[bytes]:
+    with told(f"saving {name}"), patience(client):
+        yield from client.get_image(name)
+
+
 def load(client: APIClient, path: Path) -> list[str]:
-    """Take images from a file of `save`; returns what it holds, the node image or images."""
+    """Take images from a file of `save`; returns what it holds, the node image or images.
+
+    Raises LabError where it is no such file, NotMeasuredError where the Engine has no room for it.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise LabError(f"{path} cannot be read: {error.strerror or error}") from None
     names: list[str] = []
-    with told(f"loading {path}"), path.open("rb") as file:
+    with file, told(f"loading {path}"), patience(client):
         for line in client.load_image(file):
+            if why := str(line.get("error", "")).strip():
+                if hint := hint_for(why):
+                    raise NotMeasuredError(f"loading {path} failed: {why}", hint=hint)
+                raise LabError(f"{path} holds no whole image: {why}", hint="lab image save FILE writes one")
             text = str(line.get("stream", ""))
             if text.startswith("Loaded image:"):
                 names.append(text.partition(":")[2].strip())

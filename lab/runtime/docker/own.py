@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lab.errors import NotMeasuredError
 from lab.plan import Plan, PlannedNode
 from lab.runtime.docker import engine, names
-from lab.runtime.docker.image import BUILD_LIMIT, present
+from lab.runtime.docker.image import present
 from lab.runtime.docker.live import DockerLab
 from lab.runtime.docker.names import Names
 
@@ -39,9 +39,8 @@ def ensure(client: APIClient, plan: Plan, say: Callable[[str], None]) -> None:
 
 def _pull(client: APIClient, name: str, say: Callable[[str], None]) -> None:
     hint = f"docker build -t {name} FOLDER makes it, docker load takes it from a file that docker save wrote elsewhere"
-    before, client.timeout = client.timeout, BUILD_LIMIT
     try:
-        with engine.told(f"pulling image {name}"):
+        with engine.told(f"pulling image {name}"), engine.patience(client):
             for line in client.pull(name, stream=True, decode=True):
                 if "error" in line:
                     raise NotMeasuredError(f"image {name} is missing, and cannot be pulled: {line['error']}", hint=hint)
@@ -49,8 +48,6 @@ def _pull(client: APIClient, name: str, say: Callable[[str], None]) -> None:
                     say(" ".join(filter(None, (line.get("id"), line["status"]))))
     except engine.RefusedError as error:
         raise NotMeasuredError(f"image {name} is missing, and cannot be pulled: {error.why}", hint=hint) from None
-    finally:
-        client.timeout = before
 
 
 def start(

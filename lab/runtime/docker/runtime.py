@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable
 from ipaddress import ip_network
@@ -37,6 +38,18 @@ class DockerRuntime:
         if self._connected is None:
             self._connected = engine.connect()
         return self._connected
+
+    def about(self, limit: float) -> str:
+        """The Engine's version, and whether it has the node image; raises NotMeasuredError where labs cannot use it."""
+        self._connected = engine.connect(limit)
+        with contextlib.closing(self._connected) as client:
+            if found := self.problems():
+                raise NotMeasuredError(found)
+            with engine.told("asking the Docker Engine"):
+                version = client.version()["Version"]
+            there = [name for name in (image.tag(image.COMPILER), image.tag()) if image.present(client, name)]
+        node_image = f"node image {there[0]}" if there else "the node image is built at its first use"
+        return f"Engine {version}, {node_image}"
 
     def problems(self) -> list[Problem]:
         """Why it cannot work here; empty where it can."""
