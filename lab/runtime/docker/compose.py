@@ -26,8 +26,8 @@ def compose_file(plan: Plan, image: str) -> str:
         what = f"{plan.name} resolves names by DNS, and the export has no name server"
         raise LabError(what, hint="lab up brings it up whole")
     lines = [
-        f"# {plan.name}, written by `lab export compose`; docker compose up -d brings it up, without any capture.",
-        f"name: {plan.name}",
+        f"# {plan.name}, written by `lab export compose`, for every Compose from 1.29 on; without any capture:",
+        f"#     docker compose -p {plan.name} up -d",
         "services:",
     ]
     for node in plan.nodes:
@@ -72,15 +72,15 @@ def _service(node: PlannedNode, plan: Plan, image: str) -> Iterator[str]:
         addresses = [address for address in interface.addresses if address.version == 4]
         yield f"      {interface.network}:"
         yield f"        ipv4_address: {addresses[0].ip}"
-        yield f'        mac_address: "{interface.mac}"'
         yield f"        priority: {1000 - number}{'' if number else '  # the highest becomes eth0'}"
 
 
 def _command(node: PlannedNode) -> str:
+    macs = [f"ip link set eth{number} address {each.mac}" for number, each in enumerate(node.interfaces)]
     routes = [f"ip route replace {route.to} via {route.via}" for route in node.routes]
     if not any(route.to.prefixlen == 0 for route in node.routes):
         routes.insert(0, "ip route del default || true")
-    return '["sh", "-c", "' + "; ".join([*routes, "exec sleep infinity"]) + '"]'
+    return '["sh", "-c", "' + "; ".join([*macs, *routes, "exec sleep infinity"]) + '"]'
 
 
 def _gateway(plan: Plan, subnet: IPv4Network) -> IPv4Address:
