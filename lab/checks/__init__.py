@@ -15,6 +15,7 @@ from lab.checks.path import Path
 from lab.checks.python import Python
 from lab.checks.raw import Raw
 from lab.checks.reach import Reach
+from lab.checks.round_trips import RoundTrips
 from lab.checks.sockets import Sockets
 from lab.checks.state import State
 from lab.checks.tcp_close import TcpClose
@@ -43,6 +44,7 @@ CHECKS: dict[str, type[Check]] = {
     TcpWindow.kind: TcpWindow,
     TcpCongestion.kind: TcpCongestion,
     Connections.kind: Connections,
+    RoundTrips.kind: RoundTrips,
     Reach.kind: Reach,
     Output.kind: Output,
     Sockets.kind: Sockets,
