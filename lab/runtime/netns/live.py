@@ -7,76 +7,25 @@ import os
 import select
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
-from typing import Any
 
 from lab.errors import NotMeasuredError
 from lab.plan import Plan
+from lab.runtime.asked import AskedLab, Message, Output, Process, start_message
 from lab.runtime.base import Program
-from lab.runtime.netns.channel import Channel, Message
+from lab.runtime.netns.channel import Channel
 
-_ANSWER_LIMIT = 30.0  # seconds in which a keeper answers anything
 _CHUNK = 1 << 16
 
 
-class Output:
-    """What a program writes to one of its outputs; kept up to a limit, counted beyond it."""
-
-    def __init__(self, keep: int) -> None:
-        self.data = bytearray()
-        self.lost = 0
-        self._keep = keep
-
-    def add(self, chunk: bytes) -> None:
-        """Take what was read."""
-        room = max(0, self._keep - len(self.data))
-        self.data += chunk[:room]
-        self.lost += max(0, len(chunk) - room)
-
-
-class Process:
-    """A program in the lab."""
-
-    def __init__(self, lab: NetnsLab, number: int, keep: int, record: int) -> None:
-        self._lab = lab
-        self.number = number
-        self.stdout = Output(keep)
-        self.stderr = Output(keep)
-        self.calls: Output | None = Output(record) if record else None
-        self.exit_code: int | None = None
-        self.ended_at = 0
-        self.began = True
-        self.left = False
-        self.exceeded = False
-        self.open_outputs = 0
-
-    @property
-    def running(self) -> bool:
-        """Whether it has not ended, or not all of its output has been read."""
-        return self.exit_code is None or self.open_outputs > 0
-
-    def signal(self, number: int, *, tree: bool = False) -> None:
-        """Send a signal to the program, or to everything it has started too; may be called from a signal handler."""
-        if self.exit_code is None:
-            self._lab.tell({"do": "signal", "process": self.number, "signal": int(number), "tree": tree})
-
-    def ports(self) -> list[int] | None:
-        """The local ports of the sockets that the program and all that it started hold now."""
-        ports: list[int] = self._lab.ask({"do": "ports", "process": self.number})["ports"]
-        return ports
-
-
-class NetnsLab:
+class NetnsLab(AskedLab):
     """Implements `lab.runtime.base.LiveLab` over a keeper; one thread, everything is served inside `wait`."""
 
+    owner = "keeper"
+
     def __init__(self, name: str, plan: Plan, channel: Channel) -> None:
-        self.name = name
-        self.plan = plan
+        super().__init__(name, plan)
         self._channel = channel
         self._next = 0
-        self._answers: dict[int, Message] = {}
-        self._probes: dict[int, Message] = {}
-        self._processes: dict[int, Process] = {}
         self._outputs: dict[int, tuple[Process, Output]] = {}
         self._poll = select.poll()
         self._poll.register(channel, select.POLLIN)
@@ -105,21 +54,7 @@ class NetnsLab:
             if program.record:
                 stdio.append(self._pipe(opened, reads))
                 os.fchmod(stdio[-1], 0o622)  # strace opens it by its name, in a lab of root's as another user
-            message = {
-                "do": "start",
-                "node": program.node,
-                "kind": program.kind,
-                "argv": list(program.argv),
-                "env": dict(program.env or {}),
-                "folder": program.folder,
-                "mounts": list(program.mounts),
-                "limits": asdict(program.limits),
-                "cwd": program.cwd,
-                "terminal": program.terminal,
-                "file_size": program.file_size,
-                "privilege": program.privilege,
-                "lingers": program.lingers,
-            }
+            message = {**start_message(program), "terminal": program.terminal}
             answer = self.ask(message, stdio)
         except BaseException:
             for fd in reads:
@@ -193,23 +128,7 @@ class NetnsLab:
             raise NotMeasuredError(
                 f"lab {self.name} ended while it was in use", hint="its keeper was killed, or lab down ran"
             )
-        message, _ = received
-        if "ended" in message:
-            process = self._processes.pop(message["ended"], None)
-            if process:
-                code = os.waitstatus_to_exitcode(message["status"])
-                process.exit_code = code if code >= 0 else 128 - code
-                process.ended_at = time.time_ns()
-                process.began = message["began"]
-                process.exceeded = message["exceeded"]
-        elif "left" in message:
-            if message["left"] in self._processes:
-                self._processes[message["left"]].left = True
-                self._processes[message["left"]].exceeded = message["exceeded"]
-        elif "probed" in message:
-            self._probes[message["probed"]] = message
-        else:
-            self._answers[message["answer"]] = message
+        self._take(received[0])
 
     def tell(self, message: Message, fds: Iterable[int] = ()) -> None:
         """A request that is not answered; raises NotMeasuredError when the keeper is gone."""
@@ -218,41 +137,15 @@ class NetnsLab:
         except OSError as error:
             raise NotMeasuredError(f"lab {self.name} is gone: {error.strerror}") from None
 
+    def request(self, message: Message, fds: Iterable[int] = ()) -> int:
+        """Send a request whose answer is to be awaited later; its number."""
+        self._next += 1
+        self.tell({**message, "id": self._next}, fds)
+        return self._next
+
     def ask(self, message: Message, fds: Iterable[int] = ()) -> Message:
         """One request and its answer; raises NotMeasuredError for a failure or a keeper that does not answer."""
-        self._next += 1
-        number = self._next
-        self.tell({**message, "id": number}, fds)
-        deadline = time.monotonic() + _ANSWER_LIMIT
-        while number not in self._answers:
-            if time.monotonic() > deadline:
-                raise NotMeasuredError(f"the keeper of lab {self.name} did not answer within {_ANSWER_LIMIT:.0f} s")
-            self._serve(1.0)
-        answer = self._answers.pop(number)
-        if "failed" in answer:
-            raise NotMeasuredError(f"{message['do']} on {message.get('node', self.name)}: {answer['failed']}")
-        return answer
-
-    def state(self, nodes: Iterable[str], *, sockets_only: bool = False) -> dict[str, Any]:
-        """What the kernel says of the nodes; see `lab.runtime.netns.kernelstate`."""
-        answer = self.ask({"do": "state", "nodes": list(nodes), "sockets_only": sockets_only})
-        nodes_state: dict[str, Any] = answer["nodes"]
-        return nodes_state
-
-    def probe(self, node: str, to: str, protocol: str, port: int | None, timeout: float) -> dict[str, Any]:
-        """Try to reach an address from a node."""
-        message = {"do": "probe", "node": node, "to": to, "protocol": protocol, "port": port, "timeout": timeout}
-        self.ask(message)
-        number = self._next
-        if not self.wait(lambda: number in self._probes, timeout + 5):
-            raise NotMeasuredError(f"a probe from {node} to {to} gave no result")
-        result = self._probes.pop(number)
-        return {key: result[key] for key in ("sent", "answer", "error")}
-
-    def relay(self, order: Mapping[str, Any]) -> dict[str, Any]:
-        """Change links and set faults; see `LiveLab.relay`."""
-        report: dict[str, Any] = self.ask({"do": "relay", "order": dict(order)})["relay"]
-        return report
+        return self.await_answer(self.request(message, fds), message)
 
     def troubles(self) -> list[str]:
         """None: what could fail of such a lab ends it."""
