@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from lab.plan import Plan
-from lab.runtime.netns import kernelstate, launch, memory, nameserver, processes, recorder
+from lab.runtime.netns import child, kernelstate, launch, memory, nameserver, processes, recorder
 from lab.runtime.netns import netlink as nl
 from lab.runtime.netns.channel import Channel, Message
 from lab.runtime.netns.probe import probe
@@ -58,7 +58,7 @@ class Keeper:
         self._selector = selectors.DefaultSelector()
         self._next_look = 0.0  # at the memory of programs
         self._home = (_namespace("net"), _namespace("pid"))
-        self._relay = Owner(plan.name, segment_ports(plan), launch.fork)
+        self._relay = Owner(plan.name, segment_ports(plan), child.fork)
 
     def run(self) -> NoReturn:
         """Build the network, tell the owner, serve."""
@@ -118,7 +118,7 @@ class Keeper:
     def _start_nameserver(self, resolver: str) -> None:
         setns(self._nodes[resolver].wired.namespace, CLONE_NEWNET)
         try:
-            nameserver.start(resolver, self._addresses(resolver), self._plan.names, launch.fork)
+            nameserver.start(resolver, self._addresses(resolver), self._plan.names, child.fork)
         finally:
             setns(self._home[0], CLONE_NEWNET)
 
@@ -172,15 +172,7 @@ class Keeper:
                 self._end(started, signal.SIGKILL)
 
     def _reap(self, reader: int) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.read(reader, 4096)
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
+        for pid, status in child.reap(reader):
             started = self._started.get(pid)
             if started is None or started.ended is not None:
                 continue
@@ -219,7 +211,7 @@ class Keeper:
         """Have the calls of a sandbox recorded, whose first process waits for that."""
         assert started.record is not None
         output, release = started.record
-        launch.fork(lambda: recorder.record(pid, output, release))
+        child.fork(lambda: recorder.record(pid, output, release))
         started.let_go()
 
     def _forget(self, started: Started) -> None:
@@ -270,7 +262,7 @@ class Keeper:
         if kind != "tool":
             setns(node.pid_namespace, CLONE_NEWPID)
         try:
-            pid = launch.fork(lambda: launch.become(request, namespaces, stdio, node.folder, tell_status, hold, failed))
+            pid = child.fork(lambda: launch.become(request, namespaces, stdio, node.folder, tell_status, hold, failed))
         finally:
             if kind != "tool":
                 setns(self._home[1], CLONE_NEWPID)
@@ -330,7 +322,7 @@ class Keeper:
             channel.send({"probed": message["id"], **result})
             os._exit(0)
 
-        launch.fork(attempt)
+        child.fork(attempt)
         return {}
 
     def _do_relay(self, _: Channel, message: Message, __: list[int]) -> Message:
@@ -379,7 +371,7 @@ class Keeper:
         told, say_ready = os.pipe2(os.O_CLOEXEC)
         processes.new_pid_namespace()
         try:
-            pid = launch.fork(lambda: launch.hold(node.wired.plan, node.folder, node.wired.namespace, say_ready))
+            pid = child.fork(lambda: launch.hold(node.wired.plan, node.folder, node.wired.namespace, say_ready))
         finally:
             setns(self._home[1], CLONE_NEWPID)
             os.close(say_ready)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import gc
 import json
 import os
-import resource
 import shutil
 import signal
-import termios
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 from lab.plan import PlannedNode
 from lab.runtime.base import Limits
-from lab.runtime.netns import privileged, sandbox, seccomp
+from lab.runtime.netns import child, privileged, sandbox, seccomp
 from lab.runtime.netns.syscalls import (
     CLONE_NEWNET,
     CLONE_NEWNS,
@@ -68,22 +64,6 @@ def write_node_files(node: PlannedNode, folder: Path) -> None:
         path = folder / "files" / file.path.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(file.content)
-
-
-def fork(child: Callable[[], NoReturn]) -> int:
-    """Fork a child that runs `child` and never returns into the keeper's code."""
-    gc.freeze()  # the collector would touch, and so copy, every page
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        signal.set_wakeup_fd(-1)
-        child()
-    except BaseException as error:  # the child's last resort: nothing may unwind into the parent's frames
-        with contextlib.suppress(OSError):
-            os.write(2, f"lab: {error}\n".encode())
-    finally:
-        os._exit(125)
 
 
 def hold(node: PlannedNode, folder: Path, network: int, say_ready: int) -> NoReturn:
@@ -171,15 +151,7 @@ def become(
 
 
 def _prepare(request: Mapping[str, Any], namespaces: Namespaces, stdio: tuple[int, int, int]) -> None:
-    os.setsid()
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-    for target, fd in enumerate(stdio):
-        os.dup2(fd, target)
-    os.umask(0o022)
-    if request.get("terminal"):
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    child.begin(stdio, terminal=request["terminal"])
     setns(namespaces.network, CLONE_NEWNET)
     kind = request["kind"]
     if namespaces.holder is not None:
@@ -194,11 +166,7 @@ def _prepare(request: Mapping[str, Any], namespaces: Namespaces, stdio: tuple[in
     else:
         keep_capabilities_over_exec()
     if kind == "tool":
-        die_with_parent()
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        if request.get("file_size"):
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that the tool sees the error and says so
-            resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_size"],) * 2)
+        child.be_tool(request["file_size"])
 
 
 def _filter() -> int:

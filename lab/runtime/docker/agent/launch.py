@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import gc
 import json
 import os
-import resource
 import shutil
-import signal
-import termios
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
@@ -18,14 +13,13 @@ from lab.runtime.base import CAPABILITIES, Limits
 from lab.runtime.docker.agent import box, cgroups
 from lab.runtime.docker.agent.nodes import Node, files_of
 from lab.runtime.docker.agent.syscalls import bound_capabilities, set_capabilities
-from lab.runtime.netns import sandbox, seccomp
+from lab.runtime.netns import child, sandbox, seccomp
 from lab.runtime.netns.syscalls import (
     CLONE_NEWNS,
     MS_NODEV,
     MS_NOEXEC,
     MS_NOSUID,
     MS_REC,
-    die_with_parent,
     mount,
     unshare,
 )
@@ -35,22 +29,6 @@ _MS_PRIVATE = 1 << 18
 # CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID, SETPCAP, NET_BIND_SERVICE, NET_ADMIN, NET_RAW, SYS_CHROOT,
 # SYS_PTRACE
 _ADMIN = frozenset({0, 1, 3, 4, 5, 6, 7, 8, 10, 12, 13, 18, 19})
-
-
-def fork(child: Callable[[], NoReturn]) -> int:
-    """Fork a child that runs `child` and never returns into the agent's code."""
-    gc.freeze()  # the collector would touch, and so copy, every page
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        signal.set_wakeup_fd(-1)
-        child()
-    except BaseException as error:  # the child's last resort: nothing may unwind into the parent's frames
-        with contextlib.suppress(OSError):
-            os.write(2, f"lab: {error}\n".encode())
-    finally:
-        os._exit(125)
 
 
 def become(
@@ -73,7 +51,7 @@ def become(
         os.write(failed, json.dumps({"failed": error.strerror or str(error), "errno": error.errno}).encode())
 
     try:
-        _prepare(stdio, request.get("terminal", False))
+        child.begin(stdio, terminal=request.get("terminal", False))
         kind = request["kind"]
         if kind == "step":
             cgroups.join(node.tasks)
@@ -93,7 +71,7 @@ def become(
             env["HOME"] = env.get("HOME", "/") if os.access(env.get("HOME", "/"), os.X_OK) else "/"
         else:
             node.enter("net")
-            _be_tool(request)
+            child.be_tool(request["file_size"])
         program = argv[0] if "/" in argv[0] else shutil.which(argv[0], path=env["PATH"])
         if program is None:
             raise FileNotFoundError(2, f"there is no program {argv[0]}")
@@ -114,18 +92,6 @@ def _holder(waiting: int, go: int, failed: int) -> Callable[[], None]:
     return hold
 
 
-def _prepare(stdio: tuple[int, int, int], terminal: bool) -> None:
-    os.setsid()
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    for number in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
-    for target, fd in enumerate(stdio):
-        os.dup2(fd, target)
-    os.umask(0o022)
-    if terminal:
-        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-
 def _be_admin(request: Mapping[str, Any], node: Node) -> None:
     cgroups.join(node.tasks)
     node.enter("net", "uts", "ipc", "mnt")
@@ -136,11 +102,3 @@ def _be_admin(request: Mapping[str, Any], node: Node) -> None:
         os.chdir(request.get("cwd") or "/")
     bound_capabilities(_ADMIN)
     set_capabilities(_ADMIN)
-
-
-def _be_tool(request: Mapping[str, Any]) -> None:
-    die_with_parent()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if request.get("file_size"):
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (request["file_size"],) * 2)

@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from lab.runtime.docker.agent import launch, wiring
+from lab.runtime.docker.agent import wiring
 from lab.runtime.docker.agent.nodes import Node
+from lab.runtime.netns import child
 from lab.runtime.netns.channel import Channel, Message
 from lab.runtime.relay.owner import Owner
 
@@ -31,7 +32,7 @@ class Links:
                 peer = node.peers[interface["name"]]
                 ports.setdefault(interface["network"], {})[f"{name}:{interface['name']}"] = peer
         self._nodes = nodes
-        self._owner = Owner(lab, ports, launch.fork, apart=True)
+        self._owner = Owner(lab, ports, child.fork, apart=True)
 
     def ask(self, order: Mapping[str, Any]) -> dict[str, Any]:
         """Have the relay carry out an order; raises OSError where it cannot."""

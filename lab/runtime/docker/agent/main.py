@@ -24,7 +24,7 @@ from lab.runtime.docker.agent.found import marked, with_images
 from lab.runtime.docker.agent.nodes import Node, inside, lay_files, namespaces
 from lab.runtime.docker.agent.programs import Started, Streams
 from lab.runtime.docker.agent.syscalls import open_tree
-from lab.runtime.netns import kernelstate, nameserver, processes, recorder
+from lab.runtime.netns import child, kernelstate, nameserver, processes, recorder
 from lab.runtime.netns import netlink as nl
 from lab.runtime.netns.probe import probe
 from lab.runtime.netns.syscalls import CLONE_NEWNET, CLONE_NEWPID, set_process_name, setns
@@ -158,15 +158,7 @@ class Agent:
             time.sleep(0.3)
 
     def _reap(self, reader: int) -> None:
-        with contextlib.suppress(BlockingIOError):
-            os.read(reader, 4096)
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
+        for pid, status in child.reap(reader):
             for started in list(self._started.values()):
                 if started.pid == pid:
                     self._ended(started, status)
@@ -224,7 +216,7 @@ class Agent:
             node.route = nl.Netlink()
             node.peers = wiring.wire(node.route, node.plan)
             if node.answering:
-                nameserver.start(node.plan["name"], node.answering, node.plan["names"], launch.fork)
+                nameserver.start(node.plan["name"], node.answering, node.plan["names"], child.fork)
         return {}
 
     def _do_image(self, message: Message) -> Message:
@@ -266,7 +258,7 @@ class Agent:
         if kind != "tool":
             setns(node.processes(kind), CLONE_NEWPID)
         try:
-            started.pid = launch.fork(lambda: launch.become(message, node, ends, folder, uid, hold, left, failed))
+            started.pid = child.fork(lambda: launch.become(message, node, ends, folder, uid, hold, left, failed))
         finally:
             if kind != "tool":
                 setns(self._home["pid"], CLONE_NEWPID)
@@ -293,7 +285,7 @@ class Agent:
             self._selector.unregister(waiting)
             if os.read(waiting, 1):  # its end, where the sandbox could not be made
                 last = list(processes.tree(started.pid))[-1]
-                launch.fork(lambda: recorder.record(last, output, release))
+                child.fork(lambda: recorder.record(last, output, release))
             for fd in (waiting, output, release):
                 os.close(fd)
 
@@ -380,7 +372,7 @@ class Agent:
             if result:
                 self._say({"probed": message["id"], **json.loads(result)})
 
-        launch.fork(attempt)
+        child.fork(attempt)
         os.close(writer)
         self._selector.register(reader, selectors.EVENT_READ, tell)
         return {}
