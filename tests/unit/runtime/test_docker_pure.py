@@ -12,7 +12,7 @@ import pytest
 from lab.catalog import folder as ready_made
 from lab.errors import LabError, NotMeasuredError
 from lab.plan import make_plan
-from lab.runtime.docker import frames, image, pool
+from lab.runtime.docker import bundle, frames, image, pool
 from lab.runtime.docker.compose import compose_file
 from lab.runtime.docker.names import Names, Owner
 from lab.topology import load_topology, parse_topology
@@ -112,3 +112,23 @@ def test_what_drives_docker_imports_nothing_that_windows_lacks() -> None:
     topology = ready_made() / "two-lans" / "topology.yaml"
     done = subprocess.run([sys.executable, "-c", BLOCKED, str(topology)], capture_output=True, text=True, timeout=60)
     assert done.stdout == "True True True\n", done.stderr
+
+
+IMPORTED = (
+    "import sys; sys.dont_write_bytecode = True; sys.path.insert(0, sys.argv[1])\n"
+    "import lab.runtime.docker.agent.main as agent; print(agent.__file__)"
+)
+
+
+@pytest.mark.parametrize("python", ["the same", "another"])
+def test_the_agent_is_imported_compiled_where_its_python_is_the_same(
+    python: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if python == "another":
+        monkeypatch.setattr("importlib.util.MAGIC_NUMBER", b"\0\0\r\n")
+    archive = tmp_path / "agent.zip"
+    archive.write_bytes(bundle.archive.__wrapped__()[4:])
+    words = [sys.executable, "-ISc", IMPORTED, str(archive)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    ending = ".pyc" if python == "the same" else ".py"
+    assert done.stdout.strip().endswith(f"lab/runtime/docker/agent/main{ending}"), done.stderr
