@@ -20,14 +20,20 @@ AT_ONCE = 4
 def up(client: docker.APIClient, image: str, networks: list[str], nodes: list[list[str]]) -> None:
     """Make it."""
 
+    several = tuple(map(int, client._version.split("."))) >= (1, 44)  # a container may join them all as it is made
+
     def network(number: int, name: str) -> None:
         pool = IPAMPool(subnet=f"100.127.{number // 8}.{number % 8 * 32}/27")
         client.create_network(f"floor-{name}", driver="bridge", ipam=IPAMConfig(pool_configs=[pool]), labels=LABEL)
 
     def node(joined: list[str]) -> None:
         config = client.create_host_config(network_mode=f"floor-{joined[0]}", init=True)
-        made = client.create_container(image, ["sleep", "infinity"], host_config=config, labels=LABEL)
-        for other in joined[1:]:
+        first = joined if several else joined[:1]
+        ends = client.create_networking_config({f"floor-{each}": client.create_endpoint_config() for each in first})
+        made = client.create_container(
+            image, ["sleep", "infinity"], host_config=config, labels=LABEL, networking_config=ends
+        )
+        for other in joined[len(first) :]:
             client.connect_container_to_network(made["Id"], f"floor-{other}")
         client.start(made["Id"])
 
@@ -46,7 +52,7 @@ def down(client: docker.APIClient) -> None:
 
 
 if __name__ == "__main__":
-    engine = docker.APIClient(version="auto")
+    engine = docker.from_env().api
     if sys.argv[1] == "up":
         with open(sys.argv[2]) as file:
             up(engine, **json.load(file))
