@@ -218,13 +218,14 @@ class Builder:
     def _start_node(self, node: PlannedNode) -> Asked:
         """Make and start a node's container, joined to its networks, and have it wired."""
         client = self._client
-        first = node.interfaces[0] if node.interfaces else None
-        if first:
-            self._networks[first.network].result()
+        count = len(node.interfaces) if engine.joins_several(client) else 1
+        at_once, later = node.interfaces[:count], node.interfaces[count:]
+        for interface in at_once:
+            self._networks[interface.network].result()
         if self._failed.is_set():
             raise _given_up()
         config = client.create_host_config(
-            network_mode=self._names.network(first.network) if first else "none",
+            network_mode=self._names.network(at_once[0].network) if at_once else "none",
             cap_drop=["ALL"],
             security_opt=["no-new-privileges"],
             init=True,
@@ -232,8 +233,10 @@ class Builder:
             log_config={"type": "none"},
             **_NODE_LIMITS,
         )
-        endpoint = client.create_endpoint_config(ipv4_address=self._address(first)) if first else None
-        joined = client.create_networking_config({self._names.network(first.network): endpoint}) if first else None
+        ends = {
+            self._names.network(each.network): client.create_endpoint_config(ipv4_address=self._address(each))
+            for each in at_once
+        }
         with engine.told(f"node {node.name}"):
             made = client.create_container(
                 self._image,
@@ -242,10 +245,10 @@ class Builder:
                 hostname=node.name,
                 labels={**self._labels, names.KIND: "node", names.NODE: node.name},
                 host_config=config,
-                networking_config=joined,
+                networking_config=client.create_networking_config(ends) if ends else None,
                 environment={"LAB_MARK": self._names.mark, "LAB_NODE": node.name},
             )
-            for interface in node.interfaces[1:]:
+            for interface in later:
                 self._networks[interface.network].result()
                 client.connect_container_to_network(
                     made["Id"], self._names.network(interface.network), ipv4_address=self._address(interface)

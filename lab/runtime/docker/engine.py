@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 LIMIT = 60  # seconds for any call of the Engine's
 _LONG = 1800  # for a build, a pull, saving and loading: most of them a mirror's or a disk's
 _OLDEST = (1, 40)  # API of Engine 19.03, the first whose containers can be given their kernel's files unmasked
+_SEVERAL = (1, 44)  # API of Engine 25
 _START_HINT = "start it (systemctl start docker, or Docker Desktop); DOCKER_HOST or docker context use names another"
 ENDED_HINT = "docker events --since 10m tells what ended it (kill, oom: out of memory); then try again"
 _SOCKET = "/var/run/docker.sock"
@@ -57,13 +58,22 @@ def connect(limit: float | None = None) -> APIClient:
         raise _unreachable(error, where, limit) from None
     # The SDK attaches to a container without any time limit.
     client.post = functools.partial(client.post, timeout=limit)
-    if tuple(map(int, client._version.split("."))) < _OLDEST:
+    if _api(client) < _OLDEST:
         oldest = ".".join(map(str, _OLDEST))
         raise NotMeasuredError(
             f"the Docker Engine speaks API {client._version}, and labs need {oldest}",
             hint="update Docker to 19.03 or later",
         )
     return client
+
+
+def joins_several(client: APIClient) -> bool:
+    """Whether a container can be joined to more than one network in the call that makes it."""
+    return _api(client) >= _SEVERAL
+
+
+def _api(client: APIClient) -> tuple[int, ...]:
+    return tuple(map(int, client._version.split(".")))
 
 
 def might_answer() -> bool:
