@@ -33,21 +33,26 @@ def build_exercise(
         title=record.get("title", ""),
         values=context.values or {},
         submission=Submission(written.get("files", ()), written.get("routes")),
-        capture=_captured(None if capture == "all" else capture, steps, topology),
+        capture=_captured(record, None if capture == "all" else capture, steps, topology, context),
         settle=record.get("settle", 2.0),
         **rest,
     )
 
 
 def _captured(
-    chosen: tuple[str, ...] | None, steps: Sequence[Step], topology: Topology
+    record: Record, chosen: tuple[str, ...] | None, steps: Sequence[Step], topology: Topology, context: Context
 ) -> tuple[str, ...] | None:
     """Where packets are captured: nowhere on a node with a privileged step, which could change what is seen there."""
     privileged = {step.node for step in steps if step.privilege}
     if not privileged:
         return chosen
     points = [f"{node.name}:{each.name}" for node in topology.nodes for each in node.interfaces]
-    return tuple(each for each in chosen or points if each.partition(":")[0] not in privileged)
+    kept = tuple(each for each in chosen or points if each.partition(":")[0] not in privileged)
+    if points and not kept:
+        what = "no packet would be captured: nothing is on a node with a privileged step"
+        place = record.at("capture" if chosen else "steps")
+        context.report(place, what, "a node beside it has to have none, and to be captured")
+    return kept
 
 
 def _step(record: Record, name: str, handed_in: bool, context: Context) -> Step:

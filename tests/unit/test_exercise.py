@@ -132,6 +132,15 @@ def test_defaults_are_as_documented(folder: Path) -> None:
     assert load_exercise(folder, checks=CHECKS) == exercise
 
 
+def test_nothing_is_captured_on_a_node_with_a_privileged_step(folder: Path) -> None:
+    text = TEXT.replace("timeout: 2min}", "privilege: net-raw, calls: true}")
+    exercise = load(folder, text)
+    assert (exercise.steps[1].privilege, exercise.steps[1].calls) == ("net-raw", True)
+    assert exercise.capture == ("r1:eth1",)
+    assert load(folder, text.replace("capture: [client:eth0, r1:eth1]\n", "")).capture == (
+        "r1:eth0", "r1:eth1", "server:eth0")  # fmt: skip
+
+
 def test_the_topology_lies_beside_or_above_or_where_it_is_said(folder: Path) -> None:
     text = TEXT.replace("topology: two-lans\n", "")
     one = find_topology("two-lans").read_text()

@@ -53,7 +53,8 @@ def accepted_by_schema(data: Any, kind: str) -> bool:
 BEYOND_A_SCHEMA = """
 exercise-calls-not-recorded exercise-check-filter
 exercise-check-id-twice exercise-check-needs-circle exercise-check-needs-unknown exercise-key-twice
-exercise-node-unknown exercise-payload-too-large exercise-step-command-blank exercise-step-timeout-long
+exercise-node-unknown exercise-payload-too-large exercise-privilege-everywhere exercise-step-command-blank
+exercise-step-timeout-long
 exercise-step-twice exercise-submission-missing exercise-topology-broken exercise-topology-none
 exercise-topology-path exercise-topology-unknown exercise-value-type exercise-value-unknown
 topology-address-broadcast topology-address-leading-zeros topology-address-network topology-address-not-one
