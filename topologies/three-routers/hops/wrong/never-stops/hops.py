@@ -25,7 +25,7 @@ def who_complained(sender):
 
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
     sender.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
-    for ttl in range(1, 16):
+    for ttl in range(1, 12):
         sender.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
         sender.sendto(b"who are you?", (host, port))
         complaint = who_complained(sender)
