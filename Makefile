@@ -5,7 +5,7 @@ help:
 	@echo "make demo    runs the TCP echo exercise on two LANs and shows its packets and its grade"
 	@echo "make test    runs all tests; ARGS='tests/unit -k arp' chooses"
 	@echo "make check   ruff and mypy"
-	@echo "make bench   measures start, stop, building and grading a class against references, Docker's too where an Engine answers"
+	@echo "make bench   measures start, stop, grading a class and decoding against references, Docker's too where it answers"
 	@echo "make soak    repeats runs a hundred times while all cores are busy, and compares their verdicts"
 	@echo "make clean   removes what the others made"
 
@@ -27,6 +27,7 @@ bench:
 	@.venv/bin/python tests/bench/bench.py $(ARGS)
 	@.venv/bin/python tests/bench/bench_class.py --large --docker
 	@.venv/bin/python tests/bench/bench_docker.py
+	@.venv/bin/python tests/bench/bench_trace.py
 
 soak:
 	@.ci/setup test

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab import console
 from lab.errors import LabError
-from lab.plan import Plan
 from lab.report.safe import safe
 from lab.trace.flows import Conversation
 from lab.trace.ladder import Line, ladder
@@ -19,6 +18,9 @@ from lab.trace.pcap import open_trace
 from lab.trace.pcapng import Pcapng
 from lab.trace.survey import Survey, Trace, one_conversation
 from lab.trace.table import HEADINGS, table, told
+
+if TYPE_CHECKING:
+    from lab.plan import Plan
 
 _MOST = 10_000  # packets that a ladder is drawn from
 
@@ -71,6 +73,9 @@ def _points(file: Path, *, frames: bool) -> list[_Point]:
         survey = Survey(trace, frames=frames)
     if trace.problem:
         console.say(f"{file}: {trace.problem}; the frames before it are shown")
+    if survey.damaged:
+        what = "a frame has" if survey.damaged == 1 else f"{survey.damaged} frames have"
+        console.say(f"{file}: {what} a wrong checksum; one that an interface computes is not yet there in its capture")
     if not isinstance(trace, Pcapng):
         return [_Point(file, 0, None, True, survey)]
     only = len(survey.points) < 2

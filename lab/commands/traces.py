@@ -5,21 +5,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lab import console
-from lab.checks.base import FrameRef
 from lab.commands.files import drawn, trace_files
 from lab.errors import LabError
-from lab.evidence import Evidence
-from lab.gather.rundir import find_run, load
-from lab.plan import Plan
-from lab.report.frame import frame_lines
 from lab.trace import pcap
-from lab.trace.explain import explain
 from lab.trace.flows import Conversation, tcp_conversations
 from lab.trace.ladder import Line
 from lab.trace.packets import Packet, decode
 from lab.trace.table import HEADINGS, table, told
+
+if TYPE_CHECKING:
+    from lab.evidence import Evidence
+    from lab.plan import Plan
 
 Captures = Mapping[str, Sequence[Packet]]
 
@@ -28,6 +27,8 @@ def trace(sources: Sequence[str], number: int | None, point: str | None, runs: s
     """Print the conversations of a run or of capture files; one of them, or the only one, as a ladder."""
     given = Path(sources[0])
     if len(sources) == 1 and (given.is_dir() or not given.exists()):
+        from lab.gather.rundir import find_run, load
+
         evidence = load(find_run(sources[0], runs))
         captures = _chosen({name: capture.judged for name, capture in evidence.captures.items()}, point)
         _trace(captures, evidence.plan, number, as_json)
@@ -96,6 +97,11 @@ def ladder_of(evidence: Evidence) -> list[Line]:
 
 def frame(given: str, name: str, runs: str, as_json: bool) -> None:
     """Explain one frame of a run, or of a capture file (`#4`)."""
+    from lab.checks.base import FrameRef
+    from lab.gather.rundir import find_run, load
+    from lab.report.frame import frame_lines
+    from lab.trace.explain import explain
+
     point, _, number = name.rpartition("#")
     if not (number.isascii() and number.isdigit()):
         raise LabError(f"{name} names no frame", hint="a frame is written POINT#NUMBER, such as client:eth0#4")

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from lab.plan import Plan
 from lab.trace.flows import Conversation, Segment, tcp_conversations
 from lab.trace.numbers import ACK, FIN, ICMP, ICMPV6, RST, SYN, TCP, UDP
 from lab.trace.packets import Packet, address, flags_text, mac_text, quoted
 from lab.trace.path import Crossing, Paths
 from lab.trace.words import summary
+
+if TYPE_CHECKING:
+    from lab.plan import Plan
 
 _MASK = 0xFFFF_FFFF
 _STYLES = {ICMP: "icmp", ICMPV6: "icmp", UDP: "udp"}

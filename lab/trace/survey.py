@@ -18,19 +18,22 @@ class Survey:
     """The conversations that one pass over a trace finds: `points` has those of each interface, by its index.
 
     Each interface is a capture point of its own: a packet that passes two of them was not sent twice. With `frames`
-    the numbers of each conversation's frames are kept too, at four bytes a frame.
+    the numbers of each conversation's frames are kept too, at four bytes a frame. `damaged` is how many frames have a
+    wrong checksum.
     """
 
     def __init__(self, trace: Trace, *, frames: bool = False) -> None:
         trackers: dict[int, Tracker] = {}
         self._numbers: dict[int, array[int]] = {}
-        for packet in _packets(trace):
+        self.damaged = 0
+        for frame in trace:
             tracker = trackers.get(trace.interface)
             if tracker is None:
                 tracker = trackers[trace.interface] = Tracker(keep=False)
-            segment = tracker.feed(packet)
-            if frames and segment is not None:
-                self._numbers.setdefault(id(segment.side), array("I")).append(packet.number)
+            side, wrong = tracker.skim(*frame)
+            self.damaged += wrong
+            if frames and side is not None:
+                self._numbers.setdefault(id(side), array("I")).append(frame[0])
         self.points = {index: tracker.conversations for index, tracker in sorted(trackers.items())}
 
     def frames(self, talk: Conversation) -> list[int]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lab.plan import Plan
 from lab.trace.flows import Conversation, Side
 from lab.trace.packets import address
+
+if TYPE_CHECKING:
+    from lab.plan import Plan
 
 HEADINGS = ("#", "client", "server", "opened", "closed", "client sent", "server sent", "repeated", "seconds")
 

@@ -115,6 +115,46 @@ def test_the_short_way_through_the_usual_frame_gives_what_the_layers_give():
     assert short > 5000
 
 
+TALK = ("index", "completeness", "opened", "closed", "rtt", "started", "ended", "simultaneous")
+SIDE = ("address", "port", "isn", "sent", "highest_ack", "fin_offset", "packets", "payload_bytes", "retransmissions")
+
+
+def told(tracker: Tracker) -> list[object]:
+    """All that a tracker keeps of its conversations."""
+    found: list[object] = []
+    for talk in tracker.conversations:
+        found += [getattr(talk, each) for each in TALK]
+        found += [getattr(side, each) for side in talk.sides for each in SIDE]
+    return found
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_quick_way_through_a_conversation_counts_what_the_careful_one_does(seed):
+    chance = random.Random(seed)
+    quick, careful = Tracker(keep=False), Tracker(keep=False)
+    talk = Talk(chance.randrange(2**32), chance.randrange(2**32), sport=40000 + seed).open()
+    for _ in range(400):
+        who, at = chance.choice("cs"), chance.randrange(300)
+        seq = talk.next[who] - at if chance.random() < 0.2 else None
+        talk.send(who, 16 | chance.choice((0, 8)), chance.randbytes(chance.choice((0, 1, 7, 900))), seq=seq,
+                  window=chance.choice((64240, 64240, 0, 1)), lost=chance.random() < 0.1)  # fmt: skip
+    frames = [data for _, data in talk.close().frames]
+    sides = damaged = 0
+    for number, data in enumerate(frames, 1):
+        data = mutated(data, chance) if chance.random() < 0.3 else data
+        time, length = number * 1_000_000, len(data)
+        packet = decode(number, time, length, data)
+        segment = careful.feed(packet)
+        side, wrong = quick.skim(number, time, length, data, 1)
+        assert (side is None) is (segment is None)
+        assert wrong is (packet.checksum_ok is False or packet.ip_checksum_ok is False)
+        sides += side is not None
+        damaged += wrong
+    assert told(quick) == told(careful)
+    assert sides > 200
+    assert damaged > 20
+
+
 def test_random_bytes_do_not_raise():
     chance = random.Random(7)
     for number in range(20_000):
