@@ -197,6 +197,8 @@ def run(
         ),
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the lab up afterwards.")] = False,
+    student: Annotated[str | None, typer.Option("--student", metavar="ID", help="With this student's values.")] = None,
+    secret: SecretFile = None,
     runs: Runs = "runs",
     runtime: RuntimeName = None,
     json: Json = False,
@@ -215,6 +217,8 @@ def run(
             runtime=runtime,
             as_json=json,
             verbose=verbose,
+            student=student,
+            secret=secret,
         )
     )
 
@@ -241,9 +245,7 @@ def judge(
     from lab.commands import exercise as commands
 
     sys.exit(
-        commands.judge(
-            run, runs, as_json=json, students=students, pcapng=pcapng, submission=submission, trust=trust
-        )
+        commands.judge(run, runs, as_json=json, students=students, pcapng=pcapng, submission=submission, trust=trust)
     )
 
 

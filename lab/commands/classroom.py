@@ -27,6 +27,7 @@ from lab.errors import NOT_MEASURED, PASSED, InterruptedRunError, LabError
 from lab.exercise import Exercise, load_exercise
 from lab.exercise.variant import Secret, read_secret
 from lab.export.roster import Roster, compare, read_roster, target_column
+from lab.grammar import NOBODY
 from lab.pool import cores
 from lab.report.safe import safe
 from lab.runtime import choose
@@ -78,17 +79,18 @@ def grade(
             with live:
                 progress = Progress(live.kept, live.begun, live.done)
                 rows = grade_all(batch, intake.hand_ins, side_by_side or cores(), progress, fresh=fresh)
+            foreign = find_foreign(batch, intake.hand_ins)
+            likeness = alike(batch, intake.hand_ins, _skeleton(exercise, path.parent))
         except KeyboardInterrupt:
             write_sheets(results, exercise, batch.identity, keys)
             hint = "the same command goes on where it stopped"
             raise InterruptedRunError("interrupted", hint=hint) from None
-        foreign = find_foreign(batch, intake.hand_ins)
         write_sheets(results, exercise, batch.identity, keys)
         code = _tell_grades(list(rows.values()), results)
         for each in intake.hand_ins:
             for one in foreign.get(each.key, ()):
                 print(safe(f"{each.student} answers with values of {one.student}: {', '.join(one.values)}"))
-        _tell_alike(alike(batch, intake.hand_ins, _skeleton(exercise, path.parent)), results)
+        _tell_alike(likeness, results)
         if roster is not None and sheet is not None:
             from lab.commands.handback import export_roster
 
@@ -120,6 +122,16 @@ def _tell_alike(found: Sequence[Alike], results: Results) -> None:
         print(safe(f"  {', '.join(students)}: {'the same' if share == 1 else f'{share:.0%} in common'}"))
     if len(told) > _GROUPS:
         print(f"  and {len(told) - _GROUPS} more groups")
+
+
+def variant_of(exercise: Exercise, student: str | None, secret: str | None) -> bytes:
+    """The key of a student's values; that of nobody in particular where no student is named."""
+    if student is None:
+        return NOBODY
+    if not exercise.individual:
+        raise LabError("this exercise is the same for all", exercise.folder, "leave --student out")
+    key = read_variants(exercise, secret)
+    return key.key(exercise.name, student) if key else NOBODY
 
 
 def read_variants(exercise: Exercise, secret: str | None) -> Secret | None:

@@ -35,10 +35,17 @@ def run(
     runtime: str | None,
     as_json: bool,
     verbose: bool,
+    student: str | None = None,
+    secret: str | None = None,
 ) -> int:
     """One run of an exercise, on a lab of its own or on one that stands already; its exit code."""
     path = find_exercise(name) if name else _exercise_here()
     exercise = load_exercise(path, draw=secrets.token_hex(16))
+    if student is not None:
+        from lab.commands.classroom import variant_of
+
+        variant = variant_of(exercise, student, secret)
+        exercise = load_exercise(path, draw=secrets.token_hex(16), variant=variant)
     if standing is None:
         chosen = choose(runtime, exercise.topology.runtime, console.say)
         handed_in = _handed_in(exercise, path.parent, submission)

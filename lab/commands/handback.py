@@ -11,7 +11,7 @@ from typing import Any
 
 from lab.checks.names import count
 from lab.classroom.adjust import adjusted, read_adjustments
-from lab.classroom.results import Results, write_whole
+from lab.classroom.results import RESULT, Results, write_whole
 from lab.classroom.sheet import write_sheets
 from lab.errors import NOT_MEASURED, PASSED, LabError
 from lab.export import FORMATS
@@ -63,12 +63,15 @@ def bundle(out: str, student: str, output: str | None) -> None:
     try:
         with zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as archive:
             for each in sorted(folder.rglob("*")):
-                if each.is_file() and not each.is_symlink():
+                if each.is_file() and not each.is_symlink() and each != folder / RESULT:
                     archive.write(each, str(Path(told["key"]) / each.relative_to(folder)))
             for each in sorted(judged_by.rglob("*")):
                 if each.is_file():
                     archive.write(each, f"{told['key']}/judged-by/{each.relative_to(judged_by).as_posix()}")
-            final = json.dumps(adjusted(told, adjustments), indent=1, ensure_ascii=False)
+            # Who else has the same values is between the teacher and them.
+            own = {name: value for name, value in told.items() if name != "foreign"}
+            archive.writestr(f"{told['key']}/{RESULT}", json.dumps(own, indent=1, ensure_ascii=False) + "\n")
+            final = json.dumps(adjusted(own, adjustments), indent=1, ensure_ascii=False)
             archive.writestr(f"{told['key']}/grade.json", final + "\n")
             if "grade" in told:
                 archive.writestr(f"{told['key']}/feedback.md", FORMATS["feedback"].render(adjusted(told, adjustments)))

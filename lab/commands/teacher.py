@@ -67,20 +67,15 @@ def new(name: str, topology: str) -> None:
 
 def handout(name: str, output: str, student: str | None = None, secret: str | None = None) -> None:
     """Write what students get of an exercise; each their own where values are drawn for each."""
-    from lab.commands.classroom import read_variants
+    from lab.commands.classroom import variant_of
     from lab.handout import make_handout, write_handout
 
     path = find_exercise(name)
     exercise = load_exercise(path)
-    variant = None
-    if exercise.individual:
-        if student is None:
-            what = f"each student has values of their own: {', '.join(exercise.individual)}"
-            raise LabError(what, exercise.folder, "--student ID says whose handout it is, as your LMS names them")
-        key = read_variants(exercise, secret)
-        variant = key.key(exercise.name, student) if key else None
-    elif student is not None:
-        raise LabError("this exercise is the same for all", exercise.folder, "leave --student out")
+    if exercise.individual and student is None:
+        what = f"each student has values of their own: {', '.join(exercise.individual)}"
+        raise LabError(what, exercise.folder, "--student ID says whose handout it is, as your LMS names them")
+    variant = variant_of(exercise, student, secret) if exercise.individual or student else None
     made = make_handout(path, variant)
     write_handout(made, Path(output))
     for note in made.notes:

@@ -251,6 +251,9 @@ def test_who_answers_with_anothers_values_is_told_with_whose(lab: Lab, tmp_path:
     )
     (tmp_path / "anna" / "server.py").write_text(program)
     assert "GRADE  3 of 3 points" in lab("run", "anna").stdout
+    words = ("run", "own", "--submission", "anna", "--secret", "secret", "--student")
+    assert "GRADE  3 of 3 points" in lab(*words, "anna").stdout
+    assert "GRADE  0 of 3 points" in lab(*words, "bert", code=1).stdout
     for student in ("anna", "bert"):
         (tmp_path / "all" / f"{student}.py").write_text(program)
     assert "--secret FILE" in lab("grade", "own", "all", code=2).stderr
@@ -263,6 +266,9 @@ def test_who_answers_with_anothers_values_is_told_with_whose(lab: Lab, tmp_path:
     foreign = [each.get("foreign", []) for each in told["students"]]
     assert foreign == [[], [{"student": "anna", "values": ["port", "word"]}]]
     assert lab("regrade", "grades").stdout == "2 students judged again, nothing was run: 0 changed\n"
+    lab("bundle", "grades", "bert")
+    with zipfile.ZipFile(tmp_path / "bert.zip") as archive:
+        assert not any("anna" in archive.read(name).decode(errors="replace") for name in archive.namelist())
 
 
 def test_from_an_lms_download_to_its_sheet(lab: Lab, tmp_path: Path) -> None:
