@@ -42,8 +42,8 @@ def lab(tmp_path: Path) -> Lab:
 
     def call(*words: str, code: int = 0) -> Any:
         done = subprocess.run(
-            [sys.executable, "-m", "lab", *words], capture_output=True, text=True, cwd=tmp_path, timeout=600,
-            check=False, env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path / "live")},
+            [sys.executable, "-m", "lab", *words], capture_output=True, text=True, cwd=tmp_path, check=False,
+            timeout=600 + 15 * SIZE, env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path / "live")},
         )  # fmt: skip
         assert "Traceback" not in done.stderr, done.stderr
         assert done.returncode == code, (words, done.stdout, done.stderr)
