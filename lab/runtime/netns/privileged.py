@@ -40,7 +40,7 @@ def become(request: Mapping[str, Any], folder: Path, status: int, hold: int | No
         shown=(*request["files"], *request["mounts"], *sandbox.interpreter()),
         whole=False,
         limits=replace(limits, processes=sandbox.LAB_PROCESSES),
-        filter=seccomp.program(),
+        filter=seccomp.program(administers=request["privilege"] == "net-admin"),
         hold=None,
         kept=frozenset({CAPABILITIES[request["privilege"]]}),
         early=begin,

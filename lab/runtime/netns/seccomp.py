@@ -112,8 +112,11 @@ def known(machine: str | None = None) -> bool:
     return (machine or platform.machine()) in _AUDIT
 
 
-def program(machine: str | None = None) -> bytes:
-    """The filter for this architecture; raises OSError on one whose numbers are not written here."""
+def program(machine: str | None = None, *, administers: bool = False) -> bytes:
+    """The filter for this architecture; raises OSError on one whose numbers are not written here.
+
+    Who `administers` its node's network may speak all of netlink's protocols, as nft has to.
+    """
     machine = machine or platform.machine()
     if not known(machine):
         raise OSError(errno.ENOSYS, f"no sandbox is known for the architecture {machine}")
@@ -138,7 +141,7 @@ def program(machine: str | None = None) -> bytes:
     code += _argument(_PRCTL[machine], 0, filters, errno.EPERM)
     code += _argument(_FCNTL[machine], 1, [(_JUMP_IF_EQUAL, command) for command in _LOCKS], errno.ENOLCK)
     for call in (_SOCKET, _SOCKETPAIR):
-        code += _when(call[machine], _families())
+        code += _when(call[machine], _families(netlink=administers))
     code += _when(_SETSOCKOPT[machine], _no_foreign_addresses())
     code += _when(_MMAP[machine], _no_large_shared_mappings())
     return b"".join([*code, _instruction(_RETURN, _ALLOW)])
@@ -170,9 +173,10 @@ def _argument(number: int, position: int, tests: list[tuple[int, int]], refusal:
     return _when(number, body)
 
 
-def _families() -> list[bytes]:
-    """Allow the sockets that are listed here alone: netlink's where only routes and sockets are asked for."""
-    netlink = [
+def _families(*, netlink: bool) -> list[bytes]:
+    """Allow the sockets that are listed here alone: those of netlink, or what asks it for routes and sockets."""
+    families = (*_FAMILIES, _AF_NETLINK) if netlink else _FAMILIES
+    others = [
         _instruction(_JUMP_IF_EQUAL, _AF_NETLINK, 1, 0),
         _refuse(errno.EAFNOSUPPORT),
         _load(2),
@@ -180,9 +184,9 @@ def _families() -> list[bytes]:
         _instruction(_JUMP_IF_EQUAL, _NETLINK_SOCK_DIAG, 1, 0),
         _refuse(errno.EPROTONOSUPPORT),
     ]
-    behind = range(len(netlink) + len(_FAMILIES) - 1, len(netlink) - 1, -1)
-    allowed = [_instruction(_JUMP_IF_EQUAL, family, jump, 0) for family, jump in zip(_FAMILIES, behind, strict=True)]
-    return [_load(0), *allowed, *netlink]
+    behind = range(len(others) + len(families) - 1, len(others) - 1, -1)
+    allowed = [_instruction(_JUMP_IF_EQUAL, family, jump, 0) for family, jump in zip(families, behind, strict=True)]
+    return [_load(0), *allowed, *others]
 
 
 def _no_foreign_addresses() -> list[bytes]:

@@ -59,7 +59,7 @@ def become(
             node.enter_files()
             shown = (*node.plan["files"], *request["mounts"])
             limits = Limits(**request["limits"])
-            filtered = seccomp.program()
+            filtered = seccomp.program(administers=request["privilege"] == "net-admin")
             held = _holder(*hold, failed) if hold else None
             kept = frozenset(CAPABILITIES[each] for each in (request["privilege"],) if each)
             etc, whole = files_of(node.plan, uid), node.plan["whole"]
