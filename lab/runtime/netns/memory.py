@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lab.runtime.netns.seccomp import SHARED_MAPPING
 
-PERIOD = 0.05  # seconds between two looks, at least
+PERIOD = 0.1  # seconds between two looks, at least
 PATIENCE = 10  # a look may take this part of the time between two
 _MANY_DESCRIPTORS = 2048
 _BUFFERS = 208 << 10  # bytes that a socket's buffers hold by default (net.core.wmem_default)
