@@ -108,6 +108,12 @@ def test_a_timeout_is_timed() -> None:
     assert not judge({"text": b"x"}).timed
 
 
+def test_a_program_over_its_limit_is_told_so() -> None:
+    verdict = judge({}, ended="over limit", exit_code=None, message="more than 9 MiB")
+    assert (verdict.outcome, verdict.timed) == (F, False)
+    assert "more than 9 MiB" in verdict.seen
+
+
 def test_an_unknown_step_is_not_measured() -> None:
     assert Output(step="nobody", exit=0).judge(Story().evidence()).outcome is N
 

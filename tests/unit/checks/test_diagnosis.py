@@ -65,6 +65,9 @@ CASES: dict[str, tuple[Callable[[], Evidence], str, str]] = {
     "signal": (
         lambda: of(refused(), steps=result("server", ended="exited", exit_code=139, signal="SIGSEGV", ready=False)),
         "crashed", "server was ended at start by signal SIGSEGV"),
+    "over its limit": (
+        lambda: of(refused(), steps=result("server", ended="over limit", message="more than 9 MiB", ready=False)),
+        "over-limit", "server had more than 9 MiB and was ended"),
     "not started": (
         lambda: of(refused(), steps=result("server", ended="not started", message="server.py was not handed in")),
         "not-started", "server.py was not handed in"),
