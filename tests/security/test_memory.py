@@ -8,12 +8,10 @@ from dataclasses import replace
 
 import pytest
 
+from lab.runtime import RUNTIMES
 from lab.runtime.base import Limits, LiveLab, Program
-from lab.runtime.netns.runtime import NetnsRuntime
-from tests.contract.conftest import plan_of
+from tests.contract.conftest import MARKS, plan_of
 from tests.contract.test_programs import PAIR
-
-pytestmark = pytest.mark.kernel
 
 LIMITS = replace(Limits(), memory=200 << 20)
 TOGETHER = """
@@ -57,9 +55,9 @@ print(multiprocessing.Value("i", 7).value, len(multiprocessing.Array("b", 1 << 2
 """
 
 
-@pytest.fixture
-def lab() -> Iterator[LiveLab]:
-    live = NetnsRuntime().up(plan_of(PAIR), say=lambda _: None)
+@pytest.fixture(params=[pytest.param(name, marks=MARKS[name]) for name in RUNTIMES])
+def lab(request: pytest.FixtureRequest) -> Iterator[LiveLab]:
+    live = RUNTIMES[request.param]().up(plan_of(PAIR), say=lambda _: None)
     yield live
     live.close()
 

@@ -26,8 +26,8 @@ _MODULES = (
         "wiring",
     )),
     *(f"runtime/netns/{name}.py" for name in (
-        "__init__", "channel", "child", "kernelstate", "nameserver", "netlink", "offload", "probe", "processes",
-        "recorder", "sandbox", "seccomp", "syscalls", "wiring",
+        "__init__", "channel", "child", "kernelstate", "memory", "nameserver", "netlink", "offload", "probe",
+        "processes", "recorder", "sandbox", "seccomp", "syscalls", "wiring",
     )),
     *(f"runtime/relay/{name}.py" for name in ("__init__", "owner", "process", "switch")),
     "topology/links.py",

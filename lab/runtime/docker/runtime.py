@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.errors import LabError, NotMeasuredError, Problem
 from lab.plan import Plan
-from lab.runtime.base import LabInfo
+from lab.runtime.base import LabInfo, Limits
 from lab.runtime.docker import build, bundle, engine, image, names, own, process, remove
 from lab.runtime.docker.connection import Connection
 from lab.runtime.docker.live import DockerLab
@@ -27,7 +27,10 @@ class DockerRuntime:
     """Implements `lab.runtime.base.Runtime`."""
 
     name = "docker"
-    memory_bound = f"the container's control group, at {build.MEMORY >> 20} MiB for all programs of a node"
+    memory_bound = (
+        f"a watchdog, at {Limits().memory >> 20} MiB for a program and all that it started, "
+        f"and the container's control group, at {build.MEMORY >> 20} MiB for all programs of a node"
+    )
 
     def __init__(self) -> None:
         self._connected: APIClient | None = None

@@ -24,7 +24,7 @@ from lab.runtime.docker.agent.found import marked, with_images
 from lab.runtime.docker.agent.nodes import Node, inside, lay_files, namespaces
 from lab.runtime.docker.agent.programs import Started, Streams
 from lab.runtime.docker.agent.syscalls import open_tree
-from lab.runtime.netns import child, kernelstate, nameserver, processes, recorder
+from lab.runtime.netns import child, kernelstate, memory, nameserver, processes, recorder
 from lab.runtime.netns import netlink as nl
 from lab.runtime.netns.probe import probe
 from lab.runtime.netns.syscalls import CLONE_NEWNET, CLONE_NEWPID, set_process_name, setns
@@ -32,6 +32,7 @@ from lab.runtime.netns.syscalls import CLONE_NEWNET, CLONE_NEWPID, set_process_n
 Message = frames.Message
 
 _MOST_WAITING = 4 << 20  # bytes on their way to `lab`: beyond that programs have to wait
+_MEMORY_LOOK = 0.5  # seconds between two looks at all processes of the machine
 _PACE = 0.06  # seconds between two ended containers: some Engines hang when many end at once
 
 
@@ -53,6 +54,7 @@ class Agent:
         self._frames = frames.Frames()
         self._out: deque[bytes] = deque()
         self._waiting = 0
+        self._next_look = 0.0  # at the memory of steps
         self._streams = Streams(self._selector, self._send, lambda: self._waiting < _MOST_WAITING)
 
     def run(self) -> NoReturn:
@@ -68,11 +70,40 @@ class Agent:
         self._selector.register(0, selectors.EVENT_READ, lambda _: self._receive())
         self._say({"ready": True, "machine": wiring.machine()})
         while True:
-            for key, mask in self._selector.select():
+            for key, mask in self._selector.select(self._until_next_look()):
                 if key.fileobj in self._selector.get_map():
                     key.data(mask)
             if self._waiting >= _MOST_WAITING:
                 select.select([0], [1], [], 1)
+            self._watch_memory()
+
+    def _until_next_look(self) -> float | None:
+        if any(started.memory for started in self._started.values()):
+            return max(0.0, self._next_look - time.monotonic())
+        return None
+
+    def _watch_memory(self) -> None:
+        """End a step that has more memory than it may, all its processes together, long before its container has."""
+        begun = time.monotonic()
+        if begun < self._next_look:
+            return
+        for started in self._started.values():
+            if started.memory and not started.exceeded:
+                sandboxed = list(processes.tree(started.pid))[2:]  # behind the two that wait
+                if memory.exceeds(sandboxed, started.memory):
+                    started.exceeded = True
+                    self._leave_or_end(started, sandboxed)
+        took = time.monotonic() - begun
+        self._next_look = begun + max(_MEMORY_LOOK, memory.PATIENCE * took)
+
+    def _leave_or_end(self, started: Started, sandboxed: list[int]) -> None:
+        if not started.lingers:
+            processes.end_tree(started.pid, signal.SIGKILL)
+            return
+        for process in sandboxed:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGSTOP)
+        self._say({"left": started.number, "exceeded": True})
 
     # The channel.
 
@@ -168,7 +199,8 @@ class Agent:
         self._streams.drain(started)
         self._streams.close_stdin(started)
         del self._started[started.number]
-        self._say({"ended": started.number, "status": status if started.code is None else started.code << 8})
+        code = status if started.code is None else started.code << 8
+        self._say({"ended": started.number, "status": code, "exceeded": started.exceeded})
 
     # Requests: each takes the message and returns the answer.
 
@@ -272,6 +304,8 @@ class Agent:
                 self._streams.drop(started, fd)
             self._streams.close_stdin(started)
             return dict(json.loads(trouble))
+        if kind == "step":
+            started.memory, started.lingers = message["limits"]["memory"], message["lingers"]
         self._started[number] = started
         return {"process": number}
 
@@ -303,7 +337,7 @@ class Agent:
             os.close(started.left)
             if told:
                 started.code = int(told)
-                self._say({"left": started.number})
+                self._say({"left": started.number, "exceeded": False})
 
         self._selector.register(started.left, selectors.EVENT_READ, hear)
         return tell

@@ -36,6 +36,9 @@ class Started:
     room: int | None = None  # bytes of standard output that are passed on, where they are bounded
     left: int | None = None  # where it tells its exit code, if others still run then
     code: int | None = None  # that code
+    memory: int = 0  # bytes that it may have with all that it started; 0 for no bound
+    lingers: bool = False
+    exceeded: bool = False
 
 
 class Streams:
