@@ -119,9 +119,17 @@ def judge(evidence: Evidence) -> Grade:
     """Judge every check of the evidence's exercise; pure, so equal evidence gives an equal grade."""
     checks = {graded.id: graded for graded in evidence.exercise.checks}
     own = {name: graded.check.judge(evidence) for name, graded in checks.items()}
+    if _late(evidence):
+        own = {name: replace(verdict, timed=True) for name, verdict in own.items()}
     results = tuple(_result(graded, checks, own) for graded in checks.values())
     cut = any(gap.owner == "lab" and not gap.where for gap in evidence.gaps)
     return Grade(results, _causes(results), cut)
+
+
+def _late(evidence: Evidence) -> bool:
+    """Whether a program of the teacher's was not ready in time: whatever failed may have failed for that alone."""
+    programs = {step.name for step in evidence.exercise.steps if step.code != "submission"}
+    return any(result.ready is False for name, result in evidence.steps.items() if name in programs)
 
 
 def tidy(points: float) -> float:

@@ -1,10 +1,10 @@
 """Points from passed checks only, needs inherited, the root cause first and once, exit codes by their precedence."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import pytest
-from doctored import Story
+from doctored import Story, result
 
 from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
 from lab.evidence import Evidence
@@ -139,3 +139,9 @@ def test_timed_failures_ask_for_a_second_run(outcome: Outcome, timed: bool, want
 )
 def test_points_are_written_plainly(points: float, written: str) -> None:
     assert str(tidy(points)) == written
+
+
+@pytest.mark.parametrize(("late", "wanted"), [("client", True), ("server", False)])  # the server is the student's
+def test_what_failed_beside_a_late_program_of_the_teachers_asks_for_a_second_run(late: str, wanted: bool) -> None:
+    evidence = replace(Story().evidence(says("a", F)), steps=result(late, ready=False))
+    assert judge(evidence).timed is wanted
