@@ -263,6 +263,9 @@ class Agent:
             wiring.quiet_bridge(self._netlink, message["bridge"])
         else:
             wiring.quiet_ports(self._netlink, message["ports"])
+            for node in self._nodes.values():
+                if node.route is not None:
+                    wiring.forget_neighbours(node.route)
         return {}
 
     def _do_put(self, message: Message) -> Message:

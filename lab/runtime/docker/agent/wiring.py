@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 from collections.abc import Iterable, Iterator
@@ -15,7 +16,8 @@ from lab.runtime.netns import offload
 from lab.runtime.netns.wiring import set_sysctls, silence_listeners
 
 _LO = 1
-_RTM_SETLINK, _RTM_DELADDR = 19, 21
+_RTM_SETLINK, _RTM_DELADDR, _RTM_DELNEIGH = 19, 21, 29
+_NUD_NOARP, _NUD_PERMANENT = 0x40, 0x80
 _IFLA_LINK, _IFF_RUNNING = 5, 0x40
 _RESOLVER = ip_address("127.0.0.11")  # the Engine's, which asks the world
 _RT_TABLE_LOCAL, _RTN_UNREACHABLE = 255, 7
@@ -179,6 +181,16 @@ def quiet_ports(netlink: nl.Netlink, bridges: list[str]) -> None:
     found = links(netlink)
     ours = {link.index for link in found if link.name in bridges}
     set_sysctls((f"net.ipv6.conf.{link.name}.disable_ipv6", "1") for link in found if link.master in ours)
+
+
+def forget_neighbours(netlink: nl.Netlink) -> None:
+    """Delete what a node has learned of its neighbours: a host's end of a link may have spoken before it was quiet."""
+    for body in list(netlink.dump(nl.RTM_GETNEIGH, bytes(12))):
+        _, _, state, _, _ = struct.unpack_from("=BxxxiHBB", body)
+        if not state & (_NUD_NOARP | _NUD_PERMANENT):
+            target = nl.attribute(nl.NDA_DST, nl.attributes(body[12:]).get(nl.NDA_DST, b""))
+            with contextlib.suppress(FileNotFoundError):  # it has aged out by itself
+                netlink.send([(_RTM_DELNEIGH, 0, body[:12] + target)])
 
 
 def machine() -> dict[str, Any]:
