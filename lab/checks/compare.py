@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
+from lab.checks.base import Cause, Check, Outcome, Verdict
 from lab.checks.connections import find, points_of
 from lab.checks.diagnose import Fault, no_connection
 from lab.checks.gaps import gaps, left_out, unusable
@@ -15,6 +15,7 @@ from lab.checks.sightings import Sighted, at_node
 from lab.checks.udp_talk import nothing_sent
 from lab.evidence import Evidence
 from lab.grammar import NodeName, Port, param
+from lab.trace.fragments import reassembled
 from lab.trace.packets import TCP, UDP, Packet
 
 
@@ -66,11 +67,15 @@ class Compare(Check):
         view = views[0]
         ours, theirs = addresses_of(evidence.plan, self.source), addresses_of(evidence.plan, self.to)
         sighted = at_node(evidence, self.source)
-        datagrams = [each for each in sighted if _between(each[1], UDP, ours, theirs, self.udp)]
-        asked = _once(each for each in datagrams if each[1].src in ours)
+        whole = [packet for packet in reassembled(packet for _, packet in sighted)
+                 if _between(packet, UDP, ours, theirs, self.udp) and packet.checksum_ok is not False]  # fmt: skip
+        parts = {number for packet in whole for number in packet.fragments}
+        datagrams = [each for each in sighted if _between(each[1], UDP, ours, theirs, self.udp)
+                     or (each[1].fragment_offset and each[1].number in parts)]  # fmt: skip
+        asked = _once(packet for packet in whole if packet.src in ours)
         if not asked:
             return self._failed(expected, nothing_sent(evidence, self.source, self.to, self.udp))
-        answered = _once(each for each in datagrams if each[1].src in theirs)
+        answered = _once(packet for packet in whole if packet.src in theirs)
         for name, by_tcp, by_udp in (
             (self.source, view.client.stream, asked), (self.to, view.server.stream, answered)
         ):  # fmt: skip
@@ -103,12 +108,9 @@ def _between(packet: Packet, protocol: int, ours: frozenset[bytes], theirs: froz
     return asks or (packet.src in theirs and packet.dst in ours and packet.sport == port)
 
 
-def _once(sighted: Iterable[Sighted]) -> bytes:
+def _once(packets: Iterable[Packet]) -> bytes:
     """The payloads one behind the other, a repeated one once."""
-    found: dict[bytes, FrameRef] = {}
-    for ref, packet in sighted:
-        found.setdefault(packet.payload, ref)
-    return b"".join(found)
+    return b"".join(dict.fromkeys(packet.payload for packet in packets))
 
 
 def _cost(sighted: Sequence[Sighted], ours: frozenset[bytes]) -> Cost:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -61,7 +62,8 @@ class Http(TcpCheck):
         """What is wrong with the request, then with the response."""
         first, *others = connection.views
         for other in others:
-            if (first.client.stream, first.server.stream) != (other.client.stream, other.server.stream):
+            asked = first.client.stream.startswith(other.client.stream)
+            if not (asked and other.server.stream.startswith(first.server.stream)):  # the end of it may have been lost
                 text = f"the bytes that {first.node} saw are not those that {other.node} saw"
                 return Fault(text, causes.altered(text))
         for view in connection.views:
@@ -124,6 +126,8 @@ class Http(TcpCheck):
         if not found.problem or len(found.messages) != self.exchange:
             return None
         rest = side.stream[found.rest :]
+        if found.unfinished and re.match(rb"(HTTP/1\.[01] [0-9]{3} |[A-Z]+ [!-~]+ HTTP/1\.[01]\r)", rest):
+            return None  # the next message, which has no end yet, is not what is asked about
         seen = f"{count(len(rest), 'byte')} of {name} follow the message and begin no other: {quoted(rest)}"
         cause = Cause("left-over", seen, "Content-Length, and what is sent behind the body")
         return Fault(seen, cause, _frames(view, side, found.rest, side.sent))

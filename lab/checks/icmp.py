@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -96,6 +97,7 @@ class Icmp(Check):
         replies = [each for each in sighted if _is(each[1], _REPLIES) and each[1].src in theirs and each[1].dst in ours]
         order = {ref: index for index, (ref, _) in enumerate(sighted)}
         last = {_numbers(packet): (ref, packet) for ref, packet in replies}
+        left = Counter(_numbers(packet) for _, packet in replies)
         answered: list[tuple[FrameRef, FrameRef]] = []
         for ref, packet in asked:
             match, reply = last.get(_numbers(packet), (ref, packet))
@@ -104,7 +106,9 @@ class Icmp(Check):
             if reply.payload != packet.payload:
                 text = f"the echo reply of {self.to} has other data than its request"
                 return Fault(text, causes.altered(text), (ref, match))
-            answered.append((ref, match))
+            if left[_numbers(packet)]:  # a request that was repeated counts as often as its reply came
+                left[_numbers(packet)] -= 1
+                answered.append((ref, match))
         if len(answered) < self.count:
             sent = count(len(asked), "echo request") if asked else "no echo request"
             return self._too_few(evidence, f"{self.source} sent {sent} to {self.to}", tuple(r for r, _ in asked[:4]))
@@ -127,15 +131,18 @@ class Icmp(Check):
         sent: list[Sighted] = []
         told: list[tuple[Sighted, Sighted]] = []  # an error, and the packet that it is about
         by_key: dict[Key | None, Sighted] = {}
+        left: Counter[Key | None] = Counter()  # packets about which no error came yet
         for each in sighted:
             packet = each[1]
             if packet.src in ours and packet.dst in theirs:
                 sent.append(each)
                 by_key[_key(packet)] = each
+                left[_key(packet)] += 1
             elif packet.dst in ours and any(_is(packet, kinds) for kinds in _ERRORS.values()):
-                original = by_key.get(_about(packet))
-                if original is not None:
-                    told.append((each, original))
+                about = _about(packet)
+                if left[about]:
+                    left[about] -= 1
+                    told.append((each, by_key[about]))
         right = [pair for pair in told if self._is_right(evidence, pair[0][1])]
         if len(right) < self.count:
             return self._no_error(evidence, sent, told, right)

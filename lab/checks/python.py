@@ -45,7 +45,7 @@ class SourceFile(ScalarGrammar[Source]):
             return Source(name)
         try:
             source = context.read(name).decode("utf-8")
-            compile(source, name, "exec")
+            compile(source, name, "exec", dont_inherit=True)
         except (SyntaxError, ValueError) as error:
             raise Refused(f"{name} is no Python: {error}") from None
         return Source(name, source)
@@ -103,7 +103,7 @@ class Python(Check):
 
     def _loaded(self) -> Callable[[Evidence], Any]:
         names: dict[str, Any] = {"__name__": self.file.name.removesuffix(".py"), "__file__": self.file.name}
-        exec(compile(self.file.text, self.file.name, "exec"), names)
+        exec(compile(self.file.text, self.file.name, "exec", dont_inherit=True), names)
         found = names.get(self.function)
         if not callable(found):
             known = [name for name, value in names.items() if callable(value) and not name.startswith("_")]

@@ -134,7 +134,7 @@ class Sockets(Check):
         if right is None:
             assert best is not None
             return self._failed(evidence, result, expected, best)
-        if wrong := self._banned(chosen, result) or self._unclosed(kind, everyone, result):
+        if wrong := self._banned(_family(chosen, everyone), result) or self._unclosed(kind, everyone, result):
             return self._failed(evidence, result, expected, wrong)
         return Verdict(Outcome.PASSED, self.rule, expected, self._told(right.uses))
 
@@ -247,9 +247,7 @@ class Sockets(Check):
         """Sockets of this kind, and those accepted from them, that were let go by the end of the program alone."""
         if self.closed is None:
             return None
-        parents = {place for place, each in enumerate(everyone) if any(each is other for other in kind)}
-        family = [*kind, *(each for each in everyone if each.parent in parents)]
-        judged = [each for each in family if self.closed == "all" or not each.listens]
+        judged = [each for each in _family(kind, everyone) if self.closed == "all" or not each.listens]
         for each in judged:
             if each.left:
                 seen = f"{_left(each.left)}: {self._told(each.uses)}"
@@ -282,7 +280,15 @@ def _librarys(socket: Socket) -> bool:
         return False
     connects = [use.port for use in socket.uses if use.name == "connect"]
     idle = {use.name for use in socket.uses} <= {"socket", "connect", "close"}
-    return bool(connects) and (idle or all(port == _DNS for port in connects))
+    # A resolver's socket never waits; that of a program which asks a name server itself need not be of that kind.
+    resolver = any("SOCK_NONBLOCK" in use.call.arguments[1] for use in socket.uses if use.name == "socket")
+    return bool(connects) and (idle or (resolver and all(port == _DNS for port in connects)))
+
+
+def _family(chosen: Sequence[Socket], everyone: Sequence[Socket]) -> list[Socket]:
+    """Sockets, and those that were accepted from them."""
+    parents = {place for place, each in enumerate(everyone) if any(each is other for other in chosen)}
+    return [*chosen, *(each for each in everyone if each.parent in parents)]
 
 
 def _cut(result: StepResult) -> bool:

@@ -72,7 +72,7 @@ class TcpCongestion(TcpCheck):
             return Fault(seen, Cause("initial-window", seen, look), shown)
         lost = self._losses(evidence, connection)
         peak = own.peak(lost[0].repair if lost else None)
-        if peak.flight < _GROWTH * first.flight:
+        if peak.flight < _GROWTH * max(first.flight, own.segment):
             seen = f"{name} never had more than {_size(own, peak)} on their way, and {_size(own, first)} at first"
             blame = trouble(evidence, [name, self.source, self.to], submitted=True)
             cause = blame.cause if blame else Cause("no-growth", seen, _LOOK)

@@ -95,7 +95,8 @@ class TcpWindow(TcpCheck):
         if self.at_least is not None and most.length < self.at_least * 1e9:
             seen = f"the window of {self._ends(most)[0]} was zero for {_seconds(most.length)} s at most"
             look = "how long the program does something else than read"
-            return Fault(seen, Cause("short-stall", seen, look), most.view.frames(most.closed, most.reopened))
+            shown = most.view.frames(most.closed, most.reopened)
+            return Fault(seen, Cause("short-stall", seen, look), shown, timed=True)  # a busy sender fills it late
         return None
 
     def _never_closed(self, evidence: Evidence, connections: Sequence[Connection]) -> Fault:
@@ -105,7 +106,7 @@ class TcpWindow(TcpCheck):
         seen += f": the smallest was {count(min(least), 'byte')}" if least else ""
         blame = trouble(evidence, [self.source, self.to], submitted=True) or idle(evidence, [self.source, self.to])
         look = "when the program reads: a window closes only when what has come lies unread, and more comes"
-        return Fault(seen, blame.cause if blame else Cause("no-stall", seen, look), (), bool(blame and blame.timed))
+        return Fault(seen, blame.cause if blame else Cause("no-stall", seen, look), (), blame is None or blame.timed)
 
     def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:
         """The longest stall that ended well."""

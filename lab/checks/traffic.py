@@ -73,7 +73,8 @@ class Traffic(Check):
             seen = f"{self.source} sent no packet{f' to {self.to}' if self.to else ''}, so there is nothing to judge"
             return self._nothing(evidence, expected, seen)
         for cause, frames in self._faults(evidence, everything, packets):
-            return Verdict(Outcome.FAILED, self.rule, expected, cause.text, _refs(frames), cause)
+            timed = cause.kind != "banned"  # whoever waits in vain for a busy machine asks again
+            return Verdict(Outcome.FAILED, self.rule, expected, cause.text, _refs(frames), cause, timed)
         size = sum(packet.length for _, packet in packets)
         seen = f"{self.source} sent {count(len(packets), 'packet')} with {count(size, 'byte')}"
         seen += f" to {self.to}" if self.to else ""

@@ -15,7 +15,7 @@ from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.icmp_errors import port_unreachable
 from lab.checks.names import address_of, count, listed, quoted
 from lab.checks.programs import overdue, trouble
-from lab.checks.udp_talk import Sent, Talk, no_answer, nothing_sent, talk, wrong_client
+from lab.checks.udp_talk import Sent, Talk, no_answer, nothing_sent, strangers, talk, wrong_client
 from lab.evidence import Evidence
 from lab.grammar import Bool, Duration, Int, List, NodeName, Payload, Port, param
 
@@ -96,10 +96,9 @@ class Udp(Check):
                 return Fault(text, causes.altered(text), (each.ref,))
         if not said.sent:
             return nothing_sent(evidence, self.source, self.to, self.port)
-        strange = {each.payload for each in said.arrived} - {each.payload for each in said.sent}
-        if strange and said.arrived:
-            text = f"{self.to} got from {self.source} what that had not sent: {quoted(min(strange))}"
-            return Fault(text, causes.altered(text), tuple(e.ref for e in said.arrived if e.payload in strange)[:3])
+        if strange := strangers(evidence, said, self.source):
+            text = f"{self.to} got from {self.source} what that had not sent: {quoted(strange[0].payload)}"
+            return Fault(text, causes.altered(text), tuple(each.ref for each in strange[:3]))
         return (
             self._differs(evidence, said, self.source, said.sent, self.client_sends)
             or self._loss_fault(evidence, said)
@@ -167,7 +166,8 @@ class Udp(Check):
 
     def _unrepaired(self, evidence: Evidence, said: Talk) -> Fault | None:
         """A datagram that was lost and of which no other copy arrived."""
-        arrived = {each.payload for each in said.arrived}
+        lost = {each.ref for each in said.lost}
+        arrived = {each.payload for each in said.arrived} | {e.payload for e in said.sent if e.ref not in lost}
         for each in said.lost:
             if each.payload in arrived:
                 continue
@@ -193,7 +193,7 @@ class Udp(Check):
                 if self.wait is not None and passed < self.wait:
                     seen = f"{self.source} sent {quoted(payload)} again after {passed:.3f} s, before {self.wait:g} s"
                     cause = Cause("too-soon", seen, "how long the program waits for an answer before it asks again")
-                    return Fault(seen, cause, (before.ref, after.ref))
+                    return Fault(seen, cause, (before.ref, after.ref), timed=True)  # the first may wait for ARP
             if self.tries is not None and len(copies) > self.tries:
                 seen = f"{self.source} sent {quoted(payload)} {len(copies)} times, where {self.tries} is the most"
                 cause = Cause("too-often", seen, "what ends the loop around sendto()")

@@ -114,14 +114,25 @@ def talk(evidence: Evidence, source: str, to: str, port: int) -> Talk:
         if each.packet.src in theirs and each.packet.sport == port and each.packet.dst in ours
         and each.packet.dport in ports
     )  # fmt: skip
-    return Talk(sent, arrived, received, tuple(there), _lost(sent, arrived))
+    # End marks are not set everywhere at once: what came after the receiver's was not lost.
+    late = tuple(each for each in _datagrams(evidence, to, whole=True) if asks(each))
+    return Talk(sent, arrived, received, tuple(there), _lost(sent, late))
 
 
-def _datagrams(evidence: Evidence, node: str) -> list[Sent]:
+def strangers(evidence: Evidence, said: Talk, source: str) -> list[Sent]:
+    """What arrived and had not been sent, not even after the sender's end mark."""
+    own = addresses_of(evidence.plan, source)
+    known = {each.payload for each in _datagrams(evidence, source, whole=True) if each.packet.src in own}
+    return [each for each in said.arrived if each.payload not in known]
+
+
+def _datagrams(evidence: Evidence, node: str, *, whole: bool = False) -> list[Sent]:
     found: list[tuple[FrameRef, Packet]] = []
     points = [point for point in points_of(evidence, node) if point in evidence.captures]
     for point in points:
-        found += [(FrameRef(point, packet.number), packet) for packet in reassembled(evidence.captures[point].judged)]
+        capture = evidence.captures[point]
+        packets = reassembled(capture.packets if whole else capture.judged)
+        found += [(FrameRef(point, packet.number), packet) for packet in packets]
     if len(points) > 1:
         found.sort(key=lambda each: each[1].time)
     return [Sent(ref, p, place) for place, (ref, p) in enumerate(found) if p.protocol == UDP and p.refusal is None]

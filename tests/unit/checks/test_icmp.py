@@ -129,3 +129,15 @@ def test_what_makes_no_sense_is_refused() -> None:
     assert list(Icmp(source="client", to="server", by="r1").problems())
     assert list(Icmp(source="client", to="server", code="port").problems())
     assert not list(Icmp(source="client", to="server", message="unreachable", code="port").problems())
+
+
+def test_a_request_counts_as_often_as_it_was_answered() -> None:
+    story = back(go(go(go(Story(), "one"), "two"), "three"), "pong")
+    assert judge(story).outcome is P
+    assert judge(story, count=3).outcome is F
+
+
+def test_one_packet_that_is_complained_of_thrice_counts_once() -> None:
+    story = error(11, 0).double("error").double("error")
+    assert judge(story, message="time-exceeded").outcome is P
+    assert judge(story, message="time-exceeded", count=3).outcome is F

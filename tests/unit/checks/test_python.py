@@ -126,3 +126,8 @@ def test_what_is_wrong_is_told(tmp_path: Path, fields: str, said: str) -> None:
     with pytest.raises(LabError) as caught:
         parsed(tmp_path, fields)
     assert said in str(caught.value)
+
+
+def test_a_dataclass_of_the_teachers_is_an_ordinary_one() -> None:
+    head = "from dataclasses import dataclass\n@dataclass\nclass Pair:\n    one: int\n    two: str\n"
+    assert judge("return Pair(1, 'x').two == 'x', 'a pair'", head=head).outcome is P

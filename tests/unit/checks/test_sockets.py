@@ -133,6 +133,21 @@ def test_an_error_that_is_asked_for() -> None:
     assert judge(check, STREAM, refused(BIND, "EACCES"), END, ended="exited", exit_code=0).outcome is FAILED
 
 
+def test_a_call_that_must_not_be_made_on_an_accepted_socket_either() -> None:
+    shut = "shutdown(4, SHUT_WR) = 0"
+    assert judge(order(never=("shutdown",)), *SERVER).outcome is PASSED
+    assert judge(order(never=("shutdown",)), *SERVER[:6], shut, *SERVER[6:]).outcome is FAILED
+
+
+def test_a_name_server_asked_by_the_program_itself_is_no_librarys_doing() -> None:
+    ask = 'connect(3, {sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr("10.0.2.80")}, 16) = 0'
+    made = "socket(AF_INET, SOCK_DGRAM|SOCK_CLOEXEC, IPPROTO_IP) = 3"
+    calls = (made, ask, 'sendto(3, "x", 1, 0, NULL, 0) = 1', 'recvfrom(3, "x", 9, 0, NULL, NULL) = 1', END)
+    check = order("socket", "connect", "send", "recv", "close", type="SOCK_DGRAM")
+    assert judge(check, *calls).outcome is PASSED
+    assert judge(check, made.replace("SOCK_DGRAM", "SOCK_DGRAM|SOCK_NONBLOCK"), *calls[1:]).outcome is FAILED
+
+
 def test_a_call_that_must_not_be_made() -> None:
     check = Sockets(step="server", calls=("socket", "connect"), never=("bind",))
     assert judge(check, STREAM, CONNECT, END).outcome is PASSED

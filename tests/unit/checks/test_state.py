@@ -69,6 +69,7 @@ def judge(fields: str, **changes: Any) -> Verdict:
         ("neighbour: other", F),  # its MAC is another's: a poisoned table
         ("neighbour: server", F),
         ("neighbour: server, absent: true", P),
+        ("neighbour: other, absent: true", F),  # it is there, though with a wrong MAC
         ("neighbour: 10.0.1.77", F),
         ("neighbour: 10.0.1.78", F),
         ("address: 10.0.1.10", P),

@@ -192,3 +192,19 @@ def test_udp_that_takes_more_is_told() -> None:
     told.answer(b"hello\n", sport=7001)
     check = Compare(source="client", to="server", tcp=PORT, udp=7001)
     assert kind(check.judge(told.evidence())) == "no-cheaper"
+
+
+def _marked(evidence: Evidence, point: str, frames: int) -> Evidence:
+    """The end mark of one capture comes after so many frames."""
+    capture = evidence.captures[point]
+    return replace(evidence, captures={**evidence.captures, point: replace(capture, end=frames)})
+
+
+def test_end_marks_are_not_set_everywhere_at_once() -> None:
+    check = Udp(**ENDS, client_sends=(ONE,), server_sends=None)
+    unmarked = Talk().ask(ONE).ask(TWO).evidence(check, states=BOUND)
+    verdict = check.judge(_marked(unmarked, "client:eth0", 1))
+    assert verdict.outcome is P, verdict.seen  # the second was sent after the sender's mark
+    lost = replace(check, lost=1)
+    late = _marked(Talk().ask(ONE).evidence(lost, states=BOUND), "server:eth0", 0)
+    assert lost.judge(late).outcome is F, "it arrived after the receiver's mark, so nothing was lost"
