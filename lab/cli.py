@@ -253,6 +253,7 @@ def judge(
 def trace(
     sources: Annotated[list[str], typer.Argument(metavar="RUN|FILE…", help="A run (. is the latest), or captures.")],
     number: Annotated[int | None, typer.Option("--conversation", "-c", help="Draw this one as a ladder.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Draw all packets of a run as a ladder.")] = False,
     point: Annotated[str | None, typer.Option("--point", help="A run's capture point, such as client:eth0.")] = None,
     json: Json = False,
     runs: Runs = "runs",
@@ -260,7 +261,7 @@ def trace(
     """Print the conversations of a run or of capture files, and one as a ladder."""
     from lab.commands import traces
 
-    traces.trace(sources, number, point, runs, json)
+    traces.trace(sources, number, everything, point, runs, json)
 
 
 @app.command(rich_help_panel=EXERCISE)

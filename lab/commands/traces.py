@@ -11,10 +11,11 @@ from lab import console
 from lab.commands.files import drawn, trace_files
 from lab.errors import LabError
 from lab.trace import pcap
+from lab.trace.datagrams import Exchange, udp_conversations
 from lab.trace.flows import Conversation, tcp_conversations
 from lab.trace.ladder import Line
 from lab.trace.packets import Packet, decode
-from lab.trace.table import HEADINGS, table, told
+from lab.trace.table import EXCHANGES, HEADINGS, exchange_row, table, told
 
 if TYPE_CHECKING:
     from lab.evidence import Evidence
@@ -23,18 +24,21 @@ if TYPE_CHECKING:
 Captures = Mapping[str, Sequence[Packet]]
 
 
-def trace(sources: Sequence[str], number: int | None, point: str | None, runs: str, as_json: bool) -> None:
-    """Print the conversations of a run or of capture files; one of them, or the only one, as a ladder."""
+def trace(
+    sources: Sequence[str], number: int | None, everything: bool, point: str | None, runs: str, as_json: bool
+) -> None:
+    """Print the conversations of a run or of capture files; one of them, the only one, or everything as a ladder."""
     given = Path(sources[0])
     if len(sources) == 1 and (given.is_dir() or not given.exists()):
         from lab.gather.rundir import find_run, load
 
         evidence = load(find_run(sources[0], runs))
         captures = _chosen({name: capture.judged for name, capture in evidence.captures.items()}, point)
-        _trace(captures, evidence.plan, number, as_json)
+        _trace(captures, evidence.plan, number, everything, as_json)
         return
-    if point is not None:
-        raise LabError("--point chooses a capture point of a run, and files were given", hint="leave it out")
+    if point is not None or everything:
+        what = "--point chooses a capture point" if point is not None else "--all draws all packets"
+        raise LabError(f"{what} of a run, and files were given", hint="leave it out")
     trace_files(sources, number, as_json)
 
 
@@ -58,7 +62,7 @@ def _packets(path: Path) -> tuple[Packet, ...]:
     return packets
 
 
-def _trace(captures: Captures, plan: Plan, number: int | None, as_json: bool) -> None:
+def _trace(captures: Captures, plan: Plan, number: int | None, everything: bool, as_json: bool) -> None:
     found = conversations(captures.values())
     if number is not None and not 1 <= number <= len(found):
         raise LabError(f"there is no conversation {number}", hint=f"there are {len(found)}")
@@ -71,9 +75,23 @@ def _trace(captures: Captures, plan: Plan, number: int | None, as_json: bool) ->
         console.show(console.table(HEADINGS, rows))
     else:
         print("no TCP conversation was captured")
-    shown = found[number - 1] if number else found[0] if len(found) == 1 else None
-    if shown or not found:
-        console.show([("", ""), *drawn(captures, plan, shown)])
+    datagrams = _datagrams(captures)
+    if datagrams:
+        console.show([("", ""), *console.table(EXCHANGES, [exchange_row(each, plan) for each in datagrams])])
+    shown = found[number - 1] if number else found[0] if len(found) == 1 and not datagrams else None
+    if everything or shown or not found:
+        console.show([("", ""), *drawn(captures, plan, None if everything else shown)])
+    else:
+        console.show([("", ""), ("dim", "-c 1 draws the first of them as a ladder, --all everything")])
+
+
+def _datagrams(captures: Captures) -> list[Exchange]:
+    """Each exchange of datagrams once, as the first capture point that has it saw it."""
+    found: dict[frozenset[tuple[bytes, int]], Exchange] = {}
+    for packets in captures.values():
+        for exchange in udp_conversations(packets):
+            found.setdefault(frozenset((exchange.client, exchange.server)), exchange)
+    return sorted(found.values(), key=lambda exchange: exchange.packets[0].time)
 
 
 def conversations(captures: Iterable[Sequence[Packet]]) -> list[Conversation]:
@@ -102,8 +120,8 @@ def frame(given: str, name: str, runs: str, as_json: bool) -> None:
     from lab.report.frame import frame_lines
     from lab.trace.explain import explain
 
-    point, _, number = name.rpartition("#")
-    if not (number.isascii() and number.isdigit()):
+    point, sign, number = name.rpartition("#")
+    if not (sign and number.isascii() and number.isdigit()):
         raise LabError(f"{name} names no frame", hint="a frame is written POINT#NUMBER, such as client:eth0#4")
     path = Path(given)
     plan: Plan | None = None

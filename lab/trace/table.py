@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from lab.trace.datagrams import Exchange
 from lab.trace.flows import Conversation, Side
 from lab.trace.packets import address
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from lab.plan import Plan
 
 HEADINGS = ("#", "client", "server", "opened", "closed", "client sent", "server sent", "repeated", "seconds")
+EXCHANGES = ("UDP asker", "asked", "datagrams there", "and back", "bytes there", "and back")
 
 
 def table(conversations: Iterable[Conversation], plan: Plan | None = None) -> list[tuple[str, ...]]:
@@ -32,6 +34,17 @@ def table(conversations: Iterable[Conversation], plan: Plan | None = None) -> li
     ]
 
 
+def exchange_row(exchange: Exchange, plan: Plan | None = None) -> tuple[str, ...]:
+    """A row of `EXCHANGES`: datagrams and the bytes in them, each way."""
+    ways = exchange.sent, exchange.received
+    return (
+        socket_name(*exchange.client, plan),
+        socket_name(*exchange.server, plan),
+        *(str(len(way)) for way in ways),
+        *(str(sum(len(packet.payload) for packet in way)) for way in ways),
+    )
+
+
 def told(number: int, talk: Conversation, frames: list[int], plan: Plan | None = None) -> dict[str, Any]:
     """The same for other programs, with the numbers of its frames."""
     return {
@@ -50,11 +63,16 @@ def told(number: int, talk: Conversation, frames: list[int], plan: Plan | None =
 
 def endpoint(side: Side, plan: Plan | None = None) -> str:
     """One end as `client:40000` where the plan knows the address, else `10.0.1.10:40000` or `[fd00::1]:40000`."""
-    known = address(side.address)
+    return socket_name(side.address, side.port, plan)
+
+
+def socket_name(raw: bytes, port: int, plan: Plan | None = None) -> str:
+    """An address and a port as `endpoint` writes them."""
+    known = address(raw)
     owner = plan.owners.get(known) if plan else None
     if owner:
-        return f"{owner.node}:{side.port}"
-    return f"[{known}]:{side.port}" if known.version == 6 else f"{known}:{side.port}"
+        return f"{owner.node}:{port}"
+    return f"[{known}]:{port}" if known.version == 6 else f"{known}:{port}"
 
 
 def closing(talk: Conversation) -> str:

@@ -210,6 +210,10 @@ def test_trace_and_frame_of_the_latest_run(lab: Lab, tmp_path: Path) -> None:
     layers = json.loads(lab("frame", ".", "client:eth0#3", "--json").stdout)
     assert [layer["name"] for layer in layers][:2] == ["Frame", "Ethernet II"]
     assert "has no capture point" in lab("trace", ".", "--point", "x:eth0", code=2).stderr
+    everything = lab("trace", ".", "--all").stdout
+    assert "ARP who has 10.0.1.1?" in everything
+    assert "SYN seq=0" in everything
+    assert "files were given" in lab("trace", capture, "--all", code=2).stderr
 
 
 def test_a_server_that_knows_an_answer_beforehand_gets_nothing_for_it(lab: Lab, tmp_path: Path) -> None:
