@@ -150,7 +150,8 @@ def lab_and_rest(words: Sequence[str], runtime: str | None, separator: str = "")
         lab, rest = _open(words[0], runtime), list(words[1:])
         head = rest[0].partition(separator)[0] if separator else rest[0]
     elif len(names) > 1:
-        raise LabError(f"no lab {words[0]} is up", hint="several are: " + ", ".join(names))
+        several = ", ".join(sorted(names))
+        raise LabError(f"no lab {words[0]} is up", hint=f"name one of {several} first, such as {names[0]} {words[0]}")
     else:
         lab, rest = _open(None, runtime), list(words)
     if head not in lab.plan.by_name:
