@@ -255,8 +255,8 @@ def test_a_container_that_dies_during_up(
             with suppress(Exception):  # may be of a thread that the failure ends
                 kill()
 
-    def ask(lab: DockerLab, message: dict[str, Any], limit: float = 30) -> Any:
-        answer = asked(lab, message, limit)
+    def ask(lab: DockerLab, message: dict[str, Any]) -> Any:
+        answer = asked(lab, message)
         if moment == "at last" and message.get("ports"):
             kill()
         return answer
