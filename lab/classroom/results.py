@@ -68,7 +68,8 @@ class Results:
             told = json.loads((self.folder(key) / RESULT).read_text("utf-8"))
         except (OSError, ValueError):
             return None
-        return told if isinstance(told, dict) and told.get("format") == FORMAT else None
+        ours = isinstance(told, dict) and told.get("format") == FORMAT and told.get("key") == key
+        return told if ours else None
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Every kept result, by key."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.checks.base import Outcome
-from lab.classroom.adjust import adjusted, read_adjustments
+from lab.classroom.adjust import Person, adjusted, read_adjustments
 from lab.classroom.results import FORMAT, Results, write_whole
 from lab.exercise import Exercise
 from lab.grade import tidy
@@ -19,11 +19,17 @@ from lab.report.json import object_schema, report_schema
 CSV, JSON = "grades.csv", "grades.json"
 
 
-def write_sheets(results: Results, exercise: Exercise, identity: dict[str, Any], keys: Iterable[str]) -> None:
-    """Write both files anew from the kept results of these students."""
+def write_sheets(
+    results: Results,
+    exercise: Exercise,
+    identity: dict[str, Any],
+    keys: Iterable[str],
+    expected: Iterable[Person] = (),
+) -> None:
+    """Write both files anew from the kept results of these students; `expected` may have none yet."""
     wanted = set(keys)
-
-    adjustments = read_adjustments(results.out)
+    checks = [each.id for each in exercise.checks]
+    adjustments = read_adjustments(results, expected=expected, checks=checks)
 
     def told() -> Iterator[dict[str, Any]]:
         return (adjusted(each, adjustments) for each in results if each["key"] in wanted)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from lab import console
 from lab.catalog import find_exercise
 from lab.checks.names import count
+from lab.classroom.adjust import read_adjustments
 from lab.classroom.batch import Progress, absent, alike, find_foreign, grade_all, held
 from lab.classroom.intake import Intake, collect, renamed_files
 from lab.classroom.job import Batch, Job
@@ -71,6 +72,8 @@ def grade(
         _tell_intake(intake, absent(results, intake.hand_ins), exercise)
         if roster is not None:
             _tell_roster(roster, intake)
+        checks = [each.id for each in exercise.checks]
+        read_adjustments(results, expected=intake.hand_ins, checks=checks, totals=False)  # a mistake is told now
         batch = Batch(exercise, chosen, results, repeat, key)
         keys = [each.key for each in intake.hand_ins]
         live = Display(len(keys))
@@ -82,10 +85,10 @@ def grade(
             foreign = find_foreign(batch, intake.hand_ins)
             likeness = alike(batch, intake.hand_ins, _skeleton(exercise, path.parent))
         except KeyboardInterrupt:
-            write_sheets(results, exercise, batch.identity, keys)
+            write_sheets(results, exercise, batch.identity, keys, intake.hand_ins)
             hint = "the same command goes on where it stopped"
             raise InterruptedRunError("interrupted", hint=hint) from None
-        write_sheets(results, exercise, batch.identity, keys)
+        write_sheets(results, exercise, batch.identity, keys, intake.hand_ins)
         code = _tell_grades(list(rows.values()), results)
         for each in intake.hand_ins:
             for one in foreign.get(each.key, ()):

@@ -5,33 +5,39 @@ from __future__ import annotations
 import json
 import sys
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lab.checks.names import count
-from lab.classroom.adjust import adjusted, read_adjustments
+from lab.classroom.adjust import Adjustments, adjusted, applied, read_adjustments
 from lab.classroom.results import RESULT, Results, write_whole
 from lab.classroom.sheet import write_sheets
-from lab.errors import NOT_MEASURED, PASSED, LabError
+from lab.errors import NOT_MEASURED, PASSED, LabError, NotMeasuredError, Problem
 from lab.export import FORMATS
 from lab.export.roster import fill, read_roster
 from lab.grammar import nearest
 from lab.report.safe import safe
 from lab.yamltext import read_text, show
 
+if TYPE_CHECKING:
+    from lab.classroom.regrade import Change
+
 
 def export(form: str, out: str, folder: str, student: str | None) -> None:
     """Write the grades of all, or of one, in a form: a file a student."""
     results = find_results(out)
     chosen = [_of_student(results, student)] if student is not None else list(_graded(results))
-    adjustments, left_out = read_adjustments(results.out), [each for each in chosen if each["state"] != "graded"]
+    adjustments, left_out = _adjustments(results), [each for each in chosen if each["state"] != "graded"]
     for told in chosen:
         if told["state"] == "graded":
             path = Path(folder) / f"{told['key']}{FORMATS[form].suffix}"
             write_whole(path, FORMATS[form].render(adjusted(told, adjustments)))
     for told in left_out:
         print(safe(f"{told['student']} has no grade and is left out: {told['why']}"), file=sys.stderr)
+    for line in applied(adjustments, [each["student"] for each in chosen if each["state"] == "graded"]):
+        print(line)
     print(f"{folder}: {count(len(chosen) - len(left_out), 'file')}")
 
 
@@ -41,12 +47,20 @@ def export_roster(lms: str, out: str, sheet: str, output: str, column: str | Non
     roster = read_roster(read_text(Path(sheet)), sheet)
     if roster.lms != lms:
         raise LabError(f"this is a sheet of {roster.lms.capitalize()}'s", sheet, f"lab export {roster.lms} fills it in")
-    adjustments = read_adjustments(results.out)
-    graded = (adjusted(each, adjustments) for each in _graded(results) if each["state"] == "graded")
-    filled = fill(roster, graded, column)
+    adjustments, students = _adjustments(results), list[str]()
+
+    def graded() -> Iterator[dict[str, Any]]:
+        for each in _graded(results):
+            if each["state"] == "graded":
+                students.append(each["student"])
+                yield adjusted(each, adjustments)
+
+    filled = fill(roster, graded(), column)
     write_whole(Path(output), filled.text)
     for note in filled.notes:
         print(safe(note), file=sys.stderr)
+    for line in applied(adjustments, students):
+        print(line)
     print(f"{output}: to be uploaded to {lms.capitalize()}")
 
 
@@ -57,7 +71,7 @@ def bundle(out: str, student: str, output: str | None) -> None:
     results = find_results(out)
     told = _of_student(results, student)
     path = Path(output or f"{told['key']}.zip")
-    adjustments = read_adjustments(results.out)
+    adjustments = _adjustments(results)
     folder = results.folder(told["key"])
     judged_by = kept_exercise(results, told["exercise"]["sha256"])
     try:
@@ -84,17 +98,20 @@ def regrade(out: str, exercise: str | None, *, trust: bool = False) -> int:
     """Judge kept evidence again, without running anything, and tell whose grade changed and why; the exit code."""
     from lab.catalog import find_exercise
     from lab.classroom.batch import held
-    from lab.classroom.regrade import OtherExerciseError, compare, judge_again, keep_exercise, words
+    from lab.classroom.regrade import OtherExerciseError, compare, judge_again, keep_exercise
+    from lab.exercise import load_exercise
 
     results = find_results(out)
     new = find_exercise(exercise) if exercise else None
-    changes, held_back, as_before, judged = [], [], list[str](), None
+    checks = [each.id for each in load_exercise(new).checks] if new else None
+    changes, held_back, as_before, judged, graded = [], [], list[str](), None, list[str]()
     with held(results.out):
-        adjustments, present = read_adjustments(results.out), list(_present(results))
+        present = _whole(results)
+        adjustments = _adjustments(results, checks, totals=False)  # points are about to change
         for key in present:
             before = results.read(key)
             if before is None:
-                continue
+                raise _damaged(results, [present[key]])
             try:
                 after, evidence = judge_again(results, before, new, trusted=trust)
             except OtherExerciseError:
@@ -108,22 +125,18 @@ def regrade(out: str, exercise: str | None, *, trust: bool = False) -> int:
             results.keep(after)
             if change := compare(adjusted(before, adjustments), adjusted(after, adjustments)):
                 changes.append(change)
-            if after["state"] != "graded":
+            if after["state"] == "graded":
+                graded.append(after["student"])
+            else:
                 held_back.append(f"{after['student']}: {after['why']}")
+        _tell_changes(changes)
         if judged:
             after, evidence = judged
             assert evidence is not None, "it was judged by it"
             identity = {name: after[name] for name in ("exercise", "lab", "runtime", "repeat", "variants")}
-            write_sheets(results, evidence.exercise, identity, present)
-    for title, chosen in (
-        ("gained", [each for each in changes if each.gained]),
-        ("lost", [each for each in changes if not each.gained and each.before != each.after]),
-        ("the same points for other reasons", [each for each in changes if each.before == each.after]),
-    ):
-        if chosen:
-            print(f"{title}: {count(len(chosen), 'student')}")
-            for line in (line for each in chosen for line in words(each)):
-                print(safe(f"  {line}"))
+            write_sheets(results, evidence.exercise, identity, present, present.values())
+    for line in applied(adjustments, graded):
+        print(line)
     print(f"{count(len(present) - len(as_before), 'student')} judged again, nothing was run: {len(changes)} changed")
     for title, lines in (("without a grade", held_back), ("whose evidence cannot be read, left as before", as_before)):
         if lines:
@@ -133,27 +146,91 @@ def regrade(out: str, exercise: str | None, *, trust: bool = False) -> int:
     return NOT_MEASURED if held_back or as_before else PASSED
 
 
+def _tell_changes(changes: Sequence[Change]) -> None:
+    from lab.classroom.regrade import words
+
+    for title, chosen in (
+        ("gained", [each for each in changes if each.gained]),
+        ("lost", [each for each in changes if not each.gained and each.before != each.after]),
+        ("the same points for other reasons", [each for each in changes if each.before == each.after]),
+    ):
+        if chosen:
+            print(f"{title}: {count(len(chosen), 'student')}")
+            for line in (line for each in chosen for line in words(each)):
+                print(safe(f"  {line}"))
+
+
 def find_results(out: str) -> Results:
     """The results below a folder; raises `LabError` where there are none."""
     results = Results(Path(out))
     if next(iter(results), None) is None:
+        if unread := _listed(results):
+            raise _damaged(results, unread.values())
         raise LabError("there are no grades here", out, "lab grade EXERCISE SUBMISSIONS --out DIR makes them")
     return results
 
 
+@dataclass(frozen=True)
+class Listed:
+    """A student as `grades.json` tells."""
+
+    key: str
+    student: str
+    name: str
+    members: tuple[str, ...]
+
+
+def _whole(results: Results) -> dict[str, Listed]:
+    """By key, those who were among the submissions when it was graded last; raises where a result cannot be read."""
+    present = _present(results)
+    if unread := [each for key, each in present.items() if results.read(key) is None]:
+        raise _damaged(results, unread)
+    return present
+
+
+def _damaged(results: Results, unread: Iterable[Listed]) -> NotMeasuredError:
+    """Whose result is gone or cannot be read: leaving them out would cost them their grade, unnoticed."""
+    hint = "the same lab grade command again grades them anew; until then everything stays as it is"
+    return NotMeasuredError(
+        [
+            Problem(
+                f"the result of {show(each.student)} is missing or damaged",
+                str(results.folder(each.key) / RESULT),
+                hint,
+            )
+            for each in unread
+        ]
+    )
+
+
 def _graded(results: Results) -> Iterator[dict[str, Any]]:
     """The results of those who were among the submissions when it was graded last."""
-    present = _present(results)
+    present = _whole(results)
     return (each for each in results if each["key"] in present)
 
 
-def _present(results: Results) -> dict[str, None]:
-    """The keys of those who were among the submissions when it was graded last."""
+def _present(results: Results) -> dict[str, Listed]:
+    """By key, those who were among the submissions when it was graded last."""
     try:
-        return {each["key"]: None for each in json.loads((results.out / "grades.json").read_text("utf-8"))["students"]}
-    except (OSError, ValueError, KeyError) as error:
+        told = json.loads((results.out / "grades.json").read_text("utf-8"))["students"]
+        listed = [Listed(each["key"], each["student"], each["name"], tuple(each["members"])) for each in told]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         hint = "lab grade writes it when it comes to its end: give that command again"
         raise LabError(f"grades.json cannot be read: {error}", str(results.out), hint) from None
+    return {each.key: each for each in listed}
+
+
+def _adjustments(results: Results, checks: Sequence[str] | None = None, *, totals: bool = True) -> Adjustments:
+    """What a person adds, of students with a result and of those who are listed."""
+    return read_adjustments(results, expected=_listed(results).values(), checks=checks, totals=totals)
+
+
+def _listed(results: Results) -> dict[str, Listed]:
+    """Those who were among the submissions when it was graded last, as far as that can be told."""
+    try:
+        return _present(results)
+    except LabError:
+        return {}
 
 
 def _of_student(results: Results, student: str) -> dict[str, Any]:
@@ -162,4 +239,6 @@ def _of_student(results: Results, student: str) -> dict[str, Any]:
         if student in (told["student"], told["key"], *told["members"]):
             return told
         known[told["student"]] = told
+    if unread := [each for each in _listed(results).values() if student in (each.student, each.key, *each.members)]:
+        raise _damaged(results, unread)
     raise LabError(f"there is no student {show(student)}", str(results.out), nearest(student, list(known), "students"))

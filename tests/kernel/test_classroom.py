@@ -189,7 +189,8 @@ def test_kept_evidence_is_judged_again_without_a_run(lab: Lab, tmp_path: Path) -
     told = "student,check,points,reason,by\nupper-case,echoed,1,half of it,ada\n"
     (tmp_path / "grades" / "adjustments.csv").write_text(told)
     runs = sorted(tmp_path.glob("grades/students/*/tcp-echo/*"))
-    assert lab("regrade", "grades").stdout == "2 students judged again, nothing was run: 0 changed\n"
+    said = "1 adjustment applied: upper-case +1 (half of it)\n2 students judged again, nothing was run: 0 changed\n"
+    assert lab("regrade", "grades").stdout == said
     assert grades(tmp_path / "grades") == {"solution": 10, "upper-case": 3}
     shutil.copytree(ECHO, tmp_path / "new", ignore=shutil.ignore_patterns("recorded"))
     written = tmp_path / "new" / "exercise.yaml"

@@ -1,0 +1,155 @@
+"""What a person adds to grades, and results that are gone: nothing is left out unnoticed."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.classroom.adjust import FILE, adjusted, applied, parse_adjustments, read_adjustments
+from lab.classroom.results import FORMAT, Results
+from lab.commands import handback
+from lab.errors import NOT_MEASURED, LabError
+
+HEAD = "student,check,points,reason,by\n"
+
+
+def told(student: str, name: str, points: float | None, *members: str) -> dict[str, Any]:
+    shown = {"id": "echoed", "verdict": "failed", "points": 0, "of": 10, "seen": "", "expected": "", "hint": ""}
+    report = {"checks": [{**shown, "visible": True}], "hidden": {"checks": 0}, "causes": []}
+    graded = {"grade": {"points": points, "of": 10}, "report": report, "shown": report, "feedback": []}
+    return {
+        "format": FORMAT, "key": student, "student": student, "name": name, "members": list(members), "late": False,
+        "state": "not measured" if points is None else "graded", "why": "no time", "runs": [], "attempts": [],
+        "exercise": {"name": "tcp-echo", "sha256": "0" * 64}, **({} if points is None else graded),
+    }  # fmt: skip
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    kept = Results(tmp_path / "grades")
+    class_ = [told("11", "Anna", 9), told("12", "Bo", 4.5, "12", "13"), told("14", "Cy", None), told("15", "Bo", 0)]
+    for each in class_:
+        kept.keep(each)
+    (kept.out / "grades.json").write_text(json.dumps({"students": class_}))
+    return kept
+
+
+def adjust(results: Results, *lines: str, head: str = HEAD) -> None:
+    (results.out / FILE).write_text(head + "".join(f"{line}\n" for line in lines))
+
+
+def refused(results: Results) -> list[str]:
+    with pytest.raises(LabError) as raised:
+        read_adjustments(results)
+    return [str(problem).removeprefix(f"{results.out}/") for problem in raised.value.problems]
+
+
+def test_what_is_added_by_id_and_by_a_name_that_one_bears(results: Results) -> None:
+    adjust(
+        results, "11,,2,misprint,ada", "anna,echoed,-1.5,late,ada", " 12 ,echoed,1,late,ada", ",,,,", "14,,1,ill,ada"
+    )
+    found = read_adjustments(results)
+    assert {student: [each["points"] for each in own] for student, own in found.items()} == {
+        "11": [2, -1.5], "12": [1], "14": [1],
+    }  # fmt: skip
+    assert adjusted(told("11", "Anna", 9), found)["grade"]["points"] == 9.5
+    assert applied(found, ["11", "12"]) == [
+        "3 adjustments applied: 11 +2 (misprint); 11 -1.5 (late); 12 +1 (late)",
+        "adjustments wait for a grade of 14",
+    ]
+    assert applied({}, ["11"]) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("111,,1,r,ada", "there is no student 111\n  did you mean 11?"),
+        ("Ana,,1,r,ada", "there is no student Ana\n  did you mean Anna?"),
+        ("Bo,,1,r,ada", "2 students are called Bo\n  say which by the id: 12, 15"),
+        ("13,,1,r,ada", "13 was graded in the group of 12\n  what is said of 12 holds for the whole group"),
+        ("11,echod,1,r,ada", "there is no check echod\n  did you mean echoed?"),
+        ("11,,1.5,r,ada", "11 would have 10.5 of 10 points\n  9 are earned: at most 1 can be added in all"),
+        ("11,,nan,r,ada", "points are 'nan'\n  what is added, such as 2 or -1"),
+        ("11,,1,,ada", "reason is empty\n  who, why and by whom belong to it"),
+        ("11,,1,late, but ill,ada", 'there are more than 5 columns\n  a text with a comma: "a, b"'),
+    ],
+)
+def test_a_line_without_effect_is_a_mistake(results: Results, line: str, said: str) -> None:
+    adjust(results, line)
+    assert refused(results) == [f"{FILE}:2:1: {said}"]
+
+
+def test_students_and_checks_that_have_no_result_yet(results: Results) -> None:
+    adjust(results, "99,sent,1,r,ada")
+    assert len(refused(results)) == 2
+    new = handback.Listed("99", "99", "", ())
+    assert list(read_adjustments(results, expected=[new], checks=["sent"])) == ["99"]
+    adjust(results, "11,,5,r,ada")
+    assert read_adjustments(results, totals=False)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (HEAD.encode() + b"11,,1,f\xfcr Anna,ada\n", "adjustments.csv:2:8: byte 0xfc is not UTF-8 text"),
+        (b"student;check;points;reason;by\n", "its columns are parted by semicolons"),
+        (b"student\tcheck\tpoints\treason\tby\n", "its columns are parted by tabs"),
+        (b"student,points\n", "its first line is not student,check,points,reason,by"),
+        (b"", "its first line is not"),
+        (HEAD.encode() + b"11,,1," + b"x" * 200_000 + b",ada\n", "this is not CSV"),
+    ],
+)
+def test_files_that_are_not_to_be_read(results: Results, written: bytes, said: str) -> None:
+    (results.out / FILE).write_bytes(written)
+    assert said in refused(results)[0]
+
+
+def test_a_byte_order_mark_and_no_file_at_all(results: Results) -> None:
+    assert read_adjustments(results) == {}
+    (results.out / FILE).write_bytes(b"\xef\xbb\xbf" + HEAD.encode() + b"11,,1,r,ada\r\n")
+    assert list(read_adjustments(results)) == ["11"]
+    assert [each.place.line for each in parse_adjustments(HEAD + '11,,1,"a\nb",x\n12,,1,r,x\n', "f")] == [3, 4]
+
+
+def test_export_and_regrade_tell_what_was_adjusted(results: Results, capsys: pytest.CaptureFixture[str]) -> None:
+    adjust(results, "11,echoed,1,our misprint,ada")
+    handback.export("feedback", str(results.out), str(results.out / "f"), None)
+    assert capsys.readouterr().out.startswith("1 adjustment applied: 11 +1 (our misprint)\n")
+    assert "GRADE  10 of 10 points" in (results.out / "f" / "11.md").read_text()
+    handback.regrade(str(results.out), None)
+    assert "1 adjustment applied: 11 +1 (our misprint)\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("damage", ["", '{"format": 3', '{"format": 3, "key": "11"}', None])
+def test_a_result_that_is_gone_is_told_and_nothing_is_written(results: Results, damage: str | None) -> None:
+    path = results.folder("12") / "result.json"
+    path.unlink() if damage is None else path.write_text(damage)
+    sheet = results.out / "roster.csv"
+    sheet.write_text("Identifier,Full name,Grade\nParticipant 11,Anna,\n")
+    before = sorted(results.out.rglob("*"))
+    out = str(results.out)
+    for call in (
+        lambda: handback.regrade(out, None),
+        lambda: handback.export("feedback", out, f"{out}/f", None),
+        lambda: handback.export_roster("moodle", out, str(sheet), f"{out}/filled.csv"),
+        lambda: handback.bundle(out, "13", f"{out}/12.zip"),
+    ):
+        with pytest.raises(LabError, match=r"the result of 12 is missing or damaged\n.* lab grade command") as raised:
+            call()
+        assert raised.value.exit_code == NOT_MEASURED
+    assert [each for each in sorted(results.out.rglob("*")) if each.name != ".lock"] == before
+    handback.bundle(out, "11", f"{out}/11.zip")
+    assert "11/grade.json" in zipfile.ZipFile(f"{out}/11.zip").namelist()
+
+
+def test_results_of_which_none_can_be_read(results: Results, tmp_path: Path) -> None:
+    for each in (results.out / "students").iterdir():
+        (each / "result.json").unlink()
+    with pytest.raises(LabError, match="the result of 11 is missing or damaged"):
+        handback.find_results(str(results.out))
+    with pytest.raises(LabError, match="there are no grades here"):
+        handback.find_results(str(tmp_path / "nothing"))
