@@ -59,15 +59,22 @@ class Intake:
 def collect(given: Sequence[str], exercise: Exercise, scratch: Path) -> Intake:
     """The hand-ins in these folders and archives; a class's download is unpacked into `scratch`.
 
-    Raises `LabError` for a path that does not exist, or where nothing was handed in at all.
+    Raises `LabError` for a path that does not exist or cannot be opened, or where nothing was handed in at all.
     """
     found: list[HandIn] = []
     notes: list[str] = []
+    of_lms: list[tuple[naming.Named, Path]] = []
     for each in given:
         path = Path(each)
         if not path.exists():
             raise LabError(f"there is no {each}", hint="name the folder or archive that your LMS gave you")
-        found += _of_path(path, exercise, scratch, notes)
+        if named := _student_of(path, alone=len(given) == 1):
+            of_lms.append((named, path))
+        elif len(given) > 1 and path.is_file() and not naming.is_archive(path.name) and not _fits(path, exercise):
+            notes.append(f"{path} is nobody's hand-in and is left aside")
+        else:
+            found += _of_path(path, exercise, scratch, notes)
+    found += _of_lms(of_lms)
     if not found:
         raise LabError("nothing was handed in there", ", ".join(given), "a folder or an archive for each student")
     return Intake(_keyed(_once(found)), tuple(notes))
@@ -83,9 +90,23 @@ def _of_path(path: Path, exercise: Exercise, scratch: Path, notes: list[str]) ->
             return [HandIn("", naming.stem(path.name), "", (Part(path, path.name),))]
         return _of_folder(_unpacked(path, scratch), exercise, notes)
     except RefusedError as refused:
-        if (named := naming.parse(path.name)) is None:
-            return [HandIn("", naming.stem(path.name), "", (Part(path, path.name),))]
-        raise LabError(f"{path} {refused}", hint=f"of {named.lms}: download it again") from None
+        hint = "download it again; if it is one student's, give the folder around it, and it counts as handed in so"
+        raise LabError(f"cannot be opened: it {refused}", str(path), hint) from None
+
+
+def _student_of(path: Path, *, alone: bool) -> naming.Named | None:
+    """Whose a given path is, where it has the name that an LMS gives to what one student handed in.
+
+    `alone` is the only path given: where that cannot be opened, it is a download that came to grief.
+    """
+    named = naming.parse(path.name)
+    if named is None or (path.is_dir() and named.lms == "canvas"):  # which makes no folders
+        return None
+    try:
+        class_ = naming.is_archive(path.name) and path.is_file() and _is_download(path)
+    except RefusedError:
+        class_ = alone
+    return None if class_ else named
 
 
 def _is_download(path: Path) -> bool:
@@ -120,32 +141,48 @@ def _of_folder(folder: Path, exercise: Exercise, notes: list[str]) -> list[HandI
     metadata = [each for each in (folder / GRADESCOPE, *folder.glob(f"*/{GRADESCOPE}")) if each.is_file()]
     if metadata:
         return list(_of_gradescope(metadata[0], notes))
-    exact = [name for name in _wanted(exercise) if not any(sign in name for sign in "*?[")]
-    if any((folder / name).is_file() for name in exact):
+    if any((folder / name).is_file() for name in _exact(exercise)):
         return [HandIn("", folder.resolve().name, "", (Part(folder),))]
     entries = sorted(each for each in folder.iterdir() if not each.name.startswith(".") and each.name != "__MACOSX")
-    by_lms: dict[tuple[str, str], list[tuple[naming.Named, Path]]] = {}
+    of_lms: list[tuple[naming.Named, Path]] = []
     found = []
     for entry in entries:
         if named := naming.parse(entry.name):
-            by_lms.setdefault((named.lms, named.student), []).append((named, entry))
+            of_lms.append((named, entry))
         elif entry.is_dir() or naming.is_archive(entry.name):
             part = Part(entry, "" if entry.is_dir() and not entry.is_symlink() else entry.name)
             found.append(HandIn("", entry.name if entry.is_dir() else naming.stem(entry.name), "", (part,)))
-        elif len(exact) == 1 and entry.suffix == Path(exact[0]).suffix:
+        elif _fits(entry, exercise):
             found.append(_single_file(entry, exercise))
         else:
             notes.append(f"{entry} is nobody's hand-in and is left aside")
-    for (lms, student), each in by_lms.items():
+    return [*found, *_of_lms(of_lms)]
+
+
+def _of_lms(entries: Iterable[tuple[naming.Named, Path]]) -> Iterator[HandIn]:
+    """One hand-in of all that an LMS names as one student's."""
+    by_student: dict[tuple[str, str], list[tuple[naming.Named, Path]]] = {}
+    for named, entry in entries:
+        by_student.setdefault((named.lms, named.student), []).append((named, entry))
+    for (lms, student), each in by_student.items():
         parts = tuple(Part(entry, "" if entry.is_dir() else named.file or entry.name) for named, entry in each)
         late = any(named.late for named, _ in each)
-        found.append(HandIn("", student, each[0][0].name, parts, lms, late))
-    return found
+        yield HandIn("", student, each[0][0].name, parts, lms, late)
 
 
 def _wanted(exercise: Exercise) -> tuple[str, ...]:
     asked = exercise.submission
     return (*asked.files, asked.routes) if asked.routes else asked.files
+
+
+def _exact(exercise: Exercise) -> list[str]:
+    return [name for name in _wanted(exercise) if not any(sign in name for sign in "*?[")]
+
+
+def _fits(path: Path, exercise: Exercise) -> bool:
+    """Whether a file can stand for a whole hand-in: the exercise asks for one of its kind."""
+    exact = _exact(exercise)
+    return len(exact) == 1 and path.suffix == Path(exact[0]).suffix
 
 
 def _single_file(path: Path, exercise: Exercise) -> HandIn:

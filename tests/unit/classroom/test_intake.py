@@ -114,6 +114,38 @@ def test_one_submission_by_its_own_path(tmp_path: Path) -> None:
     assert [each.student for each in found.hand_ins] == ["anna", "bert", "carl"]
 
 
+def test_paths_that_an_lms_named_are_understood_as_within_their_folder(tmp_path: Path) -> None:
+    folder = tree(
+        tmp_path / "all", "Anna Li_1_assignsubmission_file_/work/server.py", "Bo_2_assignsubmission_file_server.py",
+        "Bo_2_assignsubmission_file_notes.txt", "Cy_3_assignsubmission_file_work.zip", "dora_4_10_server-1.py",
+        "eve_LATE_5_11_server.py", "gil.py", "notes.txt",
+    )  # fmt: skip
+    (folder / "Fay_6_assignsubmission_file_work.zip").write_bytes(b"PK")
+    one_by_one = collect([str(each) for each in sorted(folder.iterdir())], ECHO, tmp_path / "scratch")
+    assert one_by_one == taken(folder)
+    assert [each.student for each in one_by_one.hand_ins] == ["gil", "1", "2", "3", "4", "5", "6"]
+    assert "work.zip was not opened" in open_hand_in(ECHO, one_by_one.hand_ins[6]).problems[0]
+
+
+def test_a_class_folder_whose_name_looks_like_a_students_is_one(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "echo_2026_11_26", "anna/server.py", "bert/server.py")
+    assert [each.student for each in taken(folder).hand_ins] == ["anna", "bert"]
+    with zipfile.ZipFile(tmp_path / "echo_2026_11_26.zip", "w") as archive:
+        archive.writestr("Anna Li_1_assignsubmission_file_/server.py", "anna")
+    assert [each.student for each in taken(tmp_path / "echo_2026_11_26.zip").hand_ins] == ["1"]
+
+
+@pytest.mark.parametrize("name", ["class.zip", "class.tar.gz", "Anna_1_assignsubmission_file_work.zip"])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and nothing more", b"\x1f\x8b\x08\0"])
+def test_a_given_archive_that_cannot_be_opened_is_no_student(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(LabError, match=rf"{name}: cannot be opened: it is .*\n  download it again"):
+        taken(tmp_path / name)
+    if "_" not in name:
+        with pytest.raises(LabError, match="cannot be opened"):
+            collect([str(tree(tmp_path / "anna", "server.py")), str(tmp_path / name)], ECHO, tmp_path / "s")
+
+
 def test_who_handed_in_twice_is_told(tmp_path: Path) -> None:
     folder = tree(tmp_path / "all", "anna/server.py", "anna.zip", "bert/server.py")
     anna, bert = taken(folder).hand_ins
