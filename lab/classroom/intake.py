@@ -94,6 +94,19 @@ def _of_path(path: Path, exercise: Exercise, scratch: Path, notes: list[str]) ->
         raise LabError(f"cannot be opened: it {refused}", str(path), hint) from None
 
 
+def keep_apart(given: Sequence[str], out: Path) -> None:
+    """Raise `LabError` where grades would lie among the submissions, and be taken for one the next time."""
+    where = out.resolve()
+    for path in map(Path, given):
+        folder = path.resolve()
+        among = path.is_dir() and (where == folder or folder in where.parents)
+        if not among and len(given) > 1:  # as a shell writes out FOLDER/*
+            among, folder = path.absolute().parent.resolve() == where, where
+        if among:
+            hint = f"--out {folder.parent / 'grades'} keeps them beside the submissions"
+            raise LabError(f"grades would be kept among the submissions in {folder}", str(out), hint)
+
+
 def _student_of(path: Path, *, alone: bool) -> naming.Named | None:
     """Whose a given path is, where it has the name that an LMS gives to what one student handed in.
 

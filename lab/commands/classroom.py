@@ -19,7 +19,7 @@ from lab.catalog import find_exercise
 from lab.checks.names import count
 from lab.classroom.adjust import read_adjustments
 from lab.classroom.batch import Progress, absent, alike, find_foreign, grade_all, held
-from lab.classroom.intake import Intake, collect, renamed_files
+from lab.classroom.intake import Intake, collect, keep_apart, renamed_files
 from lab.classroom.job import Batch, Job
 from lab.classroom.likeness import Alike, groups
 from lab.classroom.results import Results, Row, write_whole
@@ -56,6 +56,7 @@ def grade(
     secret: str | None = None,
 ) -> int:
     """Grade a class's submissions; the exit code. `sheet` is the LMS's own, which is filled in."""
+    keep_apart(submissions, Path(out))
     path = find_exercise(name)
     exercise = load_exercise(path)
     _refuse_nothing_asked(exercise)

@@ -9,7 +9,7 @@ import pytest
 
 from lab.catalog import find_exercise
 from lab.classroom import naming
-from lab.classroom.intake import HandIn, Intake, collect, fingerprint, open_hand_in
+from lab.classroom.intake import HandIn, Intake, collect, fingerprint, keep_apart, open_hand_in
 from lab.errors import LabError
 from lab.exercise import load_exercise
 
@@ -192,6 +192,19 @@ def test_folders_of_students_never_collide() -> None:
         taken.append(naming.key(student, taken))
     assert len({each.casefold() for each in taken}) == len(taken)
     assert all(each.isascii() and "/" not in each and each.strip(".") for each in taken)
+
+
+@pytest.mark.parametrize("out", ["all", "all/grades", "all/anna", "link", "link/grades", "all/../all/x/y"])
+def test_grades_are_not_kept_among_submissions(tmp_path: Path, out: str) -> None:
+    folder = tree(tmp_path / "all", "anna/server.py", "bert.py")
+    (tmp_path / "link").symlink_to(folder)
+    with pytest.raises(LabError, match=rf"among the submissions in {folder}\n  --out {tmp_path}/grades"):
+        keep_apart([str(folder)], tmp_path / out)
+    keep_apart([str(folder)], tmp_path / "grades")
+    keep_apart([str(folder)], tmp_path)
+    keep_apart([str(folder / "bert.py")], folder)
+    with pytest.raises(LabError, match="among the submissions"):
+        keep_apart([str(folder / "bert.py"), str(folder / "anna")], folder)
 
 
 def test_nothing_at_all_is_an_error(tmp_path: Path) -> None:
