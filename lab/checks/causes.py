@@ -181,7 +181,7 @@ def altered(text: str) -> Cause:
 
 def rewritten(source: str, what: str, after: str = "") -> Cause:
     """A field that no router may touch was changed between two capture points."""
-    text = f"the {what} of packets from {source} was changed on the way" + (f" to {after}" if after else "")
+    text = f"the {what} of packets from {source} was changed{f' to {after}' if after else ''} on the way"
     return Cause("altered", text, "address translation or a program between the two ends")
 
 

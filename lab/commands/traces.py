@@ -16,6 +16,7 @@ from lab.trace.flows import Conversation, tcp_conversations
 from lab.trace.ladder import Line
 from lab.trace.packets import Packet, decode
 from lab.trace.table import EXCHANGES, HEADINGS, exchange_row, table, told
+from lab.yamltext import show
 
 if TYPE_CHECKING:
     from lab.evidence import Evidence
@@ -120,10 +121,10 @@ def frame(given: str, name: str, runs: str, as_json: bool) -> None:
     from lab.report.frame import frame_lines
     from lab.trace.explain import explain
 
-    point, sign, number = name.rpartition("#")
-    if not (sign and number.isascii() and number.isdigit()):
-        raise LabError(f"{name} names no frame", hint="a frame is written POINT#NUMBER, such as client:eth0#4")
+    point, _, number = name.rpartition("#")
     path = Path(given)
+    if not (number.isascii() and number.isdigit()) or not (point or path.is_file()):
+        raise LabError(f'"{show(name)}" names no frame', hint="a frame is written POINT#NUMBER, such as client:eth0#4")
     plan: Plan | None = None
     if path.is_file():
         packets: Sequence[Packet] = _packets(path)

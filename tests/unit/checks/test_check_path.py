@@ -167,14 +167,14 @@ def test_a_fragment_of_a_changed_packet_is_found_only_by_its_identification(plan
     assert verdict.cause.kind == "not-forwarded"
     verdict = judge(datagram(plan, DIRECT).alter("packet", at=WAN, sport=5001), "r1", "r2")
     assert verdict.cause is not None
-    assert verdict.cause.text == "the source port of packets from client was changed on the way to 5001"
+    assert verdict.cause.text == "the source port of packets from client was changed to 5001 on the way"
 
 
 @pytest.mark.parametrize(
     ("fields", "text"),
     [
-        ({"src": "10.0.12.1"}, "source address of packets from client was changed on the way to r1's"),
-        ({"dst": "10.0.2.2"}, "destination address of packets from client was changed on the way to 10.0.2.2's"),
+        ({"src": "10.0.12.1"}, "source address of packets from client was changed to r1's on the way"),
+        ({"dst": "10.0.2.2"}, "destination address of packets from client was changed to 10.0.2.2's on the way"),
         ({"src": "10.0.12.1", "sport": 9}, "source address"),
         ({"dport": 9}, "destination port"),
         ({"payload": b"ho"}, "payload of packets from client was changed on the way"),

@@ -10,7 +10,7 @@ import pytest
 from test_pcapng import Made
 from trace_forge import ACK, PSH, Talk, capture, ethernet, icmp, ipv4, tcp
 
-from lab.commands.traces import trace
+from lab.commands.traces import frame, trace
 from lab.errors import LabError
 from lab.trace.pcap import open_trace
 from lab.trace.survey import Survey, one_conversation
@@ -166,3 +166,16 @@ def test_a_pipe_gives_its_table_and_no_ladder(files):
     with pytest.raises(LabError, match="cannot be read twice"):
         trace([f"/dev/fd/{reading}"], 1, None, "runs", False)
     os.close(reading)
+
+
+@pytest.mark.parametrize("name", ["3", "#3", "client:eth0", "client:eth0#", "client:eth0#x"])
+def test_a_frame_of_a_run_is_named_by_its_capture_point_too(name, tmp_path):
+    with pytest.raises(LabError, match=f'"{name}" names no frame\n  a frame is written POINT#NUMBER'):
+        frame(".", name, str(tmp_path), as_json=False)
+
+
+@pytest.mark.parametrize("name", ["3", "#3"])
+def test_a_frame_of_a_file_is_named_by_its_number(name, tmp_path, capsys):
+    (tmp_path / "x.pcap").write_bytes(capture(talks()))
+    frame(str(tmp_path / "x.pcap"), name, str(tmp_path), as_json=False)
+    assert "TCP" in capsys.readouterr().out
