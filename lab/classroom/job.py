@@ -19,7 +19,7 @@ from lab.errors import LabError
 from lab.evidence import Evidence
 from lab.exercise import Exercise, HandedIn, parse_exercise
 from lab.exercise.variant import Secret
-from lab.gather.rundir import exercise_digest
+from lab.gather.rundir import RunDirectory, exercise_digest
 from lab.grade import Grade
 from lab.grammar import NOBODY, Refused
 from lab.report.json import report_dict
@@ -99,6 +99,10 @@ class Job:
         folder = self.batch.results.folder(self.hand_in.key)
         confirms = folder / self.earlier[-1]["run"] if self.alone and self.earlier else None
         path = pipeline.run(exercise, handed_in, self.batch.runtime, folder, quiet, confirms=confirms)
+        try:
+            RunDirectory(path).keep_submission(handed_in.files)
+        except OSError as error:
+            raise LabError(f"what was handed in cannot be kept in {path}: {error.strerror}") from None
         return path, *pipeline.judge(path, own=True)
 
     def _verdicts(self, runs: Sequence[tuple[Path, Evidence, Grade]]) -> list[dict[str, Any]]:

@@ -85,6 +85,13 @@ class RunDirectory:
             self.write(f"submission/{name}", files[name])
         return kept
 
+    def keep_submission(self, files: Mapping[str, bytes]) -> None:
+        """Keep the whole submission too, so that it can be shown what the run is of; no check reads it."""
+        for name, content in files.items():
+            path = self.path / "submission" / name
+            if path.is_symlink() or not path.exists():
+                self.write(f"submission/{name}", content)
+
     def write_steps(self, results: Mapping[str, StepResult]) -> None:
         """Keep how each step went, and its output as files."""
         told = []

@@ -269,6 +269,8 @@ def test_who_answers_with_anothers_values_is_told_with_whose(lab: Lab, tmp_path:
     assert lab("regrade", "grades").stdout == "2 students judged again, nothing was run: 0 changed\n"
     lab("bundle", "grades", "bert")
     with zipfile.ZipFile(tmp_path / "bert.zip") as archive:
+        kept = [archive.read(name) for name in archive.namelist() if name.endswith("/submission/server.py")]
+        assert kept == [program.encode()]
         assert not any("anna" in archive.read(name).decode(errors="replace") for name in archive.namelist())
 
 
