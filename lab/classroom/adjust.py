@@ -7,7 +7,7 @@ import io
 import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -59,7 +59,8 @@ class _Known:
     student: str
     name: str
     members: tuple[str, ...]
-    earned: tuple[float, float] | None = None
+    earned: tuple[float, float] | None = None  # and of how many
+    by_check: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def read_adjustments(
@@ -83,8 +84,10 @@ def read_adjustments(
     for told in results:
         grade = told.get("grade") if told["state"] == "graded" else None
         earned = (grade["points"], grade["of"]) if grade else None
-        known[told["student"]] = _Known(told["student"], told["name"], tuple(told["members"]), earned)
-        found |= {check["id"]: None for check in told.get("report", {}).get("checks", ())}
+        reported = told["report"]["checks"] if "report" in told else ()
+        by_check = {check["id"]: (check["points"], check["of"]) for check in reported if earned}
+        known[told["student"]] = _Known(told["student"], told["name"], tuple(told["members"]), earned, by_check)
+        found |= {check["id"]: None for check in reported}
     return _resolve(rows, list(known.values()), list(found) if checks is None else checks, totals=totals)
 
 
@@ -132,7 +135,7 @@ def _row(row: Mapping[Any, Any], place: Place) -> Row | list[Problem]:
 def _resolve(rows: Iterable[Row], known: Sequence[_Known], checks: Collection[str], *, totals: bool) -> Adjustments:
     """Whose each line is; raises `LabError` for those of nobody, of no check, and beyond what can be earned."""
     found: dict[str, list[Mapping[str, Any]]] = {}
-    last: dict[str, tuple[_Known, Row]] = {}
+    last: dict[tuple[str, str], tuple[_Known, Row]] = {}
     problems = []
     for row in rows:
         whose = _meant(row, known)
@@ -145,14 +148,15 @@ def _resolve(rows: Iterable[Row], known: Sequence[_Known], checks: Collection[st
             continue
         told = {"check": row.check, "points": tidy(row.points), "reason": row.reason, "by": row.by}
         found.setdefault(whose.student, []).append(told)
-        last[whose.student] = whose, row
-    for whose, row in last.values():
-        points, of = whose.earned or (0, math.inf)
-        total = points + sum(each["points"] for each in found[whose.student])
-        if totals and tidy(total) > of:
-            what = f"{show(row.student)} would have {tidy(total)} of {tidy(of)} points"
-            hint = f"{tidy(points)} are earned: at most {tidy(of - points)} can be added in all"
-            problems.append(Problem(what, row.place, hint))
+        last[whose.student, row.check] = last[whose.student, ""] = whose, row
+    for (student, check), (whose, row) in last.items() if totals else ():
+        earned = whose.by_check.get(check) if check else whose.earned
+        added = sum(each["points"] for each in found[student] if check in ("", each["check"]))
+        if earned and added > 0 and tidy(earned[0] + added) > earned[1]:
+            points, of = map(tidy, earned)
+            what = f"{show(row.student)} would have {tidy(points + added)} of {of} points"
+            hint = f"{points} are earned: at most {tidy(of - points)} can be added in all"
+            problems.append(Problem(f"{what} for {show(check)}" if check else what, row.place, hint))
     raise_problems(problems)
     return found
 

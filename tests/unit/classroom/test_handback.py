@@ -18,7 +18,7 @@ HEAD = "student,check,points,reason,by\n"
 
 
 def told(student: str, name: str, points: float | None, *members: str) -> dict[str, Any]:
-    shown = {"id": "echoed", "verdict": "failed", "points": 0, "of": 10, "seen": "", "expected": "", "hint": ""}
+    shown = {"id": "echoed", "verdict": "failed", "points": 4, "of": 7, "seen": "", "expected": "", "hint": ""}
     report = {"checks": [{**shown, "visible": True}], "hidden": {"checks": 0}, "causes": []}
     graded = {"grade": {"points": points, "of": 10}, "report": report, "shown": report, "feedback": []}
     return {
@@ -73,6 +73,7 @@ def test_what_is_added_by_id_and_by_a_name_that_one_bears(results: Results) -> N
         ("13,,1,r,ada", "13 was graded in the group of 12\n  what is said of 12 holds for the whole group"),
         ("11,echod,1,r,ada", "there is no check echod\n  did you mean echoed?"),
         ("11,,1.5,r,ada", "11 would have 10.5 of 10 points\n  9 are earned: at most 1 can be added in all"),
+        ("12,echoed,4,r,ada", "12 would have 8 of 7 points for echoed\n  4 are earned: at most 3 can be added in all"),
         ("11,,nan,r,ada", "points are 'nan'\n  what is added, such as 2 or -1"),
         ("11,,1,,ada", "reason is empty\n  who, why and by whom belong to it"),
         ("11,,1,late, but ill,ada", 'there are more than 5 columns\n  a text with a comma: "a, b"'),
