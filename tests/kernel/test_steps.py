@@ -119,7 +119,8 @@ def test_a_time_limit_ends_the_tree_gently_then_firmly(tmp_path: Path) -> None:
     assert (evidence.steps["gentle"].ended, evidence.steps["gentle"].stdout) == ("timed out", b"bye\n")
     assert evidence.steps["firm"].ended == "timed out"
     assert b"no\n" in evidence.steps["firm"].stdout
-    assert [mark.step for mark in evidence.marks] == ["gentle", "firm", None]
+    # A second mark of a step is about what it left running, if that was slower to end than it.
+    assert list(dict.fromkeys(mark.step for mark in evidence.marks)) == ["gentle", "firm", None]
 
 
 @pytest.mark.tool("gcc")
