@@ -261,7 +261,7 @@ def trace(
     """Print the conversations of a run or of capture files, and one as a ladder."""
     from lab.commands import traces
 
-    traces.trace(sources, number, everything, point, runs, json)
+    traces.trace(sources, number, point, runs, json, everything)
 
 
 @app.command(rich_help_panel=EXERCISE)

@@ -26,7 +26,7 @@ Captures = Mapping[str, Sequence[Packet]]
 
 
 def trace(
-    sources: Sequence[str], number: int | None, everything: bool, point: str | None, runs: str, as_json: bool
+    sources: Sequence[str], number: int | None, point: str | None, runs: str, as_json: bool, everything: bool = False
 ) -> None:
     """Print the conversations of a run or of capture files; one of them, the only one, or everything as a ladder."""
     given = Path(sources[0])
