@@ -94,7 +94,7 @@ class Arp(Check):
                     found = [a for a in peer.addresses if a.version == 4 and peer.network == own.network]
                     if found and peer != own:
                         return Hop(own, peer, found[0].ip.packed)
-            elif self.next_hop.version == 4 and _on_link(own, self.next_hop.packed):
+            elif self.next_hop.version == 4 and on_link(own, self.next_hop.packed):
                 peer_or_none = plan.owners.get(self.next_hop)
                 return Hop(own, peer_or_none, self.next_hop.packed)
         return None
@@ -105,7 +105,7 @@ class Arp(Check):
         sent = next((p for p in packets if p.version == 4 and p.src_mac == own and p.dst_mac == hop.mac), None)
         request = next((p for p in packets if _asks(p, own, hop.address)), None)
         if request is None:
-            return self._unasked(evidence, hop, packets, sent)
+            return unasked(evidence, self.node, hop, sent, sent and _learned(hop, packets, sent))
         after = packets[packets.index(request) :]
         reply = next((p for p in after if p.arp_operation == REPLY and p.arp_sender == hop.address), None)
         if reply is None or reply.dst_mac != own:
@@ -123,29 +123,32 @@ class Arp(Check):
         seen = f"{self.node} asked everyone for {name}; {name} answered {mac_text(hop.mac)}; then the first packet left"
         return Finding(seen, (request, reply, sent), outcome=Outcome.PASSED)
 
-    def _unasked(self, evidence: Evidence, hop: Hop, packets: tuple[Packet, ...], sent: Packet | None) -> Finding:
-        """No broadcast request: there was nothing to send, the MAC was learned, or it was known before."""
-        name = who(evidence.plan, hop.address)
-        if sent is None:
-            blame = idle(evidence, [self.node])
-            cause = blame.cause if blame else causes.nothing_to_judge(self.node, name)
-            seen = f"{self.node} neither asked for {name} nor sent it a packet, so there is nothing to judge"
-            return Finding(seen, (), cause, timed=bool(blame and blame.timed))
-        if learned := _learned(hop, packets, sent):
-            seen = f"{name} asked for {self.node} first and so made its MAC known; then {self.node} sent to it"
-            return Finding(seen, (learned, sent), outcome=Outcome.PASSED)
-        before = neighbours(evidence, "before", self.node)
-        if before is None:
-            seen = f"{self.node} sent to {name} without asking; what it knew before the steps was not recorded"
-            return Finding(seen, (sent,), outcome=Outcome.NOT_MEASURED)
-        known = next((each for each in before if each.address.packed == hop.address and each.mac), None)
-        if known is not None and known.state != "permanent":
-            seen = f"{self.node} did not ask: it knew {name} already before the steps (neighbour {known.state})"
-            return Finding(seen, (sent,), outcome=Outcome.NOT_MEASURED)
-        text = f"{self.node} sent to {name} without asking for its MAC"
-        if known is not None:
-            text += ": a fixed entry stood in its neighbour table"
-        return Finding(text, (sent,), causes.wrong_mac(text))
+
+def unasked(
+    evidence: Evidence, node: str, hop: Hop, sent: Packet | None, learned: Packet | None, by: str = ""
+) -> Finding:
+    """Nobody was asked, by ARP or NDP: there was nothing to send, the MAC was learned, or it was known before."""
+    name = who(evidence.plan, hop.address)
+    if sent is None:
+        blame = idle(evidence, [node])
+        cause = blame.cause if blame else causes.nothing_to_judge(node, name)
+        seen = f"{node} neither asked for {name} nor sent it a packet{by}, so there is nothing to judge"
+        return Finding(seen, (), cause, timed=bool(blame and blame.timed))
+    if learned is not None:
+        seen = f"{name} asked for {node} first and so made its MAC known; then {node} sent to it"
+        return Finding(seen, (learned, sent), outcome=Outcome.PASSED)
+    before = neighbours(evidence, "before", node)
+    if before is None:
+        seen = f"{node} sent to {name} without asking; what it knew before the steps was not recorded"
+        return Finding(seen, (sent,), outcome=Outcome.NOT_MEASURED)
+    known = next((each for each in before if each.address.packed == hop.address and each.mac), None)
+    if known is not None and known.state != "permanent":
+        seen = f"{node} did not ask: it knew {name} already before the steps (neighbour {known.state})"
+        return Finding(seen, (sent,), outcome=Outcome.NOT_MEASURED)
+    text = f"{node} sent to {name} without asking for its MAC"
+    if known is not None:
+        text += ": a fixed entry stood in its neighbour table"
+    return Finding(text, (sent,), causes.wrong_mac(text))
 
 
 def _asks(packet: Packet, own: bytes, address: bytes) -> bool:
@@ -163,7 +166,8 @@ def _learned(hop: Hop, packets: tuple[Packet, ...], sent: Packet) -> Packet | No
     return None
 
 
-def _on_link(own: PlannedInterface, address: bytes) -> bool:
+def on_link(own: PlannedInterface, address: bytes) -> bool:
+    """Whether an address is of one of an interface's own prefixes."""
     found = address_of(address)
     return found is not None and any(found in prefix.network for prefix in own.addresses)
 
@@ -176,7 +180,7 @@ def strange_arp(plan: Plan, hop: Hop, packets: tuple[Packet, ...]) -> Finding | 
             continue
         asked, claimed = address_of(packet.arp_target), address_of(packet.arp_sender)
         ours = packet.arp_operation == REQUEST and packet.arp_sender_mac == own
-        if ours and not _on_link(hop.own, packet.arp_target):
+        if ours and not on_link(hop.own, packet.arp_target):
             text = f"{hop.own.node} asked for {asked}, which is not on its network"
             return Finding(text, (packet,), causes.off_link(hop.own.node, str(asked)))
         claimant = whose_mac(plan, packet.arp_sender_mac)
@@ -208,10 +212,10 @@ def misaddressed(plan: Plan, hop: Hop, packets: tuple[Packet, ...], version: int
         if packet.src_mac != own:
             text = f"a packet of {hop.own.node} left with the MAC of {whose_mac(plan, packet.src_mac)}"
             return Finding(text, (packet,), causes.wrong_mac(text))
-        on_link = _on_link(hop.own, packet.dst)
-        wanted = plan.owners.get(destination) if on_link else next_hop(plan, hop.own.node, destination)
+        direct = on_link(hop.own, packet.dst)
+        wanted = plan.owners.get(destination) if direct else next_hop(plan, hop.own.node, destination)
         if wanted is not None and wanted.network == hop.own.network and packet.dst_mac != mac_bytes(wanted.mac):
-            kind = "its own network" if on_link else "another network"
+            kind = "its own network" if direct else "another network"
             went = whose_mac(plan, packet.dst_mac)
             text = (f"a packet of {hop.own.node} for {who(plan, packet.dst)}, on {kind}, "
                     f"went to {went}, not to {wanted.node}")  # fmt: skip

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from lab.checks import causes
-from lab.checks.arp import Finding, Hop, misaddressed
+from lab.checks.arp import Finding, Hop, misaddressed, on_link, unasked
 from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.names import address_of, interfaces_of, mac_bytes, who, whose_mac
 from lab.checks.programs import idle
-from lab.checks.states import neighbours
 from lab.evidence import Evidence
 from lab.grammar import Address, Either, InterfaceName, NodeName, param
-from lab.plan import Plan, PlannedInterface
+from lab.plan import Plan
 from lab.topology import Address as AnyAddress
 from lab.trace.ndp import ADVERTISEMENT, SOLICITATION, Neighbour, group_mac, neighbour, solicited_node
 from lab.trace.packets import ICMPV6, Packet, mac_text
@@ -78,7 +77,7 @@ class Ndp(Check):
                     found = [a for a in peer.addresses if a.version == 6 and peer.network == own.network]
                     if found and peer != own:
                         return Hop(own, peer, found[0].ip.packed)
-            elif self.next_hop.version == 6 and _on_link(own, self.next_hop.packed):
+            elif self.next_hop.version == 6 and on_link(own, self.next_hop.packed):
                 return Hop(own, plan.owners.get(self.next_hop), self.next_hop.packed)
         return None
 
@@ -91,7 +90,7 @@ class Ndp(Check):
         place = {packet.number: index for index, packet in enumerate(packets)}
         asked = next((packet for packet, told in talk if _asks(packet, told, own, hop.address)), None)
         if asked is None:
-            return self._unasked(evidence, hop, talk, sent)
+            return unasked(evidence, self.node, hop, sent, sent and _learned(hop, talk, sent), " by IPv6")
         if asked.dst != solicited_node(hop.address) or asked.dst_mac != group_mac(asked.dst):
             text = (f"{self.node} asked for {name} at {address_of(asked.dst)} ({mac_text(asked.dst_mac)}), not at the "
                     f"group {address_of(solicited_node(hop.address))}")  # fmt: skip
@@ -112,32 +111,6 @@ class Ndp(Check):
         seen = (f"{self.node} asked the group {address_of(asked.dst)} for {name}; {name} answered "
                 f"{mac_text(hop.mac)}; then the first packet left")  # fmt: skip
         return Finding(seen, (asked, answer, sent), outcome=Outcome.PASSED)
-
-    def _unasked(
-        self, evidence: Evidence, hop: Hop, talk: Sequence[tuple[Packet, Neighbour]], sent: Packet | None
-    ) -> Finding:
-        """No solicitation: there was nothing to send, the MAC was learned, or it was known before."""
-        name = who(evidence.plan, hop.address)
-        if sent is None:
-            blame = idle(evidence, [self.node])
-            cause = blame.cause if blame else causes.nothing_to_judge(self.node, name)
-            seen = f"{self.node} neither asked for {name} nor sent it a packet by IPv6, so there is nothing to judge"
-            return Finding(seen, (), cause, timed=bool(blame and blame.timed))
-        if learned := _learned(hop, talk, sent):
-            seen = f"{name} asked for {self.node} first and so made its MAC known; then {self.node} sent to it"
-            return Finding(seen, (learned, sent), outcome=Outcome.PASSED)
-        before = neighbours(evidence, "before", self.node)
-        if before is None:
-            seen = f"{self.node} sent to {name} without asking; what it knew before the steps was not recorded"
-            return Finding(seen, (sent,), outcome=Outcome.NOT_MEASURED)
-        known = next((each for each in before if each.address.packed == hop.address and each.mac), None)
-        if known is not None and known.state != "permanent":
-            seen = f"{self.node} did not ask: it knew {name} already before the steps (neighbour {known.state})"
-            return Finding(seen, (sent,), outcome=Outcome.NOT_MEASURED)
-        text = f"{self.node} sent to {name} without asking for its MAC"
-        if known is not None:
-            text += ": a fixed entry stood in its neighbour table"
-        return Finding(text, (sent,), causes.wrong_mac(text))
 
 
 def _is_content(packet: Packet) -> bool:
@@ -169,11 +142,6 @@ def _learned(hop: Hop, talk: Sequence[tuple[Packet, Neighbour]], sent: Packet) -
     return None
 
 
-def _on_link(own: PlannedInterface, address: bytes) -> bool:
-    found = address_of(address)
-    return found is not None and any(found in prefix.network for prefix in own.addresses)
-
-
 def _strange(plan: Plan, hop: Hop, talk: Sequence[tuple[Packet, Neighbour]]) -> Finding | None:
     """A message that claims somebody else's address, contradicts itself, passed a router, or asks off the link."""
     own = mac_bytes(hop.own.mac)
@@ -185,7 +153,7 @@ def _strange(plan: Plan, hop: Hop, talk: Sequence[tuple[Packet, Neighbour]]) -> 
         ours = told.kind == SOLICITATION and packet.src_mac == own and any(packet.src)
         if target is None or target.is_link_local:
             continue
-        if ours and not _on_link(hop.own, told.target):
+        if ours and not on_link(hop.own, told.target):
             text = f"{hop.own.node} asked for {target}, which is not on its network"
             return Finding(text, (packet,), causes.off_link(hop.own.node, str(target)))
         owner = plan.owners.get(target)
