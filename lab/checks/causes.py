@@ -85,9 +85,9 @@ def timed_out(result: StepResult) -> Cause:
 
 
 def ended_early(result: StepResult) -> Cause:
-    """A background program ended by itself before anyone needed it."""
-    return Cause("ended-early", f"{program(result)} ended by itself, with exit code {result.exit_code}, before anybody "
-                 "could connect", f"how far {result.name} gets before it ends")  # fmt: skip
+    """A background program ended by itself while it was still needed."""
+    return Cause("ended-early", f"{program(result)} ended by itself, with exit code {result.exit_code}, while clients "
+                 "were still to come", f"how far {result.name} gets before it ends")  # fmt: skip
 
 
 def not_listening(server: str, port: int, protocol: str = "TCP") -> Cause:

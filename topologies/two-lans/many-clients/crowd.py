@@ -1,7 +1,8 @@
-"""Opens a connection for each line of its input, then sends the lines, the last connection's first, and waits.
+"""Opens a connection for each line of its input, then sends each its line, the last connection's first.
 
-All connections stay open until every line has come back, or until a second is over; then they are closed in the order
-in which they were opened. Ends with 0 if every line came back, else with 1.
+The next line goes out when the one before has been answered: who answers the last connection has accepted them all, so
+no server is right by luck. All connections stay open until every line has come back, or until a second is over; then
+they are closed in the order in which they were opened. Ends with 0 if every line came back, else with 1.
 """
 
 import socket
@@ -27,13 +28,25 @@ def read(connection, length, deadline):
     return answer
 
 
+def answered(connection, line, deadline):
+    """Whether a line that we send comes back in time; it is sent in any case."""
+    try:
+        connection.sendall(line)
+    except OSError:  # the server has reset it
+        return False
+    return read(connection, len(line), deadline) == line
+
+
 address = sys.argv[1], int(sys.argv[2])
 lines = list(sys.stdin.buffer)
-opened = [(socket.create_connection(address, timeout=2), line) for line in lines]
-for connection, line in reversed(opened):
-    connection.sendall(line)
+opened = []
+for line in lines:
+    try:
+        opened.append((socket.create_connection(address, timeout=2), line))
+    except OSError as error:  # nobody listens there any more
+        print(error, file=sys.stderr)
 deadline = time.monotonic() + PATIENCE
-right = [read(connection, len(line), deadline) == line for connection, line in reversed(opened)]
+right = [answered(connection, line, deadline) for connection, line in reversed(opened)]
 for connection, _ in opened:
     try:
         connection.shutdown(socket.SHUT_WR)
@@ -41,4 +54,4 @@ for connection, _ in opened:
         connection.close()
     except OSError as error:  # the server has reset it
         print(error, file=sys.stderr)
-sys.exit(not all(right))
+sys.exit(not (len(right) == len(lines) and all(right)))
