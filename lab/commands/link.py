@@ -126,12 +126,13 @@ def _links(plan: Plan, report: Mapping[str, Any]) -> dict[str, Link]:
 def _rows(plan: Plan, report: Mapping[str, Any]) -> list[tuple[str, dict[str, Any], str, list[str]]]:
     """Each network with its link, what carries it, and its interfaces that are cut off."""
     links, carried = _links(plan, report), report["networks"]
+    cut = {point for each in carried.values() for point, port in each["ports"].items() if port["cut"]}
     return [
         (
             each.name,
             link_to_json(links[each.name]),
             "relay" if each.name in carried else "bridge",
-            [point for point, port in carried.get(each.name, {"ports": {}})["ports"].items() if port["cut"]],
+            [point for point, interface in plan.points.items() if interface.network == each.name and point in cut],
         )
         for each in plan.networks
     ]
