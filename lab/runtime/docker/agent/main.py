@@ -13,12 +13,12 @@ import select
 import selectors
 import signal
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from lab.runtime.docker import frames
 from lab.runtime.docker.agent import box, launch, links, wiring
+from lab.runtime.docker.agent.connection import Connection
 from lab.runtime.docker.agent.folders import Folders
 from lab.runtime.docker.agent.found import marked, with_images
 from lab.runtime.docker.agent.nodes import Node, inside, lay_files, namespaces
@@ -31,7 +31,6 @@ from lab.runtime.netns.syscalls import CLONE_NEWNET, CLONE_NEWPID, set_process_n
 
 Message = frames.Message
 
-_MOST_WAITING = 4 << 20  # bytes on their way to `lab`: beyond that programs have to wait
 _MEMORY_LOOK = 0.5  # seconds between two looks at all processes of the machine
 _PACE = 0.06  # seconds between two ended containers: some Engines hang when many end at once
 
@@ -43,7 +42,6 @@ class Agent:
         self._mark = mark
         self._first = first
         self._lasting = not first
-        self._alone = False  # the lab lives on without the connection that brought it up
         self._home = namespaces("self")
         self._netlink = nl.Netlink()
         self._nodes: dict[str, Node] = {}
@@ -51,11 +49,9 @@ class Agent:
         self._links: links.Links | None = None
         self._folders = Folders()
         self._selector = selectors.DefaultSelector()
-        self._frames = frames.Frames()
-        self._out: deque[bytes] = deque()
-        self._waiting = 0
+        self._connection = Connection(self._selector)
         self._next_look = 0.0  # at the memory of steps
-        self._streams = Streams(self._selector, self._send, lambda: self._waiting < _MOST_WAITING)
+        self._streams = Streams(self._selector, self._connection.send, lambda: not self._connection.full)
 
     def run(self) -> NoReturn:
         """Serve until the connection ends."""
@@ -68,12 +64,12 @@ class Agent:
         os.set_blocking(1, False)
         self._selector.register(reader, selectors.EVENT_READ, lambda _: self._reap(reader))
         self._selector.register(0, selectors.EVENT_READ, lambda _: self._receive())
-        self._say({"ready": True, "machine": wiring.machine()})
+        self._connection.say({"ready": True, "machine": wiring.machine()})
         while True:
             for key, mask in self._selector.select(self._until_next_look()):
                 if key.fileobj in self._selector.get_map():
                     key.data(mask)
-            if self._waiting >= _MOST_WAITING:
+            if self._connection.full:
                 select.select([0], [1], [], 1)
             self._watch_memory()
 
@@ -103,52 +99,20 @@ class Agent:
         for process in sandboxed:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGSTOP)
-        self._say({"left": started.number, "exceeded": True})
+        self._connection.say({"left": started.number, "exceeded": True})
 
-    # The channel.
+    # The connection.
 
     def _receive(self) -> None:
-        try:
-            data = os.read(0, 1 << 18)
-        except BlockingIOError:
-            return
-        if not data:
+        received = self._connection.receive()
+        if received is None:
             self._gone()
             return
-        for kind, number, content in self._frames.feed(data):
+        for kind, number, content in received:
             if kind == frames.JSON:
                 self._serve(json.loads(content))
             elif number in self._started:
                 self._streams.feed(self._started[number], content)
-
-    def _say(self, message: Message) -> None:
-        self._send(frames.pack_message(message))
-
-    def _send(self, data: bytes) -> None:
-        if self._alone:
-            return
-        self._out.append(data)
-        self._waiting += len(data)
-        self._flush()
-
-    def _flush(self, _: int = 0) -> None:
-        while self._out:
-            try:
-                count = os.write(1, self._out[0])
-            except BlockingIOError:
-                if 1 not in self._selector.get_map():
-                    self._selector.register(1, selectors.EVENT_WRITE, self._flush)
-                return
-            except OSError:
-                self._out.clear()
-                self._waiting = 0
-                break
-            self._waiting -= count
-            rest = self._out.popleft()[count:]
-            if rest:
-                self._out.appendleft(rest)
-        if 1 in self._selector.get_map():
-            self._selector.unregister(1)
 
     def _serve(self, message: Message) -> None:
         try:
@@ -159,19 +123,14 @@ class Agent:
         except Exception as error:  # a fault of ours must reach the person, not end the lab
             answer = {"failed": f"{type(error).__name__} in the agent: {error}"}
         if "id" in message:
-            self._say({"answer": message["id"], **answer})
+            self._connection.say({"answer": message["id"], **answer})
 
     def _gone(self) -> None:
         """The connection ended: so does all that was started over it, and the lab if it lived by it."""
         for started in list(self._started.values()):
             processes.end_tree(started.pid, signal.SIGKILL)
         if self._first and self._lasting:
-            self._alone = True
-            self._out.clear()
-            self._waiting = 0
-            for fd in (0, 1):
-                if fd in self._selector.get_map():
-                    self._selector.unregister(fd)
+            self._connection.close()
             return
         if self._first:
             self._end_lab()
@@ -200,7 +159,7 @@ class Agent:
         self._streams.close_stdin(started)
         del self._started[started.number]
         code = status if started.code is None else started.code << 8
-        self._say({"ended": started.number, "status": code, "exceeded": started.exceeded})
+        self._connection.say({"ended": started.number, "status": code, "exceeded": started.exceeded})
 
     # Requests: each takes the message and returns the answer.
 
@@ -340,7 +299,7 @@ class Agent:
             os.close(started.left)
             if told:
                 started.code = int(told)
-                self._say({"left": started.number, "exceeded": False})
+                self._connection.say({"left": started.number, "exceeded": False})
 
         self._selector.register(started.left, selectors.EVENT_READ, hear)
         return tell
@@ -407,7 +366,7 @@ class Agent:
                 self._selector.unregister(reader)
                 result = pipe.read()
             if result:
-                self._say({"probed": message["id"], **json.loads(result)})
+                self._connection.say({"probed": message["id"], **json.loads(result)})
 
         child.fork(attempt)
         os.close(writer)
