@@ -21,6 +21,7 @@ from lab.trace import pcap
 from lab.trace.packets import decode
 
 _MANIFEST = "manifest.json"
+_DAMAGED = "the run has to be done again; captures in it can still be read by lab trace"
 _IN_FILES = ("stdout", "stderr", "calls")  # of a step's result
 
 
@@ -141,10 +142,18 @@ def load(path: Path, *, own: bool = False) -> Evidence:
     try:
         return _load(path, own)
     except (AttributeError, KeyError, TypeError, ValueError, OSError) as error:
-        what = f"{path} is damaged: {type(error).__name__}: {error}"
-        raise LabError(
-            what, hint="the run has to be done again; captures in it can still be read by lab trace"
-        ) from None
+        raise LabError(f"{path} is damaged: {_why(error)}", hint=_DAMAGED) from None
+
+
+def _why(error: Exception) -> str:
+    match error:
+        case KeyError():
+            return f"its records lack {error.args[0]!r}"
+        case OSError():
+            return f"{Path(error.filename or '').name or 'a file'} cannot be read: {error.strerror or error}"
+        case ValueError():
+            return " ".join(str(error).split())
+    return f"its records are not of the form that lab writes ({type(error).__name__}: {error})"
 
 
 def _load(path: Path, own: bool) -> Evidence:
@@ -153,7 +162,7 @@ def _load(path: Path, own: bool) -> Evidence:
     manifest = _read_json(path, _MANIFEST)
     if manifest.get("format", 0) > FORMAT:
         raise LabError(f"{path} has format {manifest['format']}, this lab knows up to {FORMAT}", hint="use a newer lab")
-    plan = plan_from_json(_read_json(path, "plan.json"))
+    plan = plan_from_json(_read_json(path, "plan.json"), f"{path}/plan.json")
     exercise = load_exercise(
         path / "exercise" / "exercise.yaml",
         topology=path / "exercise" / "topology.yaml",
@@ -168,7 +177,7 @@ def _load(path: Path, own: bool) -> Evidence:
         captures[point], problem = _load_capture(path / told["file"], point, end.get(point))
         if problem and not any(gap.where == point for gap in gaps):
             gaps.append(Gap(problem, point, "lab"))
-    steps = [_load_step(path, told) for told in _read_json(path, "steps.json")]
+    steps = [_load_step(path, told) for told in _read_json(path, "steps.json", list)]
     return Evidence(
         plan=plan,
         exercise=exercise,
@@ -221,12 +230,15 @@ def _kept(path: Path, name: str) -> bytes:
     return file.read_bytes()
 
 
-def _read_json(path: Path, name: str) -> Any:
+def _read_json(path: Path, name: str, kind: type = dict) -> Any:
     try:
-        return json.loads((path / name).read_text())
+        found = json.loads((path / name).read_text())
     except FileNotFoundError:
-        raise LabError(
-            f"{path} is not a run directory: it has no {name}", hint="lab run prints where it keeps its evidence"
-        ) from None
+        what = "is not a run directory" if name == _MANIFEST else "is damaged"
+        hint = "lab run prints where it keeps its evidence" if name == _MANIFEST else _DAMAGED
+        raise LabError(f"{path} {what}: it has no {name}", hint=hint) from None
     except (ValueError, OSError) as error:
         raise LabError(f"{name} cannot be read: {error}", where=str(path)) from None
+    if not isinstance(found, kind):
+        raise LabError(f"{name} holds no {'list' if kind is list else 'mapping'}", where=str(path))
+    return found

@@ -55,7 +55,7 @@ def _node(node: PlannedNode) -> dict[str, Any]:
     }
 
 
-def plan_from_json(data: dict[str, Any]) -> Plan:
+def plan_from_json(data: dict[str, Any], where: str = "") -> Plan:
     """The plan of such data; raises `LabError` where it is none."""
     try:
         hosts = tuple((address, tuple(names)) for address, names in data["hosts"])
@@ -91,4 +91,4 @@ def plan_from_json(data: dict[str, Any]) -> Plan:
         )  # fmt: skip
         return Plan(data["name"], networks, nodes, data["runtime"], data.get("resolver"))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise LabError(f"this is not a plan that lab wrote: {type(error).__name__}: {error}") from None
+        raise LabError(f"this is not a plan that lab wrote: {type(error).__name__}: {error}", where) from None

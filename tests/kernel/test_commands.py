@@ -70,6 +70,30 @@ def test_a_run_is_judged_and_can_be_judged_again(lab: Lab, tmp_path: Path) -> No
     assert {"before", "after", "settled"} == set(manifest["states"])
 
 
+def test_a_damaged_run_says_which_of_its_files_is_wrong(lab: Lab, tmp_path: Path) -> None:
+    whole = tmp_path / json.loads(lab("run", "tcp-echo", "--json").stdout)["run"]
+    for name, content, told in (
+        ("manifest.json", "{", "manifest.json cannot be read: Expecting property name"),
+        ("manifest.json", "{}", "is damaged: its records lack 'marks'"),
+        ("manifest.json", "[]", "manifest.json holds no mapping"),
+        ("manifest.json", None, "is not a run directory: it has no manifest.json"),
+        ("steps.json", "{}", "steps.json holds no list"),
+        ("steps.json", "[1]", "is damaged: its records are not of the form that lab writes"),
+        ("plan.json", "{}", "plan.json: this is not a plan that lab wrote"),
+        ("state/after.json", None, "is damaged: it has no state/after.json"),
+        ("steps/client.stdout", None, "is damaged: client.stdout cannot be read: No such file"),
+    ):
+        damaged = tmp_path / "damaged"
+        shutil.copytree(whole, damaged)
+        (damaged / name).unlink()
+        if content is not None:
+            (damaged / name).write_text(content)
+        said = lab("judge", "damaged", code=2).stderr
+        assert told in said, (name, content)
+        assert "Traceback" not in said
+        shutil.rmtree(damaged)
+
+
 def test_the_report_fits_its_schema(lab: Lab) -> None:
     import jsonschema
 
