@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import sys
@@ -32,6 +33,19 @@ _STYLES = {
     "reset": "31",
     "problem": "31",
 }
+
+# What stands for a sign where the terminal's encoding lacks it; "?" would read as "not measured".
+_PLAIN = dict(zip("✓✗→←↔▶◀│─–·×µ", "+x><-><|--.xu", strict=True)) | {"…": "...", "§": "s.", "±": "+-"}
+_PLAINLY = "packetlab-plain"
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_PLAIN.get(sign, "?") for sign in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(_PLAINLY, _plain)
 
 
 def colourful(stream: TextIO) -> bool:
@@ -99,7 +113,7 @@ def open_streams() -> None:
             os.open(os.devnull, os.O_RDWR)
             setattr(sys, name, open(number, "r" if number == 0 else "w", encoding="utf-8"))  # noqa: SIM115
         elif number:
-            getattr(sys, name).reconfigure(errors="replace")  # a Latin terminal has no │, and that is no failure
+            getattr(sys, name).reconfigure(errors=_PLAINLY)  # a Latin terminal has no │, and that is no failure
 
 
 def stop_writing() -> None:

@@ -113,4 +113,5 @@ def _opened(file: Path) -> Iterator[Trace]:
         with file.open("rb") as stream:
             yield open_trace(stream, str(file))
     except OSError as error:
-        raise LabError(f"cannot read {file}: {error.strerror}") from None
+        hint = "a run directory goes alone; --conversation N draws its Nth conversation" if file.is_dir() else ""
+        raise LabError(f"cannot read {file}: {error.strerror}", hint=hint) from None
