@@ -204,7 +204,7 @@ def run(
     json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Run an exercise once and judge it: 0 all passed, 1 a check failed, 2 a file is wrong, 3 not measured."""
+    """Run an exercise and judge it. Exits 0: all passed, 1: a check failed, 2: a file is wrong, 3: not measured."""
     from lab.commands import exercise as commands
 
     sys.exit(

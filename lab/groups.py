@@ -45,7 +45,7 @@ def export_compose(
     file: TopologyFile,
     output: Annotated[str | None, typer.Option("-o", metavar="FILE", help="Write it there.")] = None,
 ) -> None:
-    """Print a topology as a file for Docker Compose, to look at with plain `docker compose`."""
+    """A topology as a Docker Compose file. Plain `docker compose` brings it up, to look at."""
     from lab.commands import image as commands
 
     commands.export_compose(file, output)
@@ -108,7 +108,7 @@ def export_gradescope_autograder(
     exercise: NamedExercise,
     output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="A new zip file.")] = "autograder.zip",
 ) -> None:
-    """The zip that makes Gradescope grade an exercise, or check files where it cannot."""
+    """An autograder for Gradescope. Where the platform lets it make no namespaces, it checks files and builds."""
     from lab.commands import platforms
 
     platforms.gradescope_autograder(exercise, output)
@@ -122,7 +122,7 @@ def export_github_workflow(
     lab: Annotated[str | None, typer.Option("--lab", metavar="REQUIREMENT", help="What pip installs as lab.")] = None,
     output: Annotated[str | None, typer.Option("-o", "--output", metavar="FILE", help="Write it there.")] = None,
 ) -> None:
-    """A workflow for students' repositories, which fetches the exercise from yours."""
+    """A workflow for students' repositories. It fetches the exercise from yours."""
     from lab.commands import platforms
 
     platforms.github_workflow(exercise, repository, ref, lab, output)
