@@ -37,8 +37,9 @@ def up(file: str, name: str | None, runtime: str | None, verbose: bool) -> None:
     took = time.monotonic() - started
     nodes = ", ".join(node.name for node in plan.nodes[:6]) + (", …" if len(plan.nodes) > 6 else "")
     print(f"lab {lab.name} is up ({chosen.name}, {took:.2f} s): {nodes}")
-    first = plan.nodes[0].name
-    print(f"try: lab exec {first} -- ip addr      lab shell {first}      lab down")
+    which = f" {lab.name}" if named else ""  # who names a lab has others
+    first = f"{which} {plan.nodes[0].name}"
+    print(f"try: lab exec{first} -- ip addr      lab shell{first}      lab down{which}")
 
 
 def down(name: str | None, everything: bool, runtime: str | None, verbose: bool) -> None:
