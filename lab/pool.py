@@ -17,6 +17,7 @@ R_co = TypeVar("R_co", covariant=True)
 R = TypeVar("R")
 
 _HELD = (signal.SIGINT, signal.SIGTERM)
+_LATE = "it did not end in time"
 _GRACE = 10.0  # seconds in which work that is ended closes its lab
 
 
@@ -63,8 +64,8 @@ def carry_out(
                 _start(task, running)
                 begun(task)
             for reader in _ready(running):
-                task, process, _ = running.pop(reader)
-                done(task, _result(task, reader, process))
+                task, process, until = running.pop(reader)
+                done(task, _result(task, reader, process, late=until <= time.monotonic()))
     finally:
         _end([each.process for each in running.values()])
 
@@ -107,6 +108,9 @@ def _start(task: Task[Any], running: dict[Connection, _Running]) -> None:
 
 @contextmanager
 def _signals_held() -> Iterator[None]:
+    if sys.platform == "win32":  # which has none to hold
+        yield
+        return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
     try:
         yield
@@ -125,19 +129,17 @@ def _work(task: Task[Any], writer: Connection, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
+        if sys.platform != "win32":
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
         writer.send(task.carry_out())
 
 
-def _result(task: Task[R], reader: Connection, process: BaseProcess) -> R:
+def _result(task: Task[R], reader: Connection, process: BaseProcess, *, late: bool) -> R:
     try:
-        if reader.poll():
-            result: R = reader.recv()
-        else:
-            result = task.lost("it did not end in time")
-    except EOFError:
+        result: R = reader.recv() if reader.poll() else task.lost(_LATE)
+    except (EOFError, OSError):  # nothing, or the half of a result
         process.join()
-        result = task.lost(f"its process ended ({process.exitcode}) before it told a result")
+        result = task.lost(_LATE if late else f"its process ended ({process.exitcode}) before it told a result")
     finally:
         reader.close()
     process.join()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import keyword
+import pickle
 import sys
 import traceback
 from collections.abc import Callable, Iterable
@@ -15,9 +16,11 @@ from lab.checks.gaps import gaps, unusable
 from lab.checks.names import listed
 from lab.checks.programs import idle
 from lab.evidence import Evidence
-from lab.grammar import Context, FilePath, List, Point, Refused, ScalarGrammar, Schema, Text, param
+from lab.grammar import Context, Duration, FilePath, List, Point, Refused, ScalarGrammar, Schema, Text, param
+from lab.pool import carry_out
 
 _GIVES = "True or False and a sentence, and FrameRefs if there are any: return False, \"no DNS query\", []"
+_TIMEOUT = 20.0  # seconds; the largest run that is annotated unasked is decoded in 2
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,9 @@ class Python(Check):
     It gets `lab.evidence.Evidence` (captures with decoded packets, steps, states, plan, exercise and its values) and
     returns True or False and a sentence, and if it likes a list of FrameRef(point, number); None for True or False is
     "not measured", and a whole `Verdict` is taken as it is. An error in it is never the student's failure: the check
-    is then not measured, and the error is told with its line. It is asked only of evidence without a gap. It runs
-    with the teacher's own rights, so a kept run brings its function to life only with `lab judge --trust-code`.
+    is then not measured, and the error is told with its line; so it is where the function takes longer than `timeout`.
+    It is asked only of evidence without a gap, in a process of its own. It runs with the teacher's own rights, so a
+    kept run brings its function to life only with `lab judge --trust-code`.
     """
 
     kind: ClassVar[str] = "python"
@@ -76,6 +80,7 @@ class Python(Check):
         List(Point(), single=True), "the capture points that it needs whole; all by default", default=()
     )
     expects: str = param(Text(longest=500), "what it demands, in a sentence", default="")
+    timeout: float = param(Duration(), "how long it may take, 20s by default", default=_TIMEOUT)
 
     def problems(self) -> Iterable[tuple[str, str, str]]:
         """The function has a name that a function can have."""
@@ -92,10 +97,19 @@ class Python(Check):
         if not evidence.own:
             seen = f"{self.file} comes with the run and was not run: lab judge --trust-code does, if you know it"
             return Verdict(Outcome.NOT_MEASURED, self.rule, expected, seen)
+        answers: list[Verdict] = []
+        asked = _Asked(self, evidence, expected)
+        carry_out([asked], 1, lambda _: None, lambda _, verdict: answers.append(verdict))
+        return answers[0]
+
+    def ask(self, evidence: Evidence, expected: str) -> Verdict:
+        """Call the function and take what it gives; it may never return."""
         try:
             with contextlib.redirect_stdout(sys.stderr):
                 given = self._loaded()(evidence)
-            return self._verdict(evidence, expected, given)
+            verdict = self._verdict(evidence, expected, given)
+            pickle.dumps(verdict)  # a whole verdict may hold anything
+            return verdict
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -128,6 +142,33 @@ class Python(Check):
         blame = idle(evidence, nodes)
         cause = blame.cause if blame else Cause("own-check", seen, expected)
         return Verdict(Outcome.FAILED, self.rule, expected, seen, frames, cause, bool(blame and blame.timed))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The function at work, in a process of its own: what it is shown was made by a stranger, and may trap it."""
+
+    check: Python
+    evidence: Evidence
+    expected: str
+
+    @property
+    def limit(self) -> float:
+        """The seconds that it may take."""
+        return self.check.timeout
+
+    def carry_out(self) -> Verdict:
+        """Ask it."""
+        return self.check.ask(self.evidence, self.expected)
+
+    def lost(self, why: str) -> Verdict:
+        """It never answered."""
+        check = self.check
+        seen = (
+            f"the exercise's own {check.function}() in {check.file} gave no answer: {why}, and it may take "
+            f"{check.timeout:g} s; look for what never ends on this evidence, or give the check a longer timeout"
+        )
+        return Verdict(Outcome.NOT_MEASURED, check.rule, self.expected, seen)
 
 
 def _told(error: BaseException, file: Source) -> str:

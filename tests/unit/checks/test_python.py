@@ -1,6 +1,9 @@
 """`python`: the teacher's own function; its errors are the teacher's."""
 
-from dataclasses import replace
+import multiprocessing
+import os
+import pickle
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from lab.errors import LabError
 from lab.evidence import Gap
 from lab.exercise.load import parse_exercise
 from lab.grammar import beside
+from lab.pool import carry_out
 
 P, F, N = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_MEASURED
 
@@ -131,3 +135,68 @@ def test_what_is_wrong_is_told(tmp_path: Path, fields: str, said: str) -> None:
 def test_a_dataclass_of_the_teachers_is_an_ordinary_one() -> None:
     head = "from dataclasses import dataclass\n@dataclass\nclass Pair:\n    one: int\n    two: str\n"
     assert judge("return Pair(1, 'x').two == 'x', 'a pair'", head=head).outcome is P
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "while True: pass",
+        "import re; return re.match('(a|a)*b', 'a' * 60), 'x'",  # within the interpreter's own C
+    ],
+)
+def test_what_never_ends_is_ended(body: str) -> None:
+    check = Python(file=Source("own.py", f"def check(evidence):\n    {body}\n"), timeout=0.2)
+    verdict = check.judge(replace(clean().evidence(check), own=True))
+    assert verdict.outcome is N
+    assert "own check() in own.py gave no answer: it did not end in time, and it may take 0.2 s" in verdict.seen
+    assert "longer timeout" in verdict.seen
+    assert multiprocessing.active_children() == []
+
+
+def test_what_ends_its_own_process_is_told() -> None:
+    verdict = judge("import os; os._exit(3)")
+    assert (verdict.outcome, "its process ended (3)" in verdict.seen) == (N, True)
+
+
+def test_a_verdict_that_cannot_leave_its_process_is_the_functions_mistake() -> None:
+    head = "from lab.checks.base import Outcome, Verdict\nclass Mine(str): pass"
+    verdict = judge("return Verdict(Outcome.PASSED, 'r', 'a', Mine('b'))", head=head)
+    assert (verdict.outcome, "went wrong: " in verdict.seen) == (N, True)
+
+
+def test_evidence_can_go_to_another_process_on_systems_without_fork() -> None:
+    check = Python(file=Source("own.py", "def check(evidence): return True, str(len(evidence.captures))\n"))
+    evidence = replace(clean().evidence(check), own=True)
+    check, evidence = pickle.loads(pickle.dumps((check, evidence)))
+    assert check.judge(evidence).outcome is P
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A student's turn, which is judged in a process of the pool's."""
+
+    mark: Path
+    timeout: float
+    limit: float | None = None
+
+    def carry_out(self) -> str:
+        body = f"import os\n    open({str(self.mark)!r}, 'w').write(str(os.getpid()))\n    while True: pass"
+        check = Python(file=Source("own.py", f"def check(evidence):\n    {body}\n"), timeout=self.timeout)
+        return check.judge(replace(clean().evidence(check), own=True)).seen
+
+    def lost(self, why: str) -> str:
+        return why
+
+
+@pytest.mark.parametrize(
+    ("timeout", "limit", "told"), [(0.2, None, "gave no answer: it did not end in time"), (60, 1, "it did not end in")]
+)
+def test_what_never_ends_holds_no_worker_up_and_does_not_outlive_it(
+    tmp_path: Path, timeout: float, limit: float | None, told: str
+) -> None:
+    said: list[str] = []
+    worker = Worker(tmp_path / "pid", timeout, limit)
+    carry_out([worker, worker], 2, lambda _: None, lambda _, seen: said.append(seen))
+    assert [told in each for each in said] == [True, True]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(worker.mark.read_text()), 0)
