@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lab.gather.rundir import MANIFEST
+
 FORMAT = 3
 STUDENTS = "students"
 RESULT = "result.json"
+_SCRATCH = re.compile(r"\..+\.[0-9a-f]{8}")  # as `write_whole` calls a file that is not whole yet
 State = Literal["graded", "timed", "not measured", "differs", "refused"]
 
 
@@ -70,6 +75,16 @@ class Results:
             return None
         ours = isinstance(told, dict) and told.get("format") == FORMAT and told.get("key") == key
         return told if ours else None
+
+    def sweep(self) -> None:
+        """Remove what a `lab` that was killed in this folder left half done; only for who holds it."""
+        students = self.out / STUDENTS
+        for path in (*self.out.glob(".*"), *students.glob("*/.*")):
+            if _SCRATCH.fullmatch(path.name) and path.is_file():
+                path.unlink(missing_ok=True)
+        for run in students.glob("*/*/*/"):
+            if not (run / MANIFEST).exists():
+                shutil.rmtree(run, ignore_errors=True)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Every kept result, by key."""

@@ -67,6 +67,7 @@ def grade(
         signal.signal(number, signal.default_int_handler)  # ends everything, as Ctrl-C does
     results = Results(Path(out))
     with held(results.out):
+        results.sweep()
         if fresh:
             shutil.rmtree(results.out / UNPACKED, ignore_errors=True)
         intake = collect(submissions, exercise, results.out / UNPACKED)

@@ -20,7 +20,7 @@ from lab.plan import Plan, plan_from_json, plan_to_json
 from lab.trace import pcap
 from lab.trace.packets import decode
 
-_MANIFEST = "manifest.json"
+MANIFEST = "manifest.json"  # the last file of a whole run
 _DAMAGED = "the run has to be done again; captures in it can still be read by lab trace"
 _IN_FILES = ("stdout", "stderr", "calls")  # of a step's result
 
@@ -61,7 +61,7 @@ class RunDirectory:
         """Write one JSON file, put in place whole."""
         scratch = f"{name}.{secrets.token_hex(3)}"
         # What a person reads has lines; the rest is large, and an indented one takes ten times as long to write.
-        indent = 1 if name == _MANIFEST else None
+        indent = 1 if name == MANIFEST else None
         self.write(scratch, json.dumps(content, indent=indent, default=str) + "\n")
         (self.path / scratch).rename(self.path / name)
 
@@ -106,7 +106,7 @@ class RunDirectory:
 
     def write_manifest(self, **facts: Any) -> None:
         """Keep what the evidence is; the last file of a whole run."""
-        self.write_json(_MANIFEST, {"format": FORMAT, "lab": __version__, **facts})
+        self.write_json(MANIFEST, {"format": FORMAT, "lab": __version__, **facts})
 
 
 def exercise_digest(exercise: Exercise) -> str:
@@ -120,7 +120,7 @@ def exercise_digest(exercise: Exercise) -> str:
 def find_run(given: str, runs: str) -> Path:
     """The run directory that is meant; `.` is the latest below `runs`, unless the current folder is one itself."""
     path = Path(given)
-    if (path / _MANIFEST).is_file() or given != ".":
+    if (path / MANIFEST).is_file() or given != ".":
         return path
     latest = latest_run(runs)
     if latest is None:
@@ -130,7 +130,7 @@ def find_run(given: str, runs: str) -> Path:
 
 def latest_run(runs: str) -> Path | None:
     """The run whose evidence was finished last."""
-    kept = sorted(Path(runs).glob(f"*/*/{_MANIFEST}"), key=lambda found: found.stat().st_mtime)
+    kept = sorted(Path(runs).glob(f"*/*/{MANIFEST}"), key=lambda found: found.stat().st_mtime)
     return kept[-1].parent if kept else None
 
 
@@ -159,7 +159,7 @@ def _why(error: Exception) -> str:
 def _load(path: Path, own: bool) -> Evidence:
     if path.is_file():
         raise LabError(f"{path} is a file, not a run directory", hint="lab trace reads captures; lab judge takes a run")
-    manifest = _read_json(path, _MANIFEST)
+    manifest = _read_json(path, MANIFEST)
     if manifest.get("format", 0) > FORMAT:
         raise LabError(f"{path} has format {manifest['format']}, this lab knows up to {FORMAT}", hint="use a newer lab")
     plan = plan_from_json(_read_json(path, "plan.json"), f"{path}/plan.json")
@@ -234,8 +234,8 @@ def _read_json(path: Path, name: str, kind: type = dict) -> Any:
     try:
         found = json.loads((path / name).read_text())
     except FileNotFoundError:
-        what = "is not a run directory" if name == _MANIFEST else "is damaged"
-        hint = "lab run prints where it keeps its evidence" if name == _MANIFEST else _DAMAGED
+        what = "is not a run directory" if name == MANIFEST else "is damaged"
+        hint = "lab run prints where it keeps its evidence" if name == MANIFEST else _DAMAGED
         raise LabError(f"{path} {what}: it has no {name}", hint=hint) from None
     except (ValueError, OSError) as error:
         raise LabError(f"{name} cannot be read: {error}", where=str(path)) from None
