@@ -6,7 +6,8 @@ help:
 	@echo "make test    runs all tests; ARGS='tests/unit -k arp' chooses"
 	@echo "make check   ruff and mypy"
 	@echo "make bench   measures start, stop, grading a class and decoding against references, Docker's too where it answers"
-	@echo "make soak    repeats runs a hundred times while all cores are busy, and compares their verdicts"
+	@echo "make soak    repeats runs a hundred times while all cores are busy, and every ready-made exercise ten times,"
+	@echo "             kills a class of two hundred until it is done, and compares all verdicts"
 	@echo "make clean   removes what the others made"
 
 demo:
@@ -32,7 +33,7 @@ bench:
 soak:
 	@.ci/setup test
 	@SOAK_REPEATS=100 .venv/bin/pytest tests/kernel/test_under_load.py tests/kernel/test_docker_failures.py \
-		tests/kernel/test_classroom.py tests/unit/trace/test_fuzz.py $(ARGS)
+		tests/kernel/test_classroom.py tests/kernel/test_exercises.py tests/unit/trace/test_fuzz.py $(ARGS)
 
 clean:
 	rm -rf .venv .venv-old-* .cache dist runs .pytest_cache .mypy_cache .ruff_cache
