@@ -30,6 +30,9 @@ def grade(
         str | None, typer.Option("--column", metavar="TITLE", help="The assignment, where Canvas's sheet has several.")
     ] = None,
     secret: SecretFile = None,
+    late: Annotated[
+        str | None, typer.Option("--late", metavar="FILE", help="When each came, for the exercise's `late:` to cost.")
+    ] = None,
     runtime: RuntimeName = None,
 ) -> None:
     """Grade a class's submissions; the same command again goes on where it stopped."""
@@ -47,6 +50,7 @@ def grade(
             sheet=roster,
             column=column,
             secret=secret,
+            late=late,
         )
     )
 

@@ -179,12 +179,14 @@ def _meant(row: Row, known: Sequence[_Known]) -> _Known | Problem:
 
 
 def adjusted(result: Mapping[str, Any], adjustments: Adjustments) -> dict[str, Any]:
-    """A result with what a person said of it; its points never fall below none."""
+    """A result with what its lateness costs and what a person said of it; its points never fall below none."""
     own = list(adjustments.get(result["student"], ()))
-    if not own or "grade" not in result:
+    late = result.get("lateness")
+    if "grade" not in result or not (own or late):
         return dict(result)
-    points = max(0, result["grade"]["points"] + sum(each["points"] for each in own))
-    return {**result, "grade": {**result["grade"], "points": tidy(points)}, "adjustments": own}
+    points = result["grade"]["points"] + sum(each["points"] for each in (*own, *([late] if late else ())))
+    changed = {**result, "grade": {**result["grade"], "points": tidy(max(0, points))}}
+    return {**changed, "adjustments": own} if own else changed
 
 
 def applied(adjustments: Adjustments, graded: Iterable[str]) -> list[str]:

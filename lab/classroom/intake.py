@@ -6,9 +6,10 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -43,6 +44,7 @@ class HandIn:
     parts: tuple[Part, ...]
     lms: str = ""
     late: bool = False
+    submitted: str = ""  # when, by a file of the teacher's
     members: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     problem: str = ""
@@ -219,9 +221,15 @@ def _of_gradescope(metadata: Path, notes: list[str]) -> Iterator[HandIn]:
         if not folder.is_dir():
             notes.append(f"{metadata} names {name}, and there is no such folder")
             continue
-        ids = tuple(str(each.get(":sid") or each.get(":email") or each.get(":name")) for each in people) or (name,)
+        ids = gradescope_ids({":submitters": people}, name)
         names = ", ".join(str(each.get(":name") or "") for each in people)
         yield HandIn("", ids[0], names, (Part(folder),), "gradescope", members=ids if len(ids) > 1 else ())
+
+
+def gradescope_ids(told: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """By what the students of a submission are known, of what Gradescope's metadata tell about it."""
+    people = told[":submitters"]
+    return tuple(str(each.get(":sid") or each.get(":email") or each.get(":name")) for each in people) or (name,)
 
 
 def _once(found: Iterable[HandIn]) -> list[HandIn]:

@@ -13,6 +13,7 @@ from lab import pipeline
 from lab.checks.base import Outcome
 from lab.classroom.identity import lab_version
 from lab.classroom.intake import HandIn, open_hand_in
+from lab.classroom.lateness import lateness
 from lab.classroom.results import FORMAT, Results, Row, State, row_of
 from lab.console import quiet
 from lab.errors import LabError
@@ -119,6 +120,7 @@ class Job:
             "name": self.hand_in.name,
             "members": list(self.hand_in.members),
             "late": self.hand_in.late,
+            "submitted": self.hand_in.submitted,
             "submission": {"sha256": self.sha256, "from": [str(part.path) for part in self.hand_in.parts]},
             **self.batch.identity,
             "state": state,
@@ -128,18 +130,19 @@ class Job:
         }
         told["attempts"] = [each["run"] for each in told["runs"]]
         if runs:
-            told |= judged(*runs[-1], folder)
+            told |= judged(*runs[-1], folder, self.hand_in.submitted)
         self.batch.results.keep(told)
         return row_of(told)
 
 
-def judged(path: Path, evidence: Evidence, grade: Grade, folder: Path) -> dict[str, Any]:
+def judged(path: Path, evidence: Evidence, grade: Grade, folder: Path, submitted: str = "") -> dict[str, Any]:
     """The part of a result that follows from the run that decides."""
     run = os.path.relpath(path, folder)
     written = evidence.manifest["submission"]
     lines = report_lines(evidence, grade, run, width=_WIDTH, students=True)
     return {
         "grade": {"points": grade.points, "of": grade.of},
+        "lateness": lateness(evidence.exercise, submitted, grade.of),
         "verdict": str(grade.outcome),
         "values": dict(evidence.exercise.values),
         "report": report_dict(evidence, grade, run),

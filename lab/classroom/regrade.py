@@ -82,7 +82,8 @@ def judge_again(
         decides = (folder / each["run"], evidence, grade)
     assert decides is not None, "there is a run"
     state, why = state_of(grades[-told["repeat"] :], verdicts, alone=told["runs"][-1]["alone"])
-    changed = {**told, "lab": lab_version(), "state": state, "why": why, "runs": verdicts, **judged(*decides, folder)}
+    decided = judged(*decides, folder, told.get("submitted", ""))
+    changed = {**told, "lab": lab_version(), "state": state, "why": why, "runs": verdicts, **decided}
     changed["exercise"] = {"name": decides[1].exercise.name, "sha256": exercise_digest(decides[1].exercise)}
     return changed, decides[1]
 

@@ -43,15 +43,19 @@ def _csv(exercise: Exercise, told: Iterable[dict[str, Any]]) -> str:
     graded = [each for each in exercise.checks if each.counts]
     text = io.StringIO()
     write = csv.writer(text, lineterminator="\n")
-    write.writerow(["student", "name", "points", "of", "late", *(each.id for each in graded), "adjusted", "cause"])
+    write.writerow(
+        ["student", "name", "points", "of", "late", *(each.id for each in graded), "lateness", "adjusted", "cause"]
+    )
     for each in told:
         if each["state"] == "graded":
             points = {check["id"]: check["points"] for check in each["report"]["checks"]}
             reasons = [*each["handed_in"]["problems"], *(root["text"] for root in each["report"]["causes"])]
-            grade, late = each["grade"], "late" if each["late"] else ""
+            grade, late = each["grade"], "late" if each["late"] or each.get("lateness") else ""
             earned = [points.get(check.id, "") for check in graded]
             by_hand = sum(adjustment["points"] for adjustment in each.get("adjustments", ())) or ""
-            row = [each["student"], each["name"], grade["points"], grade["of"], late, *earned, by_hand, *reasons[:1]]
+            taken = (each.get("lateness") or {}).get("points", "")
+            head = [each["student"], each["name"], grade["points"], grade["of"], late]
+            row = [*head, *earned, taken, by_hand, *reasons[:1]]
             for student in each["members"] or [each["student"]]:
                 write.writerow(map(unformula, [student, *row[1:]]))
     return text.getvalue()
@@ -91,12 +95,14 @@ def grades_schema() -> dict[str, Any]:
     grade = object_schema(points=points, of=points)
     check = object_schema(id=text, check=text, of=points, visible={"type": "boolean"})
     adjustment = object_schema(check=text, points={"type": "number"}, reason=text, by=text)
+    late = object_schema(days={"type": "integer", "minimum": 1}, points={"type": "number", "maximum": 0}, why=text)
     run = object_schema(
         run=text, alone={"type": "boolean"}, timed={"type": "boolean"}, measured={"type": "boolean"},
         verdicts={"type": "object", "additionalProperties": {"enum": [str(outcome) for outcome in Outcome]}},
     )  # fmt: skip
     student = object_schema(
-        "grade", "verdict", "values", "report", "shown", "handed_in", "adjustments", "runs", "foreign",
+        "grade", "verdict", "values", "report", "shown", "handed_in", "adjustments", "runs", "foreign", "submitted",
+        "lateness",
         key={**text, "description": "The student's folder below students/"},
         student=text,
         name=text,
@@ -113,6 +119,8 @@ def grades_schema() -> dict[str, Any]:
         values={"type": "object"},
         report=report_schema(),
         shown={**report_schema(), "description": "The report that the student may see"},
+        submitted={**text, "description": "When it came, by the file that --late named; empty without it"},
+        lateness={"anyOf": [late, {"type": "null"}], "description": "What lateness costs; `grade` tells what is left"},
         adjustments={"type": "array", "items": adjustment},
         foreign={
             "type": "array",

@@ -11,6 +11,8 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ from lab.classroom.adjust import read_adjustments
 from lab.classroom.batch import Progress, absent, alike, find_foreign, grade_all, held
 from lab.classroom.intake import Intake, collect, keep_apart, renamed_files
 from lab.classroom.job import Batch, Job
+from lab.classroom.lateness import read_times, with_times
 from lab.classroom.likeness import Alike, groups
 from lab.classroom.results import Results, Row, write_whole
 from lab.classroom.sheet import unformula, write_sheets
@@ -54,14 +57,19 @@ def grade(
     sheet: str | None = None,
     column: str | None = None,
     secret: str | None = None,
+    late: str | None = None,
 ) -> int:
-    """Grade a class's submissions; the exit code. `sheet` is the LMS's own, which is filled in."""
+    """Grade a class's submissions; the exit code.
+
+    `sheet` is the LMS's own, which is filled in; `late` a file that tells when each submission came.
+    """
     keep_apart(submissions, Path(out))
     path = find_exercise(name)
     exercise = load_exercise(path)
     _refuse_nothing_asked(exercise)
     key = read_variants(exercise, secret)
     roster = _read_sheet(sheet, column) if sheet else None
+    times = _read_late(exercise, late) if late else None
     chosen = choose(runtime, exercise.topology.runtime, console.say)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # ends everything, as Ctrl-C does
@@ -74,6 +82,10 @@ def grade(
         _tell_intake(intake, absent(results, intake.hand_ins), exercise)
         if roster is not None:
             _tell_roster(roster, intake)
+        if times is not None:
+            intake = _with_times(intake, times)
+        elif was := [told["student"] for told in results if told.get("lateness")]:
+            _say(f"no longer late, as --late is not given: {', '.join(was)}")
         checks = [each.id for each in exercise.checks]
         read_adjustments(results, expected=intake.hand_ins, checks=checks, totals=False)  # a mistake is told now
         batch = Batch(exercise, chosen, results, repeat, key)
@@ -92,6 +104,7 @@ def grade(
             raise InterruptedRunError("interrupted", hint=hint) from None
         write_sheets(results, exercise, batch.identity, keys, intake.hand_ins)
         code = _tell_grades(list(rows.values()), results)
+        _tell_late(results, keys)
         for each in intake.hand_ins:
             for one in foreign.get(each.key, ()):
                 print(safe(f"{each.student} answers with values of {one.student}: {', '.join(one.values)}"))
@@ -155,6 +168,28 @@ def _read_sheet(sheet: str, column: str | None) -> Roster:
     roster = read_roster(read_text(Path(sheet)), sheet)
     target_column(roster, column)
     return roster
+
+
+def _read_late(exercise: Exercise, late: str) -> Mapping[str, datetime]:
+    if exercise.late is None:
+        hint = "late: {due: 2026-11-30T23:59:00+01:00, per_day: 10%} in it says so; or leave --late out"
+        raise LabError("this exercise does not say what lateness costs", exercise.folder, hint)
+    return read_times(Path(late), exercise.late)
+
+
+def _with_times(intake: Intake, times: Mapping[str, datetime]) -> Intake:
+    hand_ins, unknown = with_times(intake.hand_ins, times)
+    if unknown:
+        _say(f"{len(unknown)} of whom --late tells no time, so counted as in time: {', '.join(unknown)}")
+    return replace(intake, hand_ins=tuple(hand_ins))
+
+
+def _tell_late(results: Results, keys: Sequence[str]) -> None:
+    found = [(told["student"], told["lateness"]) for told in map(results.read, keys) if told and told.get("lateness")]
+    if found:
+        print(f"{count(len(found), 'student')} late:")
+    for student, late in found:
+        print(safe(f"  {student}: {late['points']:+g} points; {late['why']}"))
 
 
 def _tell_roster(roster: Roster, intake: Intake) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from lab import grammar as g
 from lab.exercise.faults import FAULT
+from lab.exercise.late import LATE
 
 SIGNALS = ("TERM", "INT", "HUP", "QUIT", "KILL", "USR1", "USR2", "STOP", "CONT")
 RUN_ONLY = ("node", "code", "background", "ready", "stdin", "env", "mounts", "calls", "privilege")
@@ -129,6 +130,7 @@ def exercise_grammar(checks: Mapping[str, type]) -> g.Struct:
             "What is judged",
             required=True,
         ),
+        g.Key("late", LATE, "What lateness costs, where lab grade --late FILE tells when each submission came"),
         g.Key("settle", g.Duration(most=60), "How long connections get to close after the last step; 2s by default"),
         g.Key(
             "capture",

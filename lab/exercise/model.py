@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from lab.exercise.faults import Fault
+from lab.exercise.late import Late
 from lab.topology.model import Topology
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class Exercise:
     individual: tuple[str, ...] = ()  # those of them that each student has for their own
     submission: Submission = Submission()
     faults: tuple[Fault, ...] = ()
+    late: Late | None = None
     capture: tuple[str, ...] | None = None  # capture points; all of them by default
     settle: float = 2.0  # seconds that connections get to close after the last step
     files: Mapping[str, bytes] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from lab.exercise.faults import Fault, build_fault
+from lab.exercise.late import build_late
 from lab.exercise.model import Exercise, Graded, Ready, Step, Stop, Submission
 from lab.grammar import At, Context, Record, Refused, parameters
 from lab.topology.model import Topology
@@ -35,6 +36,7 @@ def build_exercise(
         submission=Submission(written.get("files", ()), written.get("routes")),
         capture=_captured(record, None if capture == "all" else capture, steps, topology, context),
         settle=record.get("settle", 2.0),
+        late=build_late(record.get("late")),
         **rest,
     )
 

@@ -45,8 +45,11 @@ def hidden_checks(result: Mapping[str, Any]) -> list[Told]:
 
 
 def adjustments(result: Mapping[str, Any]) -> list[Told]:
-    """What a person added or took off, each as a line of its own."""
-    return [
+    """What lateness costs, and what a person added or took off, each as a line of its own."""
+    late: Mapping[str, Any] = result.get("lateness") or {}
+    why = safe(f"{late['points']:+g} points: {late['why']}") if late else ""
+    lines = [Told("lateness", "failed", late["points"], 0, why)] if late else []
+    return lines + [
         Told(f"adjustment: {safe(each['check'])}" if each["check"] else "adjustment", "passed" if each["points"] >= 0
              else "failed", each["points"], 0, safe(f"{each['points']:+g} points by {each['by']}: {each['reason']}"))
         for each in result.get("adjustments", ())

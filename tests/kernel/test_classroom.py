@@ -344,3 +344,30 @@ def test_from_an_lms_download_to_its_sheet(lab: Lab, tmp_path: Path) -> None:
     assert "by a reset (RST)" in filled["Participant 12"]["Feedback comments"]
     assert "11, 99: the same" in done.stdout
     assert lab("grade", "tcp-echo", "submissions.zip", "--roster", "nothing.csv", code=2).stderr
+
+
+def test_lateness_costs_what_the_exercise_says_where_the_times_are_told(lab: Lab, tmp_path: Path) -> None:
+    for student in ("anna", "bert", "cem"):
+        hand_in(tmp_path / "all", student, "solution")
+    times = "student,submitted\nanna,2026-11-30 23:58\nbert,2026-12-01 23:58\nnobody,2026-12-09 12:00\n"
+    (tmp_path / "times.csv").write_text(times)
+    assert "does not say what lateness costs" in lab("grade", "tcp-echo", "all", "--late", "times.csv", code=2).stderr
+    shutil.copytree(ECHO, tmp_path / "echo", ignore=shutil.ignore_patterns("recorded"))
+    written = tmp_path / "echo" / "exercise.yaml"
+    rule = "late: {due: 2026-11-30T23:59:00+01:00, per_day: 20%}\n"
+    written.write_text(written.read_text() + rule)
+    done = lab("grade", "echo", "all", "--late", "times.csv")
+    assert "1 of whom --late tells no time, so counted as in time: cem\n" in done.stderr
+    assert "1 student late:\n  bert: -2 points; 1 day late: came 2026-12-01 23:58:00+01:00, due" in done.stdout
+    assert grades(tmp_path / "grades") == {"anna": 10, "bert": 8, "cem": 10}
+    jsonschema.validate(json.loads((tmp_path / "grades" / "grades.json").read_text()), schema("grades"))
+    written.write_text(written.read_text().replace("20%", "30%"))
+    said = lab("regrade", "grades", "--exercise", "echo").stdout
+    assert "bert: 8 → 7 of 10\n" in said
+    assert grades(tmp_path / "grades") == {"anna": 10, "bert": 7, "cem": 10}
+    lab("export", "feedback", "grades", "-o", "feedback")
+    assert "lateness: -3 points: 1 day late" in (tmp_path / "feedback" / "bert.md").read_text()
+    again = lab("grade", "echo", "all").stderr  # without the times
+    assert "3 results kept from before" in again
+    assert "no longer late, as --late is not given: bert\n" in again
+    assert grades(tmp_path / "grades") == {"anna": 10, "bert": 10, "cem": 10}
