@@ -12,6 +12,7 @@ from lab.evidence import Evidence
 from lab.exercise import Graded
 
 _HIDDEN = "a hidden check"
+UNVERIFIED = "unverified"  # the label of what rests on captures that the student made
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,13 @@ class Grade:
     """The results in the order of the exercise; `causes` with the root cause first, each once.
 
     `cut` tells that the run as a whole came to grief through no fault of the submission: nothing is proved by it.
+    `unverified` tells that the captures were handed in, so that nobody knows how they came about.
     """
 
     results: tuple[Result, ...]
     causes: tuple[RootCause, ...]
     cut: bool = False
+    unverified: bool = False
 
     @property
     def points(self) -> float:
@@ -101,7 +104,7 @@ def students_view(grade: Grade) -> tuple[Grade, Hidden]:
     results = tuple(_unhinted(result, hidden) for result in grade.results if result.graded.id not in hidden)
     told = (RootCause(root.cause, tuple(each for each in root.checks if each not in hidden)) for root in grade.causes)
     causes = tuple(root for root in told if any(r.verdict.cause == root.cause for r in results))
-    return Grade(results, causes, grade.cut), Hidden(
+    return replace(grade, results=results, causes=causes), Hidden(
         len(secret), tidy(sum(each.points for each in secret)), tidy(sum(each.of for each in secret))
     )
 
@@ -111,7 +114,8 @@ def _unhinted(result: Result, hidden: set[str]) -> Result:
     if result.needed not in hidden:
         return result
     said = "failed" if result.verdict.outcome is Outcome.FAILED else "was not measured"
-    verdict = replace(result.verdict, seen=f"needs {_HIDDEN}, which {said}", cause=None)
+    label = f"{UNVERIFIED}: " if result.verdict.seen.startswith(f"{UNVERIFIED}: ") else ""
+    verdict = replace(result.verdict, seen=f"{label}needs {_HIDDEN}, which {said}", cause=None)
     return replace(result, verdict=verdict, needed=_HIDDEN)
 
 
@@ -122,8 +126,20 @@ def judge(evidence: Evidence) -> Grade:
     if _late(evidence):
         own = {name: replace(verdict, timed=True) for name, verdict in own.items()}
     results = tuple(_result(graded, checks, own) for graded in checks.values())
+    if evidence.exercise.unverified:
+        results = tuple(map(_labelled, results))
     cut = any(gap.owner == "lab" and not gap.where for gap in evidence.gaps)
-    return Grade(results, _causes(results), cut)
+    return Grade(results, _causes(results), cut, evidence.exercise.unverified)
+
+
+def _labelled(result: Result) -> Result:
+    """A result that says that nobody saw how its evidence was made."""
+    verdict, cause = result.verdict, result.verdict.cause
+    if cause is not None:
+        if cause.kind == "flooded":
+            cause = replace(cause, kind="no-capture", look_at="the file, and where and how it was captured")
+        cause = replace(cause, text=f"{UNVERIFIED}: {cause.text}")
+    return replace(result, verdict=replace(verdict, seen=f"{UNVERIFIED}: {verdict.seen}", cause=cause))
 
 
 def _late(evidence: Evidence) -> bool:

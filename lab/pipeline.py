@@ -10,6 +10,7 @@ from pathlib import Path
 from lab.errors import InterruptedRunError, NotMeasuredError
 from lab.evidence import Evidence, Gap
 from lab.exercise import Exercise, HandedIn
+from lab.gather import submitted
 from lab.gather.gathering import Gathering, Say
 from lab.gather.rundir import RunDirectory, load
 from lab.grade import Grade
@@ -67,6 +68,9 @@ def run(
     directory = RunDirectory.create(runs, exercise, started)
     plan, handed_in = plan_for(exercise, handed_in)
     directory.write_inputs(exercise, plan)
+    if exercise.unverified:
+        submitted.take(exercise, handed_in, directory, started)
+        return directory.path
     gathering = Gathering(exercise, plan, handed_in, directory, say)
     gaps: tuple[Gap, ...] = ()
     try:

@@ -103,6 +103,7 @@ def _fitting(evidence: Evidence, new: Path, topology: Path | None) -> Exercise:
         ),
         "submission": exercise.submission == was.submission,
         "faults": exercise.faults == was.faults,
+        "evidence": exercise.unverified == was.unverified,
     }
     if other := [what for what, equal in same.items() if not equal]:
         hint = "checks, points, needs, hints and visibility may change; after another change lab grade has to run it"

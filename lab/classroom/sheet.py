@@ -13,7 +13,7 @@ from lab.checks.base import Outcome
 from lab.classroom.adjust import Person, adjusted, read_adjustments
 from lab.classroom.results import FORMAT, Results, write_whole
 from lab.exercise import Exercise
-from lab.grade import tidy
+from lab.grade import UNVERIFIED, tidy
 from lab.report.json import object_schema, report_schema
 
 CSV, JSON = "grades.csv", "grades.json"
@@ -44,7 +44,18 @@ def _csv(exercise: Exercise, told: Iterable[dict[str, Any]]) -> str:
     text = io.StringIO()
     write = csv.writer(text, lineterminator="\n")
     write.writerow(
-        ["student", "name", "points", "of", "late", *(each.id for each in graded), "lateness", "adjusted", "cause"]
+        [
+            "student",
+            "name",
+            "points",
+            "of",
+            "late",
+            *(each.id for each in graded),
+            "lateness",
+            "adjusted",
+            "evidence",
+            "cause",
+        ]
     )
     for each in told:
         if each["state"] == "graded":
@@ -55,7 +66,8 @@ def _csv(exercise: Exercise, told: Iterable[dict[str, Any]]) -> str:
             by_hand = sum(adjustment["points"] for adjustment in each.get("adjustments", ())) or ""
             taken = (each.get("lateness") or {}).get("points", "")
             head = [each["student"], each["name"], grade["points"], grade["of"], late]
-            row = [*head, *earned, taken, by_hand, *reasons[:1]]
+            label = UNVERIFIED if each["report"].get("unverified") else ""
+            row = [*head, *earned, taken, by_hand, label, *reasons[:1]]
             for student in each["members"] or [each["student"]]:
                 write.writerow(map(unformula, [student, *row[1:]]))
     return text.getvalue()

@@ -122,6 +122,11 @@ def exercise_grammar(checks: Mapping[str, type]) -> g.Struct:
         ),
         g.Key("values", VALUES, "Values that ${name} stands for in the rest of this file"),
         g.Key("submission", SUBMISSION, "What a student hands in"),
+        g.Key(
+            "evidence",
+            g.Choice("submitted"),
+            "Captures of the student's own are handed in and judged, and every verdict is marked as unverified",
+        ),
         g.Key("steps", g.List(STEP, most=1000), "What happens, in this order"),
         g.Key("faults", g.List(FAULT, most=100), "What goes wrong, and when; a check fault proves it"),
         g.Key(

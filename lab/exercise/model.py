@@ -97,6 +97,7 @@ class Exercise:
     faults: tuple[Fault, ...] = ()
     late: Late | None = None
     capture: tuple[str, ...] | None = None  # capture points; all of them by default
+    unverified: bool = False  # the captures are the student's own, handed in
     settle: float = 2.0  # seconds that connections get to close after the last step
     files: Mapping[str, bytes] = field(default_factory=dict)
     source: str = ""  # the file's text

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+from lab.exercise.captures import submitted_points
 from lab.exercise.faults import Fault, build_fault
 from lab.exercise.late import build_late
 from lab.exercise.model import Exercise, Graded, Ready, Step, Stop, Submission
@@ -25,6 +26,10 @@ def build_exercise(
     capture = record.get("capture", "all")
     graded = _checks(record.get("checks", ()), checks, context)
     _recorded(record.get("checks", ()), graded, steps, context)
+    points = _captured(record, None if capture == "all" else capture, steps, topology, context)
+    if unverified := "evidence" in record:
+        anew = set(rest.get("drawn", ())) - set(rest.get("individual", ()))
+        points = submitted_points(record, topology, graded, anew, context)
     return Exercise(
         name=record.get("name", ""),
         topology=topology,
@@ -34,7 +39,8 @@ def build_exercise(
         title=record.get("title", ""),
         values=context.values or {},
         submission=Submission(written.get("files", ()), written.get("routes")),
-        capture=_captured(record, None if capture == "all" else capture, steps, topology, context),
+        capture=points,
+        unverified=unverified,
         settle=record.get("settle", 2.0),
         late=build_late(record.get("late")),
         **rest,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.export.result import Told, checks, feedback, score
+from lab.grade import UNVERIFIED
 from lab.report.safe import safe
 
 _SIGNS = {"passed": "✓", "failed": "✗", "not measured": "?"}
@@ -15,7 +16,8 @@ _SIGNS = {"passed": "✓", "failed": "✗", "not measured": "?"}
 def render(result: Mapping[str, Any]) -> str:
     """A page for the student; what a program wrote stands in a block, where nothing of it is markup."""
     points, of = score(result)
-    lines = [f"# {plain(result['exercise']['name'])}: {points} of {of} points", ""]
+    label = f", {UNVERIFIED}" if result["report"].get("unverified") else ""
+    lines = [f"# {plain(result['exercise']['name'])}: {points} of {of} points{label}", ""]
     for cause in result["shown"]["causes"]:
         lines += [f"**Why:** {plain(cause['text'])}", ""]
         if cause["look_at"]:

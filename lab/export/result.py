@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lab.grade import tidy
+from lab.grade import UNVERIFIED, tidy
 from lab.report.safe import safe
 
 HIDDEN = "hidden checks"
@@ -66,7 +66,8 @@ def feedback(result: Mapping[str, Any]) -> str:
     lines = [text for style, text in result["feedback"] if style != "grade"]
     points, of = score(result)
     lines += [f"{each.id}: {each.text}" for each in adjustments(result)]
-    return "\n".join([*lines, f"GRADE  {tidy(points)} of {tidy(of)} points"])
+    label = f", {UNVERIFIED}: the captures were handed in" if result["report"].get("unverified") else ""
+    return "\n".join([*lines, f"GRADE  {tidy(points)} of {tidy(of)} points{label}"])
 
 
 def _told(check: Mapping[str, Any]) -> Told:

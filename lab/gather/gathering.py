@@ -141,14 +141,7 @@ class Gathering:
         self._directory.write_manifest(
             exercise={"name": self._exercise.name, "sha256": exercise_digest(self._exercise)},
             values=dict(self._exercise.values),
-            submission={
-                "folder": self._handed_in.folder,
-                "sha256": self._handed_in.digest,
-                "files": sorted(self._handed_in.files),
-                "kept": self._directory.write_submission(self._exercise, self._handed_in.files),
-                "problems": list(self._handed_in.problems),
-                "notes": list(self._handed_in.notes),
-            },
+            submission=self._directory.tell_submission(self._exercise, self._handed_in),
             confirms=str(confirms) if confirms else None,
             standing=standing,
             started=started,

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from lab import __version__
 from lab.errors import LabError
 from lab.evidence import FORMAT, Capture, Evidence, Gap, Mark, Probe, StepResult
-from lab.exercise import Exercise, load_exercise
+from lab.exercise import Exercise, HandedIn, load_exercise
 from lab.plan import Plan, plan_from_json, plan_to_json
 from lab.trace import pcap
 from lab.trace.packets import decode
@@ -85,6 +85,17 @@ class RunDirectory:
         for name in kept:
             self.write(f"submission/{name}", files[name])
         return kept
+
+    def tell_submission(self, exercise: Exercise, handed_in: HandedIn) -> dict[str, Any]:
+        """What a manifest tells of a submission; keeps those files of it that checks read."""
+        return {
+            "folder": handed_in.folder,
+            "sha256": handed_in.digest,
+            "files": sorted(handed_in.files),
+            "kept": self.write_submission(exercise, handed_in.files),
+            "problems": list(handed_in.problems),
+            "notes": list(handed_in.notes),
+        }
 
     def keep_submission(self, files: Mapping[str, bytes]) -> None:
         """Keep the whole submission too, so that it can be shown what the run is of; no check reads it."""

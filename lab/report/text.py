@@ -10,7 +10,7 @@ from typing import NamedTuple
 from lab.checks.base import Cause, FrameRef, Outcome
 from lab.checks.names import count, quoted, who
 from lab.evidence import Evidence
-from lab.grade import Grade, Hidden, Result, RootCause, students_view
+from lab.grade import UNVERIFIED, Grade, Hidden, Result, RootCause, students_view
 from lab.report.safe import safe
 from lab.trace.packets import TCP, Packet, flags_text
 from lab.trace.words import summary
@@ -178,5 +178,5 @@ def _grade(grade: Grade, view: Grade, run_dir: PurePath | str) -> Iterator[Line]
     text = f"GRADE  {grade.points} of {grade.of} points" if grade.of else "No check of this exercise is graded."
     if open_ones:
         text += f", held back: {', '.join(dict.fromkeys(open_ones))} could not be measured"
-    yield Line("grade", text)
+    yield Line("grade", text + grade.unverified * f", {UNVERIFIED}: the captures were handed in")
     yield Line("note", f"run: {run_dir}")

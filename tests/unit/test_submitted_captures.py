@@ -1,0 +1,140 @@
+"""Captures of a student's own are judged where the exercise says so, and every verdict says what it rests on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from lab import pipeline
+from lab.catalog import find_exercise
+from lab.classroom.job import judged
+from lab.console import quiet
+from lab.errors import LabError
+from lab.evidence import Evidence
+from lab.exercise import load_exercise, read_submission
+from lab.export import FORMATS
+from lab.grade import Grade, students_view
+from lab.report.json import report_dict
+from lab.report.text import report_lines
+from lab.schema import schema
+
+RECORDED = find_exercise("tcp-echo").parent / "recorded"
+EXERCISE = r"""version: 1
+name: own-capture
+topology: two-lans
+evidence: submitted
+values: {port: 7000, text: "hatktbpw\nihlxzodd\n"}
+submission: {files: [client.eth0.pcap, server.eth0.pcap]}
+checks:
+  - {id: gateway, check: arp, node: client, next_hop: r1, visible: false}
+  - {id: opened, check: tcp-handshake, from: client, to: server, port: "${port}", points: 2}
+  - {id: echoed, check: tcp-data, from: client, to: server, port: "${port}", client_sends: "${text}",
+     server_sends: "${text}", points: 6, needs: [gateway]}
+  - {id: closed, check: tcp-close, from: client, to: server, port: "${port}", points: 2}
+"""
+
+
+def judge(folder: Path, text: str = EXERCISE, **files: bytes) -> tuple[Path, Evidence, Grade]:
+    """What comes of these files, `client` and `server` for short."""
+    (folder / "exercise").mkdir()
+    (folder / "exercise" / "exercise.yaml").write_text(text)
+    (folder / "handed-in").mkdir()
+    for name, content in files.items():
+        (folder / "handed-in" / f"{name}.eth0.pcap").write_bytes(content)
+    exercise = load_exercise(folder / "exercise")
+    handed_in = read_submission(exercise, folder / "handed-in")
+    nothing: Any = None  # no runtime is asked for anything
+    path = pipeline.run(exercise, handed_in, nothing, folder / "runs", quiet)
+    return path, *pipeline.judge(path)
+
+
+def recorded(node: str) -> bytes:
+    return (RECORDED / f"{node}.eth0.pcap").read_bytes()
+
+
+def test_every_verdict_and_every_form_of_a_grade_says_that_it_is_unverified(tmp_path: Path) -> None:
+    path, evidence, grade = judge(tmp_path, client=recorded("client"), server=recorded("server"))
+    assert (grade.points, grade.of, grade.unverified) == (10, 10, True)
+    assert all(result.verdict.seen.startswith("unverified: ") for result in grade.results)
+    report = report_dict(evidence, grade, path)
+    jsonschema.validate(report, schema("report"))
+    assert report["unverified"] is True
+    assert any("10 of 10 points, unverified" in line.text for line in report_lines(evidence, grade, path))
+    result = {
+        "student": "anna", "name": "", "members": [], "late": False, "state": "graded", "key": "anna", "attempts": [],
+        "exercise": {"name": "own-capture", "sha256": ""}, **judged(path, evidence, grade, path.parent),
+    }  # fmt: skip
+    for name, form in FORMATS.items():
+        if name == "github":
+            continue  # base64
+        assert "unverified" in form.render(result), name
+
+
+def test_a_hidden_check_does_not_hide_the_label(tmp_path: Path) -> None:
+    text = EXERCISE.replace("node: client, next_hop: r1", "node: server, next_hop: client")
+    _, _, grade = judge(tmp_path, text, client=recorded("client"), server=recorded("server"))
+    told = {result.graded.id: result.verdict.seen for result in students_view(grade)[0].results}
+    assert told["echoed"].startswith("unverified: needs a hidden check, which")
+
+
+@pytest.mark.parametrize(
+    ("server", "said"),
+    [
+        (None, "unverified: server:eth0: server.eth0.pcap was not handed in"),
+        (b"", "unverified: server:eth0: server.eth0.pcap is no whole capture: the file is empty"),
+        (b"import socket", "unverified: server:eth0: server.eth0.pcap is no whole capture: not a capture file"),
+        ("cut", "unverified: server:eth0: server.eth0.pcap is no whole capture: frame"),
+    ],
+)
+def test_what_is_missing_or_damaged_is_the_submissions_own_doing(
+    tmp_path: Path, server: bytes | str | None, said: str
+) -> None:
+    given = recorded("server")[:-20] if server == "cut" else server
+    files = {"client": recorded("client")} | ({"server": given} if isinstance(given, bytes) else {})
+    _, _, grade = judge(tmp_path, **files)
+    (opened,) = [result for result in grade.results if result.graded.id == "opened"]
+    assert (str(opened.verdict.outcome), opened.points) == ("failed", 0)
+    assert opened.verdict.seen.startswith(said)
+    assert opened.verdict.cause is not None
+    assert opened.verdict.cause.kind == "no-capture"
+
+
+def test_a_capture_of_something_else_fails_and_proves_nothing(tmp_path: Path) -> None:
+    _, _, grade = judge(tmp_path, client=recorded("server"), server=recorded("client"))
+    assert grade.points < 10
+
+
+def test_without_that_key_a_capture_in_a_submission_is_no_evidence(tmp_path: Path) -> None:
+    """The recorded run judged with forged captures among what was handed in: they are files like any other."""
+    (tmp_path / "handed-in").mkdir()
+    for name in ("client.eth0.pcap", "server.py"):
+        (tmp_path / "handed-in" / name).write_bytes(b"")
+    handed_in = read_submission(load_exercise(RECORDED / "exercise"), tmp_path / "handed-in")
+    assert list(handed_in.files) == ["server.py"]
+    evidence, grade = pipeline.judge(RECORDED, submission={"client.eth0.pcap": b""})
+    assert (grade.points, grade.unverified) == (10, False)
+    assert len(evidence.captures["client:eth0"].packets) == 15
+    assert "unverified" not in json.dumps(report_dict(evidence, grade, RECORDED)["checks"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("checks:\n", "steps: [{node: client, run: [ls]}]\nchecks:\n", "no place for steps"),
+        ("checks:\n", "capture: [client:eth0]\nchecks:\n", "no place for capture"),
+        ("server.eth0.pcap]", "server.eth1.pcap]", "server.eth1.pcap is no capture point's file"),
+        ("submission: {files: [client.eth0.pcap, server.eth0.pcap]}\n", "", "nothing says which captures"),
+        ("values: {port: 7000,", "values: {port: 7000, more: {lines: 2, example: a},", "value more is another one in"),
+        ("check: arp, node: client, next_hop: r1", "check: reach, from: client, to: server", "asks a kernel"),
+        ("evidence: submitted", "evidence: mine", "submitted"),
+    ],
+)
+def test_what_does_not_go_with_captures_alone_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    assert old in EXERCISE
+    with pytest.raises(LabError) as raised:
+        judge(tmp_path, EXERCISE.replace(old, new), client=b"", server=b"")
+    assert said in str(raised.value)
