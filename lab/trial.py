@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -274,7 +275,9 @@ def _unexpected(hand_in: HandIn, each: Ran, passed: list[str], failed: list[str]
     if hand_in.cause and each.cause != hand_in.cause:
         told = f"{each.cause} ({each.cause_text})" if each.cause else "none"
         what = f"the root cause is {told}, and {EXPECT_FILE} says {hand_in.cause}"
-        yield Finding(hand_in.name, (), what, "students are told the root cause first", each.directories)
+        typo = difflib.get_close_matches(hand_in.cause, [each.cause], cutoff=0.85)
+        hint = f"did you mean {typo[0]}?" if typo else "students are told the root cause first"
+        yield Finding(hand_in.name, (), what, hint, each.directories)
 
 
 def _why(check: str, each: Ran) -> str:

@@ -17,7 +17,7 @@ from lab.classroom import naming
 from lab.classroom.archive import DOWNLOAD, RefusedError, members, unpack
 from lab.errors import LabError
 from lab.exercise import Exercise, HandedIn
-from lab.exercise.submission import pick, plain_files, read_plain
+from lab.exercise.submission import instead, pick, plain_files, read_plain
 
 GRADESCOPE = "submission_metadata.yml"
 _CHUNK = 1 << 20
@@ -72,7 +72,7 @@ def collect(given: Sequence[str], exercise: Exercise, scratch: Path) -> Intake:
             raise LabError(f"there is no {each}", hint="name the folder or archive that your LMS gave you")
         if named := _student_of(path, alone=len(given) == 1):
             of_lms.append((named, path))
-        elif len(given) > 1 and path.is_file() and not naming.is_archive(path.name) and not _fits(path, exercise):
+        elif len(given) > 1 and path.is_file() and not _packed(path.name) and not _fits(path, exercise):
             notes.append(f"{path} is nobody's hand-in and is left aside")
         else:
             found += _of_path(path, exercise, scratch, notes)
@@ -164,7 +164,7 @@ def _of_folder(folder: Path, exercise: Exercise, notes: list[str]) -> list[HandI
     for entry in entries:
         if named := naming.parse(entry.name):
             of_lms.append((named, entry))
-        elif entry.is_dir() or naming.is_archive(entry.name):
+        elif entry.is_dir() or _packed(entry.name):
             part = Part(entry, "" if entry.is_dir() and not entry.is_symlink() else entry.name)
             found.append(HandIn("", entry.name if entry.is_dir() else naming.stem(entry.name), "", (part,)))
         elif _fits(entry, exercise):
@@ -183,6 +183,11 @@ def _of_lms(entries: Iterable[tuple[naming.Named, Path]]) -> Iterator[HandIn]:
         parts = tuple(Part(entry, "" if entry.is_dir() else named.file or entry.name) for named, entry in each)
         late = any(named.late for named, _ in each)
         yield HandIn("", student, each[0][0].name, parts, lms, late)
+
+
+def _packed(name: str) -> bool:
+    """Whether it is called as archives are, of whatever kind."""
+    return naming.is_archive(name) or naming.is_closed(name)
 
 
 def _wanted(exercise: Exercise) -> tuple[str, ...]:
@@ -274,22 +279,46 @@ def _real_folder(path: Path) -> bool:
 
 def open_hand_in(exercise: Exercise, hand_in: HandIn) -> HandedIn:
     """The files that count; what is wrong with them is said, and costs nobody else anything."""
+    where, renamed = _where(exercise, hand_in)
+    label = os.pathsep.join(str(part.path) for part in hand_in.parts)
+    notes = [*hand_in.notes, *(f"{old} was taken for {new}" for new, old in renamed.items())]
+    picked = pick(exercise, list(where), lambda name: read_plain(*where[name]), label)
+    archives = [name for name in where if naming.is_archive(name) and "/" not in name]
+    if not picked.files and archives:
+        picked, more = _opened(exercise, {name: where[name] for name in archives}, label)
+        notes += more
+    closed = _closed(where) if picked.missing or not picked.files else ()
+    return replace(picked, notes=(*notes, *picked.notes), problems=(*closed, *picked.problems))
+
+
+def _where(exercise: Exercise, hand_in: HandIn) -> tuple[dict[str, tuple[Path, str]], dict[str, str]]:
+    """By the name that it was handed in under, the folder and path of each file; and by theirs, what an LMS renamed."""
     where: dict[str, tuple[Path, str]] = {}
     for part in hand_in.parts:
         if _real_folder(part.path):
             where |= {name: (part.path, name) for name in plain_files(part.path)}
         else:
             where[part.name] = (part.path.parent, part.path.name)
-    label = os.pathsep.join(str(part.path) for part in hand_in.parts)
     renamed = naming.original_names(where, _wanted(exercise)) if hand_in.lms == "canvas" else {}
-    notes = [*hand_in.notes, *(f"{old} was taken for {new}" for new, old in renamed.items())]
     where |= {new: where[old] for new, old in renamed.items()}
-    picked = pick(exercise, list(where), lambda name: read_plain(*where[name]), label)
-    archives = [name for name in where if naming.is_archive(name) and "/" not in name]
-    if not picked.files and archives:
-        picked, more = _opened(exercise, {name: where[name] for name in archives}, label)
-        notes += more
-    return replace(picked, notes=(*notes, *picked.notes))
+    return where, renamed
+
+
+def _closed(names: Iterable[str]) -> tuple[str, ...]:
+    """What is said of archives that cannot be opened."""
+    closed = sorted(name for name in names if naming.is_closed(name) and name.count("/") < 2)
+    return tuple(f"{name} was not opened: only zip and tar archives are" for name in closed)
+
+
+def lacking(exercise: Exercise, hand_in: HandIn) -> tuple[str, ...]:
+    """What is not there under its own name and what is there instead, as far as that shows without opening anything."""
+    names = list(_where(exercise, hand_in)[0])
+    if hand_in.problem or any(naming.is_archive(name) and "/" not in name for name in names):
+        return ()
+    missing = [name for name in _exact(exercise) if not any(f"/{each}".endswith(f"/{name}") for each in names)]
+    others = [name for name in names if name not in exercise.files]
+    closed = _closed(names) if missing else ()
+    return (*closed, *(f"{name} is not there{instead(name, others, 'is')}" for name in missing))
 
 
 def renamed_files(exercise: Exercise, hand_in: HandIn) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ _CANVAS_GROUP = re.compile(r"(?P<name>.+?)_(?P<late>LATE_)?(?P<id>\d+)_(?P<sub>\
 _VERSION = re.compile(r"(?P<stem>.+)-(?P<number>\d{1,3})(?P<suffix>\.[^.]*)?")
 _DOUBLE = (".tar.gz", ".tar.xz", ".tar.bz2")
 ARCHIVES = (".zip", ".tar", ".tgz", ".txz", ".tbz2", *_DOUBLE)
+_CLOSED = (".rar", ".7z", ".zst", ".lz", ".lzh", ".z")  # archives too, for which Python brings nothing
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ def stem(name: str) -> str:
 def is_archive(name: str) -> bool:
     """Whether it is called as archives are that can be taken in."""
     return name.lower().endswith(ARCHIVES)
+
+
+def is_closed(name: str) -> bool:
+    """Whether it is called as archives are that cannot be opened."""
+    return name.lower().endswith(_CLOSED)
 
 
 def unversioned(name: str) -> tuple[str, int]:

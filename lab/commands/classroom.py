@@ -21,7 +21,7 @@ from lab.catalog import find_exercise
 from lab.checks.names import count
 from lab.classroom.adjust import read_adjustments
 from lab.classroom.batch import Progress, absent, alike, find_foreign, grade_all, held
-from lab.classroom.intake import Intake, collect, keep_apart, renamed_files
+from lab.classroom.intake import Intake, collect, keep_apart, lacking, renamed_files
 from lab.classroom.job import Batch, Job
 from lab.classroom.lateness import read_times, with_times
 from lab.classroom.likeness import Alike, groups
@@ -226,7 +226,7 @@ def _tell_intake(intake: Intake, gone: Sequence[str], exercise: Exercise) -> Non
             _say(f"{each.student}: {each.problem}; remove what does not count")
         if each.members:
             _say(f"{each.student}: a group of {len(each.members)}: {', '.join(each.members)}")
-        for note in (*each.notes, *renamed_files(exercise, each)):
+        for note in (*each.notes, *renamed_files(exercise, each), *lacking(exercise, each)):
             _say(f"{each.student}: {note}")
     if gone:
         _say(f"graded earlier and not among these submissions, so left out: {', '.join(gone)}")

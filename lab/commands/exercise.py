@@ -39,6 +39,8 @@ def run(
     secret: str | None = None,
 ) -> int:
     """One run of an exercise, on a lab of its own or on one that stands already; its exit code."""
+    if secret is not None and student is None:
+        raise LabError("--secret says nothing without --student", hint="--student ID says whose values are meant")
     path = find_exercise(name) if name else _exercise_here()
     exercise = load_exercise(path, draw=secrets.token_hex(16))
     if student is not None:

@@ -51,6 +51,8 @@ def try_exercise(
         if runs is None:
             _forget(trial, folder)
     _report(trial, as_json)
+    if runs is None and folder.is_dir():
+        print(f"kept are the runs that show why: {folder}; lab judge RUN tells more of one", file=sys.stderr)
     return trial.exit_code
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,13 @@ class HandedIn:
     problems: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     folder: str = ""
+
+    @property
+    def lacking(self) -> str:
+        """Why its programs cannot be run, what is behind it first; empty where nothing is missing."""
+        if self.files and not self.missing:
+            return ""
+        return "; ".join(self.problems) or "nothing was handed in"
 
     @property
     def digest(self) -> str:
@@ -74,8 +82,25 @@ def pick(exercise: Exercise, names: Sequence[str], read: Callable[[str], bytes |
         else:
             files[name] = content
     missing = tuple(name for name in wanted if not any(sign in name for sign in "*?[") and name not in files)
-    problems += [f"{name} was not handed in" for name in missing if not any(name in said for said in problems)]
+    told = [name for name in missing if not any(name in said for said in problems)]
+    others = [each for each in names if each not in found and each not in exercise.files]
+    problems += [f"{name} was not handed in{instead(name, others, 'was')}" for name in told]
     return HandedIn(files, missing, tuple(problems), tuple(notes), folder)
+
+
+def instead(name: str, others: Iterable[str], verb: str) -> str:
+    """What was handed in that may be meant, behind a word that a file is missing: `server (1).py`, `Server.py`."""
+    stem, dot, suffix = name.rpartition("/")[2].rpartition(".")
+    alike = [each for each in others if dot and each.lower().endswith(f".{suffix.lower()}")]
+    near = [each for each in alike if _plain(stem) == _plain(each.rpartition("/")[2].rpartition(".")[0])]
+    near = near or (alike if len(alike) == 1 else [])
+    said = ", ".join(sorted(near)[:3])
+    return f", but {said} {verb}, and only the name that is asked for counts" if near else ""
+
+
+def _plain(stem: str) -> str:
+    """A name without what browsers and people add to that of a copy."""
+    return re.sub(r"[ _-]*(\(\d+\)|copy|kopie|\d+)$", "", stem.casefold()).strip(" _-")
 
 
 def _look(names: Iterable[str], wanted: tuple[str, ...], exercise: Exercise) -> list[str]:

@@ -16,7 +16,7 @@ _SIGNS = {"passed": "✓", "failed": "✗", "not measured": "?"}
 def render(result: Mapping[str, Any]) -> str:
     """A page for the student; what a program wrote stands in a block, where nothing of it is markup."""
     points, of = score(result)
-    label = f", {UNVERIFIED}" if result["report"].get("unverified") else ""
+    label = f", {UNVERIFIED}" if result.get("report", {}).get("unverified") else ""
     lines = [f"# {plain(result['exercise']['name'])}: {points} of {of} points{label}", ""]
     for cause in result["shown"]["causes"]:
         lines += [f"**Why:** {plain(cause['text'])}", ""]

@@ -66,7 +66,7 @@ def feedback(result: Mapping[str, Any]) -> str:
     lines = [text for style, text in result["feedback"] if style != "grade"]
     points, of = score(result)
     lines += [f"{each.id}: {each.text}" for each in adjustments(result)]
-    label = f", {UNVERIFIED}: the captures were handed in" if result["report"].get("unverified") else ""
+    label = f", {UNVERIFIED}: the captures were handed in" if result.get("report", {}).get("unverified") else ""
     return "\n".join([*lines, f"GRADE  {tidy(points)} of {tidy(of)} points{label}"])
 
 

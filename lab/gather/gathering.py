@@ -52,12 +52,10 @@ class Gathering:
         self._captures = Captures(lab, self._points, self._directory.path)
         try:
             self._machine = machine(lab)
-            given, missing = self._handed_in.files, self._handed_in.missing
             self._steps = Steps(
                 lab,
                 self._exercise,
-                given,
-                missing,
+                self._handed_in,
                 Marks(self._before_ending, self._after_ending),
                 self._directory.path.name,
                 self._faults,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from lab.evidence import Ended, Gap, StepResult, calls_of
-from lab.exercise import Exercise, Ready, Step
+from lab.exercise import Exercise, HandedIn, Ready, Step
 from lab.gather.faults import Faults
 from lab.runtime.base import Limits, LiveLab, Process, Program
 
@@ -54,8 +54,7 @@ class Steps:
         self,
         lab: LiveLab,
         exercise: Exercise,
-        handed_in: Mapping[str, bytes],
-        missing: tuple[str, ...],
+        handed_in: HandedIn,
         marks: Marks,
         run: str,
         faults: Faults,
@@ -63,7 +62,6 @@ class Steps:
         self._lab = lab
         self._exercise = exercise
         self._handed_in = handed_in
-        self._missing = missing
         self._marks = marks
         self._run = run
         self._faults = faults
@@ -128,10 +126,9 @@ class Steps:
     def _start(self, step: Step) -> None:
         assert step.node is not None
         assert step.run is not None
-        if step.code == "submission" and (self._missing or not self._handed_in):
-            missing = ", ".join(self._missing) or "nothing"
-            text = f"{missing} was not handed in" if self._missing else "nothing was handed in"
-            self._never[step.name] = StepResult(step.name, step.node, "not started", message=text)
+        if step.code == "submission" and self._handed_in.lacking:
+            never = StepResult(step.name, step.node, "not started", message=self._handed_in.lacking)
+            self._never[step.name] = never
             return
         folder = self._folder(step)
         program = Program(
@@ -160,7 +157,7 @@ class Steps:
         assert step.node is not None
         if (step.node, name) not in self._laid:
             code = (
-                self._handed_in
+                self._handed_in.files
                 if step.code == "submission"
                 else {file: self._exercise.files[file] for file in step.code}
             )

@@ -40,9 +40,10 @@ def report_lines(
     """The whole report, `width` columns wide where words allow it: causes first, then the rest, then the grade.
 
     `called` is what commands call the run, its directory by default. Whoever runs hidden checks has them before their
-    eyes, so they are told; `students` makes it the report that a student may see, where they are only counted.
+    eyes, so they are told; `students` makes it the report that a student may see, where they are only counted, and
+    which names no run: that is on the teacher's machine.
     """
-    teller = _Teller(evidence, called or str(run_dir), width)
+    teller = _Teller(evidence, "" if students else called or str(run_dir), width)
     view, unseen = students_view(grade) if students else (grade, Hidden(0, 0, 0))
     lines = [Line("title", f"{evidence.exercise.title or evidence.exercise.name} on {evidence.plan.name}")]
     told: set[str] = set()
@@ -55,7 +56,9 @@ def report_lines(
             if result.verdict.outcome is outcome:
                 lines += teller.check(result)
     lines += teller.notes(unseen)
-    lines += _grade(grade, view, run_dir)
+    lines += _grade(grade, view)
+    if not students:
+        lines.append(Line("note", f"run: {run_dir}"))
     return [Line(style, safe(text)) for style, text in lines]
 
 
@@ -129,7 +132,7 @@ class _Teller:
     def _look(self, frames: Sequence[FrameRef], cause: Cause | None) -> Iterator[Line]:
         """Where to look, and the command that tells more: never broken, for it is there to be copied."""
         look = f"look at: {cause.look_at}" if cause and cause.look_at else ""
-        more = f"more: lab frame {self._called} {frames[-1]}" if frames else ""
+        more = f"more: lab frame {self._called} {frames[-1]}" if frames and self._called else ""
         both = f"   {look}   {more}"
         if look and more and len(both) <= self._width:
             yield Line("look", both)
@@ -171,7 +174,7 @@ def _short(frames: Sequence[FrameRef]) -> str:
     return ", ".join(f"{point} {' '.join(f'#{n}' for n in numbers)}" for point, numbers in by_point.items())
 
 
-def _grade(grade: Grade, view: Grade, run_dir: PurePath | str) -> Iterator[Line]:
+def _grade(grade: Grade, view: Grade) -> Iterator[Line]:
     seen = {result.graded.id for result in view.results}
     open_ones = [r.graded.id if r.graded.id in seen else "a hidden check" for r in grade.results
                  if r.graded.counts and r.verdict.outcome is Outcome.NOT_MEASURED]  # fmt: skip
@@ -179,4 +182,3 @@ def _grade(grade: Grade, view: Grade, run_dir: PurePath | str) -> Iterator[Line]
     if open_ones:
         text += f", held back: {', '.join(dict.fromkeys(open_ones))} could not be measured"
     yield Line("grade", text + grade.unverified * f", {UNVERIFIED}: the captures were handed in")
-    yield Line("note", f"run: {run_dir}")

@@ -302,6 +302,7 @@ def test_who_answers_with_anothers_values_is_told_with_whose(lab: Lab, tmp_path:
     words = ("run", "own", "--submission", "anna", "--secret", "secret", "--student")
     assert "GRADE  3 of 3 points" in lab(*words, "anna").stdout
     assert "GRADE  0 of 3 points" in lab(*words, "bert", code=1).stdout
+    assert "--secret says nothing without --student" in lab(*words[:-1], code=2).stderr
     for student in ("anna", "bert"):
         (tmp_path / "all" / f"{student}.py").write_text(program)
     assert "--secret FILE" in lab("grade", "own", "all", code=2).stderr

@@ -103,6 +103,7 @@ def test_a_try_tells_what_deviates_and_keeps_its_runs(lab: Lab, tmp_path: Path) 
     (run,) = [line.partition("run: ")[2] for line in done.stdout.splitlines() if "run: " in line]
     (kept,) = (tmp_path / "tmp").glob("lab-try-*/first/*")
     assert str(kept) == run
+    assert f"kept are the runs that show why: {kept.parent.parent}; " in done.stderr
     assert "GRADE  1 of 4 points" in lab("judge", run, code=1).stdout
 
 

@@ -102,6 +102,13 @@ def test_another_root_cause_is_a_deviation(exercise: Exercise) -> None:
     runs = [one(name, signs, cause="wrong-port") for name, signs in SOUND.items()]
     (deviation,) = assess(exercise, HAND_INS, runs).deviations
     assert deviation.what == "the root cause is wrong-port (why), and expect.yaml says wrong-address"
+    assert deviation.hint == "students are told the root cause first"
+
+
+def test_a_misspelt_root_cause_is_told_as_that(exercise: Exercise) -> None:
+    runs = [one(name, signs, cause="wrong-adress") for name, signs in SOUND.items()]
+    (deviation,) = assess(exercise, HAND_INS, runs).deviations
+    assert deviation.hint == "did you mean wrong-adress?"
 
 
 def test_repeats_must_agree(exercise: Exercise) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from lab.catalog import find_exercise
 from lab.classroom import naming
-from lab.classroom.intake import HandIn, Intake, collect, fingerprint, keep_apart, open_hand_in
+from lab.classroom.intake import HandIn, Intake, collect, fingerprint, keep_apart, lacking, open_hand_in
 from lab.errors import LabError
-from lab.exercise import load_exercise
+from lab.exercise import HandedIn, load_exercise
 
 ECHO = load_exercise(find_exercise("tcp-echo"))
 
@@ -96,7 +96,7 @@ def test_gradescope_with_a_group(tmp_path: Path) -> None:
     assert (anna.student, anna.name, anna.members) == ("17", "Anna, Bo", ("17", "18"))
     assert (cy.student, cy.members) == ("c@x", ())
     assert content(anna).endswith("submission_5/server.py")
-    assert open_hand_in(ECHO, cy).problems == ("server.py was not handed in",)
+    assert open_hand_in(ECHO, cy).problems[0].startswith("server.py was not handed in, but x.py was")
 
 
 def test_a_whole_class_in_one_archive(tmp_path: Path) -> None:
@@ -213,3 +213,39 @@ def test_nothing_at_all_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(LabError, match="nothing was handed in"):
         taken(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("files", "before", "problem"),
+    [
+        (["anna/Server (1).py"], "server.py is not there, but Server (1).py is, and only the name that is asked for",
+         "server.py was not handed in, but Server (1).py was, and only the name that is asked for counts"),
+        (["anna/client.py", "anna/server copy.py"], "server.py is not there, but server copy.py is,",
+         "server.py was not handed in, but server copy.py was,"),
+        (["anna/main.py"], "server.py is not there, but main.py is,", "server.py was not handed in, but main.py was,"),
+        (["anna/a.py", "anna/b.py"], "server.py is not there", "server.py was not handed in"),
+        (["anna/work.rar"], "work.rar was not opened: only zip and tar archives are",
+         "work.rar was not opened: only zip and tar archives are"),
+        (["anna.7z"], "anna.7z was not opened: only zip", "anna.7z was not opened: only zip"),
+        (["anna/server.py", "anna/server (1).py"], "", ""),
+        (["anna/in/server.py", "anna/in/notes.rar"], "", ""),
+    ],
+)  # fmt: skip
+def test_what_is_not_there_under_its_name_is_told_before_grading_and_after(
+    tmp_path: Path, files: list[str], before: str, problem: str
+) -> None:
+    (anna,) = taken(tree(tmp_path / "all", *files)).hand_ins
+    told, found = lacking(ECHO, anna), open_hand_in(ECHO, anna).problems
+    assert anna.student == "anna"
+    assert [text.startswith(before) for text in told[:1]] == [True] * bool(before)
+    assert [text.startswith(problem) for text in found[:1]] == [True] * bool(problem)
+
+
+def test_what_stands_behind_a_missing_file_comes_first(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "all", "anna/notes.txt")
+    (folder / "bert.zip").write_bytes(b"PK, and no more")
+    anna, bert = taken(folder).hand_ins
+    assert open_hand_in(ECHO, anna).lacking == "server.py was not handed in"
+    assert open_hand_in(ECHO, bert).lacking.startswith("bert.zip was not opened: it is damaged")
+    assert HandedIn().lacking == "nothing was handed in"
+    assert HandedIn({"server.py": b""}, problems=("routes.yaml: line 3",)).lacking == ""

@@ -118,6 +118,7 @@ def test_a_students_report_only_counts_hidden_checks(make: Callable[[], Evidence
     grade = judge(evidence)
     told = "\n".join(line.text for line in report_lines(evidence, grade, "runs/x", students=True))
     data = report_dict(evidence, grade, "runs/x", students=True)
+    assert [word for word in ("lab frame", "runs/x") if word in told] == []  # which only the teacher's machine has
     for said in (told, json.dumps(data, ensure_ascii=False)):
         assert [word for word in ("secret", "whisper", "another") if word in said] == []
     assert "1 hidden check: 0 of 3 points" in told
