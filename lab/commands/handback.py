@@ -30,15 +30,18 @@ def export(form: str, out: str, folder: str, student: str | None) -> None:
     results = find_results(out)
     chosen = [_of_student(results, student)] if student is not None else list(_graded(results))
     adjustments, left_out = _adjustments(results), [each for each in chosen if each["state"] != "graded"]
+    replaced = 0
     for told in chosen:
         if told["state"] == "graded":
             path = Path(folder) / f"{told['key']}{FORMATS[form].suffix}"
+            replaced += path.exists()
             write_whole(path, FORMATS[form].render(adjusted(told, adjustments)))
     for told in left_out:
         print(safe(f"{told['student']} has no grade and is left out: {told['why']}"), file=sys.stderr)
     for line in applied(adjustments, [each["student"] for each in chosen if each["state"] == "graded"]):
         print(line)
-    print(f"{folder}: {count(len(chosen) - len(left_out), 'file')}")
+    earlier = f", {replaced} of them in place of an earlier one" if replaced else ""
+    print(f"{folder}: {count(len(chosen) - len(left_out), 'file')}{earlier}")
 
 
 def export_roster(lms: str, out: str, sheet: str, output: str, column: str | None = None) -> None:
@@ -55,13 +58,16 @@ def export_roster(lms: str, out: str, sheet: str, output: str, column: str | Non
                 students.append(each["student"])
                 yield adjusted(each, adjustments)
 
+    if Path(output).exists() and Path(output).samefile(sheet):
+        raise LabError("the sheet would be filled in over itself", output, "-o FILE writes another one")
     filled = fill(roster, graded(), column)
+    earlier = " (in place of an earlier one)" if Path(output).exists() else ""
     write_whole(Path(output), filled.text)
     for note in filled.notes:
         print(safe(note), file=sys.stderr)
     for line in applied(adjustments, students):
         print(line)
-    print(f"{output}: to be uploaded to {lms.capitalize()}")
+    print(f"{output}: to be uploaded to {lms.capitalize()}{earlier}")
 
 
 def bundle(out: str, student: str, output: str | None) -> None:

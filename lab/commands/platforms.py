@@ -46,5 +46,6 @@ def github_workflow(name: str, repository: str, ref: str, requirement: str | Non
     if output is None:
         sys.stdout.write(text)
     else:
+        earlier = " (in place of an earlier one)" if Path(output).exists() else ""
         write_whole(Path(output), text)
-        print(f"{output}: belongs into .github/workflows/ of each student's repository")
+        print(f"{output}: belongs into .github/workflows/ of each student's repository{earlier}")

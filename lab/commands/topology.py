@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from lab import console
 from lab.catalog import EXERCISE_FILE, TOPOLOGY_FILE, exercises, find_exercise, find_topology, topologies
 from lab.errors import LabError, Problem
 from lab.exercise import load_exercise
+from lab.exercise.doubts import doubts
 from lab.plan import Plan, make_plan, plan_to_json
 from lab.topology import load_topology
 
@@ -45,6 +47,8 @@ def _validate(given: str) -> str:
         path = find_exercise(given) if given in known else find_topology(given)
     if _is_exercise(path):
         exercise = load_exercise(path)
+        for doubt in doubts(exercise):
+            print(f"{given}: note: {doubt}", file=sys.stderr)
         points = f"{sum(graded.points for graded in exercise.checks):g}"
         return f"exercise {exercise.name}: {len(exercise.steps)} steps, {len(exercise.checks)} checks, {points} points"
     topology = load_topology(path)

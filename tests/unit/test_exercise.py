@@ -11,6 +11,7 @@ from lab.catalog import exercises, find_topology
 from lab.catalog import folder as ready_made
 from lab.errors import LabError
 from lab.exercise import Exercise, Ready, Step, Stop, Submission, load_exercise, parse_exercise
+from lab.exercise.doubts import doubts
 from lab.exercise.grammar import exercise_grammar
 from lab.grammar import Choice, List, NodeName, Payload, Port, StepName, param
 from lab.topology import Topology, load_topology
@@ -266,3 +267,30 @@ def test_drawn_lines_are_others_in_each_run_and_the_example_where_nothing_is_dra
     assert all(len(line) == 8 and line.isalpha() and line.islower() for line in drawn.split())
     assert one.steps[1].stdin == drawn.encode()
     assert load_exercise(folder, values=one.values).steps == one.steps
+
+
+WITH_STEPS = (
+    "version: 1\nname: x\nsubmission: {files: [a.py]}\n"
+    "steps: [{node: client, code: submission, run: [python3, a.py]}]\n"
+    "checks: [{id: way, check: path, from: client, to: server, via: [r1]}]\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "doubt"),
+    [
+        ("", "", None),
+        ("via: [r1]", "via: [server]", "check way demands a way via server, which is a server and passes nothing on"),
+        ("code: submission, ", "", "no step has code: submission, and no check reads it, so a.py is never used"),
+        (WITH_STEPS[WITH_STEPS.index("submission:") : WITH_STEPS.index("checks")], "", "there are no steps"),
+    ],
+)
+def test_what_is_no_mistake_and_yet_hardly_meant_is_told(old: str, new: str, doubt: str | None) -> None:
+    network = load_topology(find_topology("two-lans"))
+    exercise = parse_exercise(WITH_STEPS.replace(old, new), "e.yaml", lambda _: network)
+    assert [each.startswith(doubt or "-") for each in doubts(exercise)] == [True] * bool(doubt)
+
+
+@pytest.mark.parametrize("ready", [each.path for each in exercises()], ids=lambda path: path.parent.name)
+def test_no_ready_made_exercise_raises_a_doubt(ready: Path) -> None:
+    assert list(doubts(load_exercise(ready))) == []

@@ -125,6 +125,23 @@ def test_export_and_regrade_tell_what_was_adjusted(results: Results, capsys: pyt
     assert "1 adjustment applied: 11 +1 (our misprint)\n" in capsys.readouterr().out
 
 
+def test_what_is_written_again_is_told_and_a_sheet_never_over_itself(
+    results: Results, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, sheet = str(results.out), results.out / "sheet.csv"
+    text = "Identifier,Full name,Grade\nParticipant 11,Anna,\n"
+    sheet.write_text(text)
+    for said in ("f: 3 files\n", "f: 3 files, 3 of them in place of an earlier one\n"):
+        handback.export("feedback", out, f"{out}/f", None)
+        assert capsys.readouterr().out.endswith(said)
+    for said in ("to Moodle\n", "to Moodle (in place of an earlier one)\n"):
+        handback.export_roster("moodle", out, str(sheet), f"{out}/filled.csv")
+        assert capsys.readouterr().out.endswith(said)
+    with pytest.raises(LabError, match="over itself"):
+        handback.export_roster("moodle", out, str(sheet), str(sheet))
+    assert sheet.read_text() == text
+
+
 @pytest.mark.parametrize("damage", ["", '{"format": 3', '{"format": 3, "key": "11"}', None])
 def test_a_result_that_is_gone_is_told_and_nothing_is_written(results: Results, damage: str | None) -> None:
     path = results.folder("12") / "result.json"

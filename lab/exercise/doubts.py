@@ -1,0 +1,26 @@
+"""What an exercise may say and its teacher hardly meant; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lab.exercise.model import Exercise
+
+_WITHOUT_STEPS = ("reach", "state", "python")  # checks that try something themselves, or ask the kernel
+
+
+def doubts(exercise: Exercise) -> Iterator[str]:
+    """Sentences about what is no mistake of the file, and yet can be none of the teacher's intentions."""
+    roles = {node.name: node.role for node in exercise.topology.nodes}
+    for graded in exercise.checks:
+        for name in getattr(graded.check, "via", None) or ():
+            if roles.get(name, "router") != "router":
+                yield f"check {graded.id} demands a way via {name}, which is a {roles[name]} and passes nothing on"
+    if exercise.unverified:
+        return
+    if not exercise.steps and not any(graded.check.kind in _WITHOUT_STEPS for graded in exercise.checks):
+        yield "there are no steps, so nothing sends the packets that its checks look for"
+    asked = exercise.submission
+    read = {name for graded in exercise.checks for name in graded.check.handed_in}
+    if asked.files and not exercise.runs_submission and not read.intersection(asked.files):
+        yield f"no step has code: submission, and no check reads it, so {', '.join(asked.files)} is never used"
