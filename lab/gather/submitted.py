@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import platform
 import time
+from itertools import islice
 
 from lab.errors import LabError
 from lab.evidence import Gap
@@ -12,6 +13,8 @@ from lab.exercise import Exercise, HandedIn
 from lab.exercise.captures import file_of
 from lab.gather.rundir import RunDirectory, exercise_digest
 from lab.trace import pcap
+
+_MOST_FRAMES = 50_000  # of a file: empty ones would fill the judge's memory, half a million in 8 MiB
 
 
 def take(exercise: Exercise, handed_in: HandedIn, directory: RunDirectory, started: float) -> None:
@@ -25,7 +28,8 @@ def take(exercise: Exercise, handed_in: HandedIn, directory: RunDirectory, start
             continue
         directory.write(name, content)
         frames, problem = _looked_through(content, name)
-        captures.append({"point": point, "file": name, "captured": frames})
+        if frames <= _MOST_FRAMES:
+            captures.append({"point": point, "file": name, "captured": frames})
         if problem:
             gaps.append(Gap(f"{name} is no whole capture: {problem}", point, "submission"))
     directory.write_steps({})
@@ -50,6 +54,8 @@ def _looked_through(content: bytes, name: str) -> tuple[int, str | None]:
     """How many frames there are, and what is wrong with the file."""
     try:
         trace = pcap.open_trace(io.BytesIO(content), name)
-        return sum(1 for _ in trace), trace.problem
+        frames = sum(1 for _ in islice(trace, _MOST_FRAMES + 1))
+        too_many = f"it has more than {_MOST_FRAMES} frames" if frames > _MOST_FRAMES else None
+        return frames, too_many or trace.problem
     except LabError as error:
         return 0, error.problems[0].what

@@ -88,12 +88,14 @@ def test_a_hidden_check_does_not_hide_the_label(tmp_path: Path) -> None:
         (b"", "unverified: server:eth0: server.eth0.pcap is no whole capture: the file is empty"),
         (b"import socket", "unverified: server:eth0: server.eth0.pcap is no whole capture: not a capture file"),
         ("cut", "unverified: server:eth0: server.eth0.pcap is no whole capture: frame"),
+        ("flood", "unverified: server:eth0: server.eth0.pcap is no whole capture: it has more than 50000 frames"),
     ],
 )
 def test_what_is_missing_or_damaged_is_the_submissions_own_doing(
     tmp_path: Path, server: bytes | str | None, said: str
 ) -> None:
-    given = recorded("server")[:-20] if server == "cut" else server
+    made = {"cut": recorded("server")[:-20], "flood": recorded("server") + bytes(16 * 50_000)}
+    given = made[server] if isinstance(server, str) else server
     files = {"client": recorded("client")} | ({"server": given} if isinstance(given, bytes) else {})
     _, _, grade = judge(tmp_path, **files)
     (opened,) = [result for result in grade.results if result.graded.id == "opened"]

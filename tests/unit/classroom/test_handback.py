@@ -125,6 +125,23 @@ def test_export_and_regrade_tell_what_was_adjusted(results: Results, capsys: pyt
     assert "1 adjustment applied: 11 +1 (our misprint)\n" in capsys.readouterr().out
 
 
+def test_what_a_killed_lab_left_half_done_is_swept_away_and_nothing_else(results: Results) -> None:
+    student = results.folder("11")
+    whole, half = student / "tcp-echo" / "20260101T000000Z-abc", student / "tcp-echo" / "20260101T000001Z-abd"
+    for run in (whole, half):
+        (run / "steps").mkdir(parents=True)
+    (whole / "manifest.json").write_text("{}")
+    for path in (results.out / ".grades.json.0123abcd", student / ".result.json.0123abcd"):
+        path.write_text("{")
+    for path in (results.out / ".lock", results.out / ".hidden", student / "tcp-echo" / "notes.txt"):
+        path.write_text("")
+    before = set(results.out.rglob("*"))
+    results.sweep()
+    gone = {path.relative_to(results.out).as_posix() for path in before - set(results.out.rglob("*"))}
+    run = "students/11/tcp-echo/20260101T000001Z-abd"
+    assert gone == {".grades.json.0123abcd", "students/11/.result.json.0123abcd", run, f"{run}/steps"}
+
+
 def test_what_is_written_again_is_told_and_a_sheet_never_over_itself(
     results: Results, capsys: pytest.CaptureFixture[str]
 ) -> None:
