@@ -33,6 +33,7 @@ NAMES = {
     PORT_REUSED: "port-reused",
 }
 
+_SPECIAL, _NUMBERED = SYN | FIN | RST, SYN | FIN  # those that have a sequence number of their own are numbered
 _FAST_WITHIN = 20_000_000  # ns after the last duplicate acknowledgement
 _REORDERED_WITHIN = 3_000_000  # ns after the highest segment, where the connection's round trip is unknown
 
@@ -51,7 +52,7 @@ class Direction:
     window: int | None = None  # the last one, as written
     edge: int | None = None  # how far the other side may send by it; None: its scale is unknown
     shift: int | None = None  # window scale offered in the SYN, -1 if it offered none; None: the SYN was not seen
-    flags: int = 0  # of the last segment
+    syn: int = 0  # of the last segment's flags
     kinds: int = 0  # of the last segment
 
 
@@ -72,11 +73,17 @@ def classify(
     handshake's round trip `rtt` (0: unknown) in nanoseconds.
     """
     expected = sender.next
-    special = flags & (SYN | FIN | RST)
-    end = seq + size + (1 if flags & (SYN | FIN) else 0)
+    special = flags & _SPECIAL
+    end = seq + size
+    if flags & _NUMBERED:
+        end += 1
+    moved = ack != sender.ack
     kinds = 0
 
-    if size == 1 and seq == expected and other.window == 0:
+    if seq == expected and window and not special and (size > 1 or (moved and not size)):  # most are such
+        if size and end == other.edge:
+            kinds = WINDOW_FULL
+    elif size == 1 and seq == expected and other.window == 0:
         kinds = WINDOW_PROBE
     else:
         if not special and window == 0:
@@ -90,7 +97,7 @@ def classify(
             if size:
                 if seq + size == other.edge:
                     kinds |= WINDOW_FULL
-            elif seq == expected and ack == sender.ack:
+            elif seq == expected and not moved:
                 kinds |= _repeated(sender, other, window)
             elif (
                 other.kinds & WINDOW_PROBE
@@ -99,7 +106,7 @@ def classify(
                 and ack == (sender.ack or 0) + 1
             ):
                 kinds |= WINDOW_PROBE_ACK
-    if ack != sender.ack:
+    if moved:
         sender.duplicates = 0
     if ack is not None and other.acknowledgeable is not None and ack > other.acknowledgeable and not other.told:
         kinds |= ACKED_UNSEEN
@@ -114,19 +121,21 @@ def classify(
             sender.acknowledgeable = sender.next
     sender.told = False
     sender.ack_time, sender.kinds = time, kinds
-    if window != sender.window or ack != sender.ack or flags != sender.flags:
-        sender.window, sender.ack, sender.flags = window, ack, flags
-        sender.edge = _edge(sender, other)
+    if moved or window != sender.window or flags & SYN != sender.syn:
+        sender.window, sender.ack, sender.syn = window, ack, flags & SYN
+        sender.edge = None if ack is None else _edge(sender, other, ack, window)
     return kinds
 
 
-def _edge(sender: Direction, other: Direction) -> int | None:
-    """How far the other side may send by the sender's last window."""
-    if sender.ack is None or sender.window is None or (sender.shift is None and other.shift != -1):
-        return None
+def _edge(sender: Direction, other: Direction, ack: int, window: int) -> int | None:
+    """How far the other side may send by the sender's last acknowledgement and window."""
+    shift = sender.shift
+    if shift is None:
+        return ack + window if other.shift == -1 else None
     # RFC 7323 section 2.2: both must offer to scale, and no window is scaled in a SYN.
-    unscaled = sender.shift is None or -1 in (sender.shift, other.shift) or sender.flags & SYN
-    return sender.ack + (sender.window if unscaled else sender.window << (sender.shift or 0))
+    if shift == -1 or other.shift == -1 or sender.syn:
+        return ack + window
+    return ack + (window << shift)
 
 
 def _repeated(sender: Direction, other: Direction, window: int) -> int:

@@ -19,7 +19,9 @@ from lab.trace.streams import Stream, assemble
 _MODULUS = 1 << 32
 _HALF = 1 << 31
 _MASK = _MODULUS - 1
-_HEADERS = Struct("!12xHBxH2xHxB2x4s4sHHIIBBH").unpack_from  # of TCP over IPv4 over Ethernet, without options
+_HEADERS = Struct("!12xHBxH2xHxB14xIIBBH").unpack_from  # of TCP over IPv4 over Ethernet, without options
+_COURSE = SYN | FIN | RST | ACK  # of these the middle of a connection has ACK alone
+_PORTS = Struct("!HH").pack
 
 Key = tuple[bytes, int, bytes, int]  # source address and port, destination address and port
 
@@ -176,7 +178,8 @@ class Tracker:
     def __init__(self, *, keep: bool = True) -> None:
         self.conversations: list[Conversation] = []
         self._keep = keep
-        self._open: dict[Key, tuple[Conversation, Side, Side]] = {}
+        # By source, destination and ports: what one slice holds of TCP over IPv4 without options.
+        self._open: dict[bytes, tuple[Conversation, Side, Side]] = {}
         self._fragments = Reassembly()
 
     def feed(self, packet: Packet) -> Segment | None:
@@ -189,7 +192,7 @@ class Tracker:
                 return None
             packet = whole
         flags, seq = packet.flags, packet.seq
-        found = self._open.get((packet.src, packet.sport, packet.dst, packet.dport))
+        found = self._open.get(packet.src + packet.dst + _PORTS(packet.sport, packet.dport))
         kinds = 0
         if found is None:
             found = self._begin(packet)
@@ -198,8 +201,7 @@ class Tracker:
             kinds = analysis.PORT_REUSED
         conversation, side, peer = found
         size = packet.payload_length
-        rest = packet.window, packet.time
-        start, found_kinds = _place(conversation, side, peer, packet, flags, seq, packet.ack, size, *rest)
+        start, found_kinds = _place(conversation, side, peer, packet)
         kinds |= found_kinds
         segment = Segment(packet, side, start, start + size, _names(kinds) if kinds else _NO_KINDS)
         if self._keep:
@@ -215,15 +217,35 @@ class Tracker:
         What is not in the middle of a connection over plain IPv4 is decoded layer by layer, to the same effect.
         """
         if link_type == LINK_ETHERNET and len(data) >= 54:
-            (ethertype, first, total, fragment, protocol, src, dst, sport, dport, seq, ack, offset, flags,
-             window) = _HEADERS(data)
-            found = self._open.get((src, sport, dst, dport))
-            if (found is not None and ethertype == IPV4 and first == 0x45 and protocol == TCP
-                    and not fragment & 0x3FFF and not flags & (SYN | FIN | RST)):  # fmt: skip
+            found = self._open.get(data[26:38])
+            if found is not None:
                 conversation, side, peer = found
+                ethertype, first, total, fragment, protocol, seq, acked, offset, flags, window = _HEADERS(data)
                 end, start = 14 + total, 34 + (offset >> 4 << 2)
-                if 54 <= start <= end <= len(data) and not _decisive(conversation, side, peer):
-                    _place(conversation, side, peer, None, flags, seq, ack, end - start, window, time)
+                if (ethertype == IPV4 and first == 0x45 and protocol == TCP and not fragment & 0x3FFF
+                        and flags & _COURSE == ACK and 54 <= start <= end <= len(data)
+                        and conversation.handshake_ack is not None and peer.fin is None
+                        and side.first is not None and peer.first is not None):  # fmt: skip
+                    # `_place` of a segment that is not decisive, unrolled.
+                    sent, received, size = side.direction, peer.direction, end - start
+                    near = sent.next or 0
+                    begin = near + ((seq - side.first - near + _HALF) & _MASK) - _HALF
+                    near = received.next or 0
+                    ack = near + ((acked - peer.first - near + _HALF) & _MASK) - _HALF
+                    if side.highest_ack is None or ack > side.highest_ack:
+                        side.highest_ack = ack
+                    kinds = classify(sent, received, flags, begin, ack, size, window, time, conversation.rtt)
+                    if size:
+                        side.payload_bytes += size
+                        if begin + size > side.sent:
+                            side.sent = begin + size
+                        conversation.completeness |= 8
+                    else:
+                        conversation.completeness |= 4
+                    side.packets += 1
+                    if kinds & analysis.RETRANSMISSION:
+                        side.retransmissions += 1
+                    conversation.ended = time
                     right = sums_up(data, 26, end, TCP + total - 20)
                     return side, not right or int.from_bytes(data[14:34], "big") % 0xFFFF != 0
         packet = decode(number, time, length, data, link_type)
@@ -240,8 +262,9 @@ class Tracker:
         )
         self.conversations.append(conversation)
         found = conversation, sender, receiver
-        self._open[receiver.address, receiver.port, sender.address, sender.port] = conversation, receiver, sender
-        self._open[sender.address, sender.port, receiver.address, receiver.port] = found
+        there, back = packet.src + packet.dst, packet.dst + packet.src
+        self._open[back + _PORTS(packet.dport, packet.sport)] = conversation, receiver, sender
+        self._open[there + _PORTS(packet.sport, packet.dport)] = found
         return found
 
 
@@ -261,11 +284,9 @@ def _decisive(conversation: Conversation, side: Side, peer: Side) -> bool:
     return conversation.handshake_ack is None or peer.fin is not None or side.first is None or peer.first is None
 
 
-def _place(
-    conversation: Conversation, side: Side, peer: Side, packet: Packet | None, flags: int, seq: int, acked: int,
-    size: int, window: int, time: int,
-) -> tuple[int, int]:  # fmt: skip
-    """Count a segment: the offset of its payload, and its kinds as bits. No `packet` where it is not decisive."""
+def _place(conversation: Conversation, side: Side, peer: Side, packet: Packet) -> tuple[int, int]:
+    """Count a segment: the offset of its payload, and its kinds as bits."""
+    flags, seq, acked, size, time = packet.flags, packet.seq, packet.ack, packet.payload_length, packet.time
     if side.first is None:
         side.first = seq + (1 if flags & SYN else 0) & _MASK
     start = _unwrap(seq - side.first, side.direction.next or 0)
@@ -277,9 +298,9 @@ def _place(
         if side.highest_ack is None or ack > side.highest_ack:
             side.highest_ack = ack
     rtt = conversation.rtt
-    if packet is not None and (flags & (SYN | FIN | RST) or _decisive(conversation, side, peer)):
+    if flags & (SYN | FIN | RST) or _decisive(conversation, side, peer):
         _follow(conversation, side, peer, packet, start + size, ack)
-    kinds = classify(side.direction, peer.direction, flags, start, ack, size, window, time, rtt)
+    kinds = classify(side.direction, peer.direction, flags, start, ack, size, packet.window, time, rtt)
     if flags & SYN:
         start += 1
     if size and start + size > side.sent:

@@ -53,7 +53,8 @@ _IPV6 = Struct("!B3xHBB16s16s").unpack_from
 _FRAGMENT = Struct("!BxHI").unpack_from
 _TCP = Struct("!HHIIBBH").unpack_from
 _UDP = Struct("!HHHH").unpack_from
-_LOWER = {bits: (1 << bits) - 1 for bits in (6000, 3008, 1504)}  # multiples of 16
+_LOWER_6000, _LOWER_3008, _LOWER_1504 = ((1 << bits) - 1 for bits in (6000, 3008, 1504))  # multiples of 16
+_number = int.from_bytes
 
 
 def link(packet: Packet, data: bytes, link_type: int) -> str | None:
@@ -297,12 +298,16 @@ def sums_up(data: bytes, start: int, end: int, extra: int) -> bool:
 
     65536 is 1 modulo 65535, so one remainder is the folded sum of all words.
     """
-    value = int.from_bytes(data[start:end], "big")
-    if end - start > 400:  # division is slow for long numbers: first upper parts are added to lower ones
-        value = (value >> 6000) + (value & _LOWER[6000])
-        value = (value >> 3008) + (value & _LOWER[3008])
-        value = (value >> 1504) + (value & _LOWER[1504])
-    rest = value % 0xFFFF << 8 if (end - start) & 1 else value % 0xFFFF
+    value = _number(data[start:end], "big")
+    size = end - start
+    if size > 400:  # division is slow for long numbers: first upper parts are added to lower ones
+        if size > 800:
+            value = (value >> 6000) + (value & _LOWER_6000)
+        value = (value >> 3008) + (value & _LOWER_3008)
+        value = (value >> 1504) + (value & _LOWER_1504)
+    rest = value % 0xFFFF
+    if size & 1:
+        rest <<= 8
     return (rest + extra) % 0xFFFF == 0 and (value != 0 or extra != 0)
 
 

@@ -31,7 +31,8 @@ class Survey:
             if tracker is None:
                 tracker = trackers[trace.interface] = Tracker(keep=False)
             side, wrong = tracker.skim(*frame)
-            self.damaged += wrong
+            if wrong:
+                self.damaged += 1
             if frames and side is not None:
                 self._numbers.setdefault(id(side), array("I")).append(frame[0])
         self.points = {index: tracker.conversations for index, tracker in sorted(trackers.items())}
