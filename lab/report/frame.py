@@ -1,4 +1,4 @@
-"""One frame as `lab frame` prints it: its layers, their fields in columns, and the claim of the course each shows."""
+"""One frame as `lab frame` prints it: its layers and their standards, fields in columns, what claim each shows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from lab.report.safe import safe
 from lab.report.text import Line
 from lab.trace.claims import CLAIMS
-from lab.trace.explain import Layer
+from lab.trace.explained import Layer
 
 _WIDEST = (22, 24)  # columns of names and values; what is wider pushes its meaning to the next line
 _NARROWEST = 20  # columns that a meaning needs beside them
@@ -27,7 +27,7 @@ def frame_lines(layers: Iterable[Layer], *, width: int = 100) -> list[Line]:
         indent = 6
     lines = []
     for layer in layers:
-        lines.append(Line("title", safe(layer.name)))
+        lines.append(Line("title", safe(layer.name) + (f" ({layer.standard})" if layer.standard else "")))
         if layer.claim:
             lines += _wrapped("note", "  ", f"shows {layer.claim}: {CLAIMS.get(layer.claim, '')}", width, 4)
         for field in layer.fields:

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from lab.plan import Plan
 from lab.trace import numbers as n
+from lab.trace.application import application
+from lab.trace.explained import Field, Layer
 from lab.trace.packets import Packet, address, flags_text, mac_text, tcp_options
 from lab.trace.words import arp_text, icmp_text, protocol_name
 
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A header field, its value as it is written, and what that means here."""
-
-    name: str
-    value: str
-    meaning: str
-
-
-@dataclass(frozen=True, slots=True)
-class Layer:
-    """A layer of a frame; `claim` is the course's claim that it shows (C1 to C23), or empty."""
-
-    name: str
-    fields: tuple[Field, ...]
-    claim: str = ""
+__all__ = ["Field", "Layer", "explain"]
 
 
 def explain(packet: Packet, plan: Plan | None = None) -> list[Layer]:
@@ -48,6 +33,7 @@ def explain(packet: Packet, plan: Plan | None = None) -> list[Layer]:
     if packet.refusal is not None:
         layers.append(Layer("Not decoded further", (Field("refusal", packet.refusal, "a receiver would drop this"),)))
     elif packet.payload_length and not packet.arp_operation:
+        layers += application(packet) if packet.version and not packet.fragment_offset else []
         layers.append(_payload(packet))
     return layers
 
@@ -78,7 +64,7 @@ def _ethernet(packet: Packet, plan: Plan | None) -> Layer:
     if packet.ethertype < 0x0600:
         kind = "a length, so an IEEE 802.3 frame"
     fields.append(Field("eth.type", f"0x{packet.ethertype:04x}", kind))
-    return Layer("Ethernet II", tuple(fields), "C4")
+    return Layer("Ethernet II", tuple(fields), "C4", "IEEE 802.3 §3")
 
 
 def _mac_owner(mac: bytes, plan: Plan | None) -> str:
@@ -116,6 +102,7 @@ def _arp(packet: Packet, plan: Plan | None) -> Layer:
             Field("arp.dst.proto_ipv4", *_ip_of(packet.arp_target, plan, "whom it is about")),
         ),
         "C5",
+        "RFC 826",
     )
 
 
@@ -149,7 +136,8 @@ def _ip(packet: Packet, plan: Plan | None) -> Layer:
     if packet.more_fragments or packet.fragment_offset:
         meaning = f"a fragment from this byte on; {'more follow' if packet.more_fragments else 'the last one'}"
         fields.append(Field(f"{prefix}.frag_offset", str(packet.fragment_offset), meaning))
-    return Layer(f"Internet Protocol Version {packet.version}", tuple(fields), "C3")
+    standard = "RFC 791 §3.1" if four else "RFC 8200 §3"
+    return Layer(f"Internet Protocol Version {packet.version}", tuple(fields), "C3", standard)
 
 
 def _verdict(right: bool | None) -> str:
@@ -184,7 +172,7 @@ def _tcp(packet: Packet) -> Layer:
         claim = "C9" if flags & n.ACK else "C8"
     if flags & n.RST:
         claim = "C12" if packet.seq else "C9"  # a refusal of a SYN has the number 0 (RFC 9293 §3.10.7.1)
-    return Layer("Transmission Control Protocol", tuple(fields), claim)
+    return Layer("Transmission Control Protocol", tuple(fields), claim, "RFC 9293 §3.1")
 
 
 _OPTIONS = {
@@ -223,11 +211,15 @@ def _udp(packet: Packet) -> Layer:
             Field("udp.checksum.status", _verdict(packet.checksum_ok), "finds errors; nothing repairs a loss"),
         ),
         "C17",
+        "RFC 768",
     )
 
 
 def _icmp(packet: Packet) -> Layer:
-    prefix = "icmp" if packet.protocol == n.ICMP else "icmpv6"
+    prefix, standard = ("icmp", "RFC 792") if packet.protocol == n.ICMP else ("icmpv6", "RFC 4443 §2.1")
+    neighbours = packet.protocol == n.ICMPV6 and packet.icmp_type in (135, 136)
+    if neighbours:
+        standard = "RFC 4861 §4.3" if packet.icmp_type == 135 else "RFC 4861 §4.4"
     return Layer(
         f"Internet Control Message Protocol: {icmp_text(packet)}",
         (
@@ -235,18 +227,12 @@ def _icmp(packet: Packet) -> Layer:
             Field(f"{prefix}.code", str(packet.icmp_code), "which case of that kind"),
             Field(f"{prefix}.checksum.status", _verdict(packet.checksum_ok), "of the whole message"),
         ),
-        "C5" if packet.protocol == n.ICMPV6 and packet.icmp_type in (135, 136) else "",
+        "C5" if neighbours else "",
+        standard,
     )
 
 
 def _payload(packet: Packet) -> Layer:
     data = packet.payload
     shown = repr(data[:60])[1:] + (" …" if len(data) > 60 else "")
-    claim = ""
-    if data.startswith((b"GET ", b"POST ", b"HEAD ", b"PUT ", b"HTTP/")):
-        claim = "C22"
-    elif data[:2] == b"\x16\x03" and packet.protocol == n.TCP:
-        claim = "C23"
-    elif packet.protocol == n.UDP and 53 in (packet.sport, packet.dport):
-        claim = "C21"
-    return Layer("Payload", (Field("data", shown, f"{packet.payload_length} bytes for the program"),), claim)
+    return Layer("Payload", (Field("data", shown, f"{packet.payload_length} bytes for the program"),))

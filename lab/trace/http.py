@@ -79,6 +79,43 @@ class Parsed(Generic[M]):
     unfinished: bool = False
 
 
+@dataclass(frozen=True)
+class Head:
+    """A head as far as it is there: the message has its whole lines, and no body.
+
+    `whole` says whether the empty line that ends it is there, `problem` which of its lines is no HTTP.
+    """
+
+    message: Request | Response
+    whole: bool
+    problem: str = ""
+
+
+def head(data: bytes) -> Head | None:
+    """The head of a request or a response that begins with these bytes; None where none does."""
+    try:
+        line, at = _line(data, 0, "line")
+    except (_RefusedError, _UnfinishedError):
+        return None
+    request, status = _REQUEST_LINE.fullmatch(line), _STATUS_LINE.fullmatch(line)
+    if request is None and (status is None or not b"1" <= status[2][:1] <= b"5"):
+        return None
+    whole, problem = data.find(b"\r\n\r\n", at - 2) >= 0, ""
+    fields: tuple[tuple[str, str], ...] = ()
+    end = at
+    try:
+        # What has no end yet is given one behind its last whole line.
+        fields, end = _fields(data if whole else data[: data.rfind(b"\r\n") + 2] + b"\r\n", at)
+    except _RefusedError as error:
+        problem = str(error)
+    if request is not None:
+        version, method, target = request[3].decode(), request[1].decode(), request[2].decode()
+        return Head(Request(version, fields, b"", 0, end, end, method, target), whole, problem)
+    assert status is not None
+    reason = (status[3] or b"").decode("latin-1")
+    return Head(Response(status[1].decode(), fields, b"", 0, end, end, int(status[2]), reason), whole, problem)
+
+
 def requests(stream: bytes) -> Parsed[Request]:
     """The requests in a client's stream, however they were cut into segments; never raises."""
     found: list[Request] = []

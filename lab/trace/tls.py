@@ -10,7 +10,17 @@ from dataclasses import dataclass
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE, APPLICATION_DATA, HEARTBEAT = 20, 21, 22, 23, 24
 KINDS = {CHANGE_CIPHER_SPEC: "change cipher spec", ALERT: "alert", HANDSHAKE: "handshake",
          APPLICATION_DATA: "application data", HEARTBEAT: "heartbeat"}  # fmt: skip
-CLIENT_HELLO, SERVER_HELLO = 1, 2
+CLIENT_HELLO, SERVER_HELLO, CERTIFICATE = 1, 2, 11
+HANDSHAKES = {
+    CLIENT_HELLO: "ClientHello", SERVER_HELLO: "ServerHello", 4: "NewSessionTicket", 8: "EncryptedExtensions",
+    CERTIFICATE: "Certificate", 12: "ServerKeyExchange", 13: "CertificateRequest", 14: "ServerHelloDone",
+    15: "CertificateVerify", 16: "ClientKeyExchange", 20: "Finished", 22: "CertificateStatus", 24: "KeyUpdate",
+}  # fmt: skip
+SECTIONS = {  # where each is described; of those in both, RFC 5246 has it in the clear
+    CLIENT_HELLO: "RFC 8446 §4.1.2", SERVER_HELLO: "RFC 8446 §4.1.3", 4: "RFC 5077 §3.3", 8: "RFC 8446 §4.3.1",
+    CERTIFICATE: "RFC 5246 §7.4.2", 12: "RFC 5246 §7.4.3", 13: "RFC 5246 §7.4.4", 14: "RFC 5246 §7.4.5",
+    15: "RFC 5246 §7.4.8", 16: "RFC 5246 §7.4.7", 20: "RFC 5246 §7.4.9", 22: "RFC 6066 §8", 24: "RFC 8446 §4.6.3",
+}  # fmt: skip
 HEADER = 5  # bytes
 LONGEST = 2**14 + 2048  # bytes of a record's content, encrypted (RFC 5246 §6.2.3); RFC 8446 allows less
 LONGEST_HANDSHAKE = 1 << 17
@@ -119,6 +129,23 @@ def handshake(found: tuple[Record, ...]) -> tuple[tuple[int, bytes], ...]:
     at = 0
     while at + 4 <= len(data) and (end := at + 4 + int.from_bytes(data[at + 1 : at + 4], "big")) <= len(data):
         messages.append((data[at], bytes(data[at + 4 : end])))
+        at = end
+    return tuple(messages)
+
+
+def handshake_messages(content: bytes, size: int) -> tuple[tuple[int, bytes | None], ...]:
+    """The messages of one handshake record, each (type, body), of whose `size` bytes `content` is there.
+
+    A body is None where it goes on behind these. There are none where the record is encrypted: what looks like a type
+    and a length is then neither.
+    """
+    messages: list[tuple[int, bytes | None]] = []
+    at = 0
+    while at < size and at + 4 <= len(content):
+        kind, end = content[at], at + 4 + int.from_bytes(content[at + 1 : at + 4], "big")
+        if kind not in HANDSHAKES or end - at > LONGEST_HANDSHAKE or (end > size and kind != CERTIFICATE):
+            return ()  # only certificates are so long that they take several records
+        messages.append((kind, content[at + 4 : end] if end <= len(content) else None))
         at = end
     return tuple(messages)
 

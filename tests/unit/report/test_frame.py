@@ -1,4 +1,4 @@
-"""`lab frame`: three frames of a real conversation, word for word."""
+"""`lab frame`: frames of real conversations, word for word."""
 
 import os
 from pathlib import Path
@@ -16,12 +16,18 @@ from lab.trace.packets import Packet, decode
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "frames"
 FRAMES = {"arp-request": 1, "syn": 3, "data": 6}
+ABOVE = {"dns-answer": ("http.pcap", 4), "http-request": ("http.pcap", 12), "http-response": ("http.pcap", 14),
+         "client-hello": ("https.pcap", 12), "server-hello": ("https.pcap", 14)}  # fmt: skip
+
+
+def captured(name: str) -> list[Packet]:
+    with (GOLDEN / name).open("rb") as stream:
+        return [decode(*frame) for frame in pcap.open_trace(stream, name)]
 
 
 @pytest.fixture(scope="module")
 def packets() -> list[Packet]:
-    with (GOLDEN / "client.eth0.pcap").open("rb") as stream:
-        return [decode(*frame) for frame in pcap.open_trace(stream, "client.eth0.pcap")]
+    return captured("client.eth0.pcap")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +37,17 @@ def plan() -> Plan:
 
 @pytest.mark.parametrize("name", FRAMES)
 def test_a_frame_is_explained(packets: list[Packet], plan: Plan, name: str) -> None:
-    text = "".join(f"{line.text}\n" for line in frame_lines(explain(packets[FRAMES[name] - 1], plan), width=100))
+    compare(name, packets[FRAMES[name] - 1], plan)
+
+
+@pytest.mark.parametrize("name", ABOVE)
+def test_what_programs_say_to_each_other_is_explained(name: str) -> None:
+    file, number = ABOVE[name]
+    compare(name, captured(file)[number - 1], make_plan(load_topology(find_topology("web"))))
+
+
+def compare(name: str, packet: Packet, plan: Plan) -> None:
+    text = "".join(f"{line.text}\n" for line in frame_lines(explain(packet, plan), width=100))
     golden = GOLDEN / f"{name}.txt"
     if os.environ.get("UPDATE_GOLDEN"):
         golden.write_text(text)

@@ -72,19 +72,6 @@ def test_arp_question_and_answer():
     assert field(layer, "arp.dst.proto_ipv4") == ("10.0.1.1", "whom it is about (r1)")
 
 
-@pytest.mark.parametrize(
-    ("frame", "claim"),
-    [
-        (ipv4(tcp(1, 80, 3, 4, ACK, b"GET / HTTP/1.1\r\n")), "C22"),
-        (ipv4(tcp(1, 443, 3, 4, ACK, b"\x16\x03\x01\0\5")), "C23"),
-        (ipv4(udp(1, 53, b"\0\1"), 17), "C21"),
-        (ipv4(udp(1, 7, b"\0\1"), 17), ""),
-    ],
-)
-def test_the_payload_names_its_claim(frame, claim):
-    assert explained(ethernet(frame))["Payload"].claim == claim
-
-
 def test_a_payload_is_shown_and_never_obeyed():
     payload = b"\x1b[2J\x1b]0;owned\x07hello\n" + b"z" * 100
     value, meaning = field(explained(ethernet(ipv4(udp(1, 2, payload), 17)))["Payload"], "data")

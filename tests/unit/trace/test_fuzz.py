@@ -33,6 +33,10 @@ SEEDS = [
                   + tcp(1, 2, 3, 4, 16, b"hey", **V6), 0), 0x86DD),
     ethernet(ipv6(bytes([17, 0, 0, 1, 0, 0, 0, 9]) + udp(1, 2, b"x" * 24, **V6)[:24], 44), 0x86DD),
     ethernet(ipv6(bytes([17, 0, 0, 24, 0, 0, 0, 9]) + b"x" * 8, 44), 0x86DD),
+    ethernet(ipv4(udp(1, 53, bytes.fromhex("1234 8180 0001 0001 0000 0000 03 777777 00 0001 0001"
+                                           "c00c 0001 0001 0000 0005 0004 0a000250")), 17)),
+    ethernet(ipv4(tcp(1, 80, 3, 4, 24, b"GET / HTTP/1.1\r\nHost: www\r\n\r\n"))),
+    ethernet(ipv4(tcp(1, 443, 3, 4, 24, b"\x16\3\1\0\x2f\1\0\0\x2b\3\3" + bytes(33) + b"\0\2\x13\1\1\0\0\0"))),
 ]
 STRUCTURE = (0, 1, 4, 5, 6, 8, 17, 43, 44, 51, 58, 59, 60, 0x45, 0x60, 0x81, 0x88, 0xDD, 0xFF)
 
