@@ -23,6 +23,7 @@ from lab.trace.packets import Packet
 
 _AT_ONCE = 250_000_000  # nanoseconds; whoever crashes does so sooner
 _TARGET = r"(/|\*|https?://)[!-~]*"
+_PORT = re.compile(r"^([^:]+|\[.*\]):[0-9]*$")  # the colons of an IPv6 address stand in brackets (RFC 3986 §3.2.2)
 _METHOD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 
 
@@ -82,7 +83,7 @@ class Http(TcpCheck):
                                     found.unfinished, seen)  # fmt: skip
         request = found.messages[self.exchange - 1]
         frames = _frames(view, view.client, request.start, request.end)
-        host = (request.get("Host") or "").rpartition(":")[0] or request.get("Host") or ""
+        host = _PORT.sub(r"\1", request.get("Host") or "")
         for what, wanted, got in (
             ("method", self.method, request.method),
             ("target", self.path, request.target),

@@ -170,6 +170,22 @@ def test_a_request_and_its_response() -> None:
     assert [str(frame) for frame in verdict.frames] == ["client:eth0#4", "client:eth0#6"]
 
 
+@pytest.mark.parametrize(
+    ("written", "host"),
+    [
+        ("server", "server"),
+        ("server:", "server"),
+        ("[2001:db8::1]", "[2001:db8::1]"),
+        ("[2001:DB8::1]:7000", "[2001:db8::1]"),
+        ("10.0.2.80:7000", "10.0.2.80"),
+    ],
+)
+def test_the_host_is_what_stands_before_its_port(written: str, host: str) -> None:
+    question = f"GET / HTTP/1.1\r\nHost: {written}\r\n\r\n".encode()
+    assert asked(http(question), host=host).outcome is P
+    assert kind(asked(http(question), host="other")) == "wrong-request"
+
+
 def test_a_body_that_ends_with_the_connection() -> None:
     answer = b"HTTP/1.0 200 OK\r\n\r\nhi"
     assert asked(http(answer=answer), body=b"hi").outcome is P
