@@ -30,15 +30,15 @@ _FIRST = {"tcp": "SYN", "udp": "datagram"}
 class Dns(Check):
     """A node asked a name server for a name, and then went to an address of the answer.
 
-    Judged at the asking node: query and response with the same identifier and question, over UDP or TCP, the response
-    with an address of `to`; every SYN (or datagram) to `port` of that node comes after it and goes to an address that
-    was answered. Where there are several answers, also for IPv6, one before the SYN is enough. What goes to that port
-    of other nodes matters only where nothing came to this one.
+    Judged at the asking node: a query, and a response from where it went to the port that it came from, with the same
+    identifier and question, over UDP or TCP and with an address of `to`; every SYN (or datagram) to `port` of that node
+    comes after it and goes to an address that was answered. Where there are several answers, also for IPv6, one before
+    the SYN is enough. What goes to that port of other nodes matters only where nothing came to this one.
     """
 
     kind: ClassVar[str] = "dns"
     claims: ClassVar[tuple[str, ...]] = ("C21",)
-    rule: ClassVar[str] = "RFC 1034 §5.3, RFC 1035 §4; RFC 7766"
+    rule: ClassVar[str] = "RFC 1034 §5.3, RFC 1035 §4; RFC 5452 §9.1; RFC 7766"
 
     source: str = param(NodeName(), "the node that asks", key="from")
     to: str = param(NodeName(), "the node that has the name, and to which it then goes")

@@ -19,10 +19,12 @@ PORT = 53
 class Lookup:
     """A query and the response to it: messages, the frames that hold them, and when they came (ns since 1970).
 
-    `problem` says why the query's bytes are no DNS message; `query` is then None.
+    `asker` is the address and port that asked. `problem` says why the query's bytes are no DNS message; `query` is
+    then None.
     """
 
     query: Message | None
+    asker: tuple[bytes, int]
     server: bytes
     asked: FrameRef
     answer: Message | None = None
@@ -61,7 +63,7 @@ def lookups(sighted: Iterable[Sighted], conversations: Iterable[Seen], own: froz
         if packet.protocol != UDP:
             continue
         if packet.dport == PORT and packet.src in own:
-            found.append(_asked(packet.payload, packet.dst, ref))
+            found.append(_asked(packet.payload, (packet.src, packet.sport), packet.dst, ref))
         elif packet.sport == PORT and packet.dst in own and packet.src not in own:
             _answer(found, packet, ref)
     for seen in conversations:
@@ -70,23 +72,24 @@ def lookups(sighted: Iterable[Sighted], conversations: Iterable[Seen], own: froz
     return found
 
 
-def _asked(data: bytes, server: bytes, ref: FrameRef) -> Lookup:
+def _asked(data: bytes, asker: tuple[bytes, int], server: bytes, ref: FrameRef) -> Lookup:
     try:
         query = decode(data)
     except MalformedError as error:
-        return Lookup(None, server, ref, problem=str(error))
+        return Lookup(None, asker, server, ref, problem=str(error))
     problem = "it is a response, not a query" if query.response else ""
-    return Lookup(None if problem else query, server, ref, problem=problem)
+    return Lookup(None if problem else query, asker, server, ref, problem=problem)
 
 
 def _answer(found: list[Lookup], packet: Packet, ref: FrameRef) -> None:
-    """Put a response beside the query that it answers, if it answers one."""
+    """Put a response beside the query that it answers, if it answers one: it goes back between the same two ends."""
     try:
         answer = decode(packet.payload)
     except MalformedError:
         return
+    ends = packet.src, (packet.dst, packet.dport)
     for index, each in enumerate(found):
-        if each.answer is None and each.server == packet.src and _answers(answer, each.query):
+        if each.answer is None and (each.server, each.asker) == ends and _answers(answer, each.query):
             found[index] = replace(each, answer=answer, answered=ref)
             return
 
@@ -96,12 +99,15 @@ def _answers(answer: Message, query: Message | None) -> bool:
     if query is None or not answer.response or answer.id != query.id or len(answer.questions) != len(query.questions):
         return False
     pairs = zip(answer.questions, query.questions, strict=True)
-    return all(same_name(one.name, other.name) and one.type == other.type for one, other in pairs)
+    return all(
+        same_name(one.name, other.name) and (one.type, one.klass) == (other.type, other.klass) for one, other in pairs
+    )
 
 
 def _over_tcp(seen: Seen) -> Iterator[Lookup]:
     """Messages in both streams, each behind its length in two bytes (RFC 1035 §4.2.2)."""
-    queries = [replace(_asked(data, seen.server.address, ref)) for data, ref in _messages(seen, seen.client)]
+    asker = seen.client.address, seen.client.port
+    queries = [_asked(data, asker, seen.server.address, ref) for data, ref in _messages(seen, seen.client)]
     for data, ref in _messages(seen, seen.server):
         try:
             answer = decode(data)

@@ -11,6 +11,7 @@ from lab.checks.http import Http
 from lab.dns.message import (
     AAAA,
     CNAME,
+    IN,
     NO_SUCH_NAME,
     RESPONSE,
     A,
@@ -45,10 +46,10 @@ class Web(Story):
 
     def told(
         self, *addresses: str, name: str = "server", number: int = 7, what: int = A, rcode: int = 0,
-        records: tuple[Record, ...] = (), **fields: Any,
+        records: tuple[Record, ...] = (), klass: int = IN, **fields: Any,
     ) -> "Web":  # fmt: skip
         given = tuple(Record(name, A, 1, 300, bytes(map(int, each.split("."))), each) for each in addresses)
-        data = encode(Message(number, RESPONSE | 0x0100 | rcode, (Question(name, what),), (*records, *given)))
+        data = encode(Message(number, RESPONSE | 0x0100 | rcode, (Question(name, what, klass),), (*records, *given)))
         ends = {"src": "10.0.1.1", "dst": "10.0.1.10", "sport": 53, "dport": 5300, "payload": data}
         self.send("answer", THERE[1::-1], protocol=UDP, **(ends | fields))
         return self
@@ -98,6 +99,9 @@ def test_a_name_that_stands_for_another() -> None:
         (Web().query().told(ADDRESS, name="other"), "not-listening"),
         (Web().query().told(ADDRESS, bad="tcp"), "not-listening"),
         (Web().query().told(ADDRESS, dst="10.0.1.11"), "not-listening"),
+        (Web().query().told(ADDRESS, dport=5301), "not-listening"),
+        (Web().query().told(ADDRESS, dport=5301).talk(), "not-listening"),
+        (Web().query().told(ADDRESS, klass=3).talk(), "not-listening"),
         (Web().query().told(rcode=NO_SUCH_NAME), "no-such-name"),
         (Web().query().told(), "wrong-answer"),
         (Web().query().told("10.0.2.81").talk(), "wrong-answer"),
