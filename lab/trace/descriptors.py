@@ -25,6 +25,7 @@ _SO_ERROR = re.compile(r"\[(E[A-Z0-9]+)\]")
 _PORT = re.compile(r"sin6?_port=htons\((\d{1,5})\)")
 _ADDRESS = re.compile(r'inet_(?:addr\(|pton\(AF_INET6, )"([^"]*)"')
 _PATH = re.compile(r'sun_path=(@?"(?:[^"\\]|\\.)*")')
+_UNDER_WAY = ("EINPROGRESS", "EALREADY", "EINTR")  # the kernel goes on connecting (POSIX, connect)
 _DUPLICATES = ("dup", "dup2", "dup3")
 
 
@@ -265,7 +266,8 @@ class _Replay:
             return
         entry.own = True
         made = self.made[entry.number]
-        made.uses.append(Use(name, descriptor, call, call.error, call.ended))
+        error = "" if name == "connect" and call.error == "EISCONN" and _under_way(made) else call.error
+        made.uses.append(Use(name, descriptor, call, error, call.ended))
         if name == "accept" and not call.error and call.result is not None:
             flags = call.arguments[3] if len(call.arguments) > 3 else ""
             self._make(table, call, made.domain, f"{made.type}|{flags}" if flags != "0" else made.type,
@@ -319,6 +321,11 @@ class _Replay:
             if entry.own:
                 self.made[entry.number].left.append(Left(descriptor, ending.process, ending.how))
             self._release(table, descriptor)
+
+
+def _under_way(made: _Made) -> bool:
+    """Whether the last connect did not wait for its end, which the next then tells: EISCONN is its success."""
+    return next((use.error in _UNDER_WAY for use in reversed(made.uses) if use.name == "connect"), False)
 
 
 def _number(arguments: tuple[str, ...], place: int) -> int:

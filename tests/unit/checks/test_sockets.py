@@ -74,11 +74,36 @@ def test_right_in_an_odd_way_passes(calls: tuple[str, ...]) -> None:
     assert verdict.outcome is PASSED, verdict.seen
 
 
+ASK = (STREAM, refused(CONNECT, "EINPROGRESS"), refused(CONNECT, "EALREADY"))
+TOLD = refused(CONNECT, "EISCONN")
+SENT = 'sendto(3, "x", 1, 0, NULL, 0) = 1'
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        (*ASK, TOLD, SENT, END),
+        (STREAM, refused(CONNECT, "EINPROGRESS"), TOLD, SENT, END),
+        (STREAM, refused(CONNECT, "EINTR"), TOLD, SENT, END),
+    ],
+)
+def test_a_connect_asked_again_until_it_is_connected_succeeded(calls: tuple[str, ...]) -> None:
+    verdict = judge(order("socket", "connect", "send", "close"), *calls)
+    assert verdict.outcome is PASSED, verdict.seen
+
+
+def test_a_connect_asked_again_that_is_refused_failed() -> None:
+    verdict = judge(order("socket", "connect", "send"), *ASK, refused(CONNECT, "ECONNREFUSED"), END)
+    assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (FAILED, "peer-failed")
+
+
 OTHER = CONNECT.replace("htons(7000)", "htons(7001)")
 WRONG = {
     "accept before listen": ((STREAM, BIND, refused(ACCEPT, "EINVAL"), END), "wrong-order", "accept() before listen()"),
     "connect on a listening socket": ((STREAM, BIND, LISTEN, refused(CONNECT, "EISCONN"), END), "wrong-order",
                                       "connect() on a listening socket"),
+    "connect once connected": ((STREAM, CONNECT, TOLD, END), "wrong-order", "on a socket that is connected already"),
+    "connect once more": ((*ASK, TOLD, TOLD, END), "wrong-order", "on a socket that is connected already"),
     "bind after listen": ((STREAM, LISTEN, refused(BIND, "EINVAL"), END), "wrong-order", "bind() after listen()"),
     "send on the listening socket": ((*SERVER[:5], refused('sendto(3, "x", 1) = 1', "EPIPE"), CLOSE), "wrong-order",
                                      "send() on the listening socket"),
