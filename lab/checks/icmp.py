@@ -13,17 +13,17 @@ from lab.checks.connections import points_of
 from lab.checks.diagnose import Fault
 from lab.checks.follow import unanswered_arp
 from lab.checks.gaps import gaps, left_out, unusable
+from lab.checks.icmp_errors import Key, key, key_of_quoted
 from lab.checks.names import addresses_of, count, listed, who
 from lab.checks.programs import idle
 from lab.checks.routing import misrouted
 from lab.checks.sightings import Sighted, at_node
 from lab.evidence import Evidence
 from lab.grammar import Choice, Int, NodeName, param
-from lab.trace.packets import ICMP, ICMPV6, Packet, quoted
+from lab.trace.packets import ICMP, ICMPV6, Packet
 from lab.trace.words import ICMP_CODES, ICMPV6_CODES
 
 Message = tuple[int, int]  # protocol and type
-Key = tuple[bytes, bytes, int, int, bytes]
 
 _REQUESTS: tuple[Message, ...] = ((ICMP, 8), (ICMPV6, 128))
 _REPLIES: tuple[Message, ...] = ((ICMP, 0), (ICMPV6, 129))
@@ -118,7 +118,7 @@ class Icmp(Check):
     def _unanswered(self, evidence: Evidence, sighted: list[Sighted], ref: FrameRef, packet: Packet) -> Fault:
         """Why an echo was not answered: an error says so, or nobody does."""
         for other, error in sighted:
-            if _about(error) == _key(packet):
+            if key_of_quoted(error) == key(packet):
                 seen = f"{who(evidence.plan, error.src)} answered the echo request for {self.to}: {_words(error)}"
                 cause = Cause("icmp-error", seen, f"the routes on the way from {self.source} to {self.to}")
                 return Fault(seen, cause, (ref, other))
@@ -136,10 +136,10 @@ class Icmp(Check):
             packet = each[1]
             if packet.src in ours and packet.dst in theirs:
                 sent.append(each)
-                by_key[_key(packet)] = each
-                left[_key(packet)] += 1
+                by_key[key(packet)] = each
+                left[key(packet)] += 1
             elif packet.dst in ours and any(_is(packet, kinds) for kinds in _ERRORS.values()):
-                about = _about(packet)
+                about = key_of_quoted(packet)
                 if left[about]:
                     left[about] -= 1
                     told.append((each, by_key[about]))
@@ -199,18 +199,6 @@ def _is(packet: Packet, kinds: tuple[Message, ...]) -> bool:
 def _numbers(packet: Packet) -> bytes:
     """An echo's identifier and sequence number."""
     return packet.data[packet.transport_start + 4 : packet.transport_start + 8]
-
-
-def _key(packet: Packet) -> Key:
-    """What an error tells of the packet that it quotes: addresses, and of the transport the first four bytes."""
-    start = packet.transport_start
-    return packet.src, packet.dst, packet.protocol, packet.identification, packet.data[start : start + 4]
-
-
-def _about(error: Packet) -> Key | None:
-    """The key of the packet that an error is about; None for other packets."""
-    original = quoted(error)
-    return _key(original) if original is not None else None
 
 
 def _words(error: Packet) -> str:

@@ -9,6 +9,8 @@ from lab.checks.names import addresses_of
 from lab.evidence import Evidence
 from lab.trace.packets import ICMP, ICMPV6, Packet, quoted
 
+Key = tuple[bytes, bytes, int, int, bytes]
+
 PORT_UNREACHABLE = {(ICMP, 3, 3), (ICMPV6, 1, 4)}  # protocol, type, code: RFC 792, RFC 4443 §3.1
 
 
@@ -19,6 +21,18 @@ def about(error: Packet, packet: Packet) -> bool:
         return False
     ports = original.data[original.transport_start : original.transport_start + 4]
     return ports == packet.sport.to_bytes(2, "big") + packet.dport.to_bytes(2, "big")
+
+
+def key(packet: Packet) -> Key:
+    """What an error tells of the packet that it quotes: addresses, and of the transport the first four bytes."""
+    start = packet.transport_start
+    return packet.src, packet.dst, packet.protocol, packet.identification, packet.data[start : start + 4]
+
+
+def key_of_quoted(error: Packet) -> Key | None:
+    """The key of the packet that an error is about; None for other packets."""
+    original = quoted(error)
+    return key(original) if original is not None else None
 
 
 def port_unreachable(evidence: Evidence, node: str, packet: Packet) -> Iterator[tuple[FrameRef, Packet]]:

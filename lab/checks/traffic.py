@@ -10,6 +10,7 @@ from typing import ClassVar
 from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
 from lab.checks.connections import counted, points_of
 from lab.checks.gaps import gaps, left_out, unusable
+from lab.checks.kernels_own import answers, housekeeping
 from lab.checks.names import addresses_of, count, interfaces_of, listed, mac_bytes
 from lab.checks.programs import idle
 from lab.evidence import Evidence
@@ -17,11 +18,10 @@ from lab.grammar import Address, Either, Filter, Int, List, NodeName, Prefix, Si
 from lab.grammar.nets import AnyAddress, AnyPrefix
 from lab.trace.fields import sights
 from lab.trace.filter import parse_filter
-from lab.trace.packets import ACK, ICMPV6, SYN, TCP, UDP, Packet
+from lab.trace.packets import ACK, SYN, TCP, UDP, Packet
 
 _SECOND = 1_000_000_000
 _SHOWN = 5
-_KERNELS_OWN = (*range(130, 138), 143)  # ICMPv6: group membership and neighbour discovery (RFC 2710, 4861, 3810)
 _POLLS = 10  # equal questions in a second that make it polling
 
 Sent = tuple[str, Packet]  # the capture point, and an IP packet that its node sent there
@@ -31,10 +31,11 @@ Sent = tuple[str, Packet]  # the capture point, and an IP packet that its node s
 class Traffic(Check):
     """What a node sends stays within a budget, goes nowhere that is banned, and is nothing but what is allowed.
 
-    Counted are the IP packets with its own address that leave its interfaces, up to the end of the run; ARP and
-    neighbour discovery are the kernel's own affair. Whoever sends nothing has kept no budget: there must be a packet,
-    to `to` where that is said, which also proves that a banned one would have been captured. All of its interfaces
-    have to be captured.
+    Counted are the IP packets with its own address that leave its interfaces, up to the end of the run. What its kernel
+    sends by itself is no program's doing: ARP, neighbour discovery and group membership never count, and its answers to
+    packets that came (ICMP errors, echo replies, resets where there is no connection) only where `only` admits them.
+    Whoever sends nothing has kept no budget: there must be a packet, to `to` where that is said, which also proves that
+    a banned one would have been captured. All of its interfaces have to be captured.
     """
 
     kind: ClassVar[str] = "traffic"
@@ -66,7 +67,7 @@ class Traffic(Check):
         if unseen or not points:
             seen = f"the exercise does not capture at {listed(unseen)}"
             return Verdict(Outcome.NOT_MEASURED, self.rule, expected, seen)
-        everything = [(point, packet) for point in points for packet in self._sent(evidence, point)]
+        everything = self._sent(evidence, points)
         target = addresses_of(evidence.plan, self.to) if self.to else None
         packets = [(point, packet) for point, packet in everything if target is None or packet.dst in target]
         if not packets:
@@ -96,7 +97,15 @@ class Traffic(Check):
             limits.append(f"only packets with {self.only}")
         return f"{self.source} sends{f' to {self.to}' if self.to else ''}: {'; '.join(limits)}"
 
-    def _sent(self, evidence: Evidence, point: str) -> list[Packet]:
+    def _sent(self, evidence: Evidence, points: Sequence[str]) -> list[Sent]:
+        """What the node sent, without what its kernel answered by itself unless `only` admits that."""
+        sent = [(point, packet) for point in points for packet in self._leaving(evidence, point)]
+        kernels = answers(evidence, self.source, [packet for _, packet in sent])
+        answered = [each for each in sent if id(each[1]) in kernels]
+        ignored = {id(packet) for _, packet in (_others(answered, self.only) if self.only is not None else answered)}
+        return [each for each in sent if id(each[1]) not in ignored]
+
+    def _leaving(self, evidence: Evidence, point: str) -> list[Packet]:
         """The IP packets of its own that leave an interface; the goodbye of a program that was ended does not count."""
         own, addresses = mac_bytes(evidence.plan.points[point].mac), addresses_of(evidence.plan, self.source)
         router = evidence.plan.by_name[self.source].forwards  # passes on what is another's
@@ -107,7 +116,7 @@ class Traffic(Check):
             if packet.version
             and packet.dst_mac != own
             and (packet.src in addresses or (packet.src_mac == own and not router))
-            and not (packet.protocol == ICMPV6 and packet.icmp_type in _KERNELS_OWN)
+            and not housekeeping(packet)
             and (packet.protocol != TCP or id(packet) in kept)
         ]
 

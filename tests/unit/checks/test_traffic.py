@@ -1,5 +1,6 @@
 """`traffic`: budgets, bans and polling; nobody keeps a budget by doing nothing."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from lab.checks.traffic import Traffic
 from lab.errors import LabError
 from lab.evidence import Gap, Mark
 from lab.exercise.load import parse_exercise
-from lab.trace.packets import SYN, UDP
+from lab.trace.packets import ACK, ICMP, RST, SYN, UDP
 
 P, F, N = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_MEASURED
 HEAD = "version: 1\nname: x\nchecks:\n  - "
@@ -105,6 +106,63 @@ def test_connecting_again_and_again_is_polling_too() -> None:
     cause = judge(story, "from: client, most: 3").cause
     assert cause is not None
     assert cause.kind == "busy-polling"
+
+
+def answered(story: Story, **quote: Any) -> Story:
+    """The server's answer to the client's datagrams, and the client's kernel, for which nobody waits any more."""
+    back = {"src": story.address("server"), "dst": story.address("client"), "sport": 9000, "dport": 40009}
+    story.send("answer", THERE[::-1], protocol=UDP, payload=b"now", **back)
+    quoted = replace(next(f for f in story.frames if f.name == "answer" and f.point == "client:eth0"), **quote)
+    story.send("unreachable", THERE, src=story.address("client"), dst=quoted.src, protocol=ICMP, sport=3, dport=3,
+               payload=quoted.raw()[14:])  # fmt: skip
+    return story
+
+
+@pytest.mark.parametrize("limit", ["only: udp.dstport == 9000", "most: 2", "to: server, most: 2"])
+def test_what_the_kernel_answers_by_itself_is_not_the_programs(limit: str) -> None:
+    assert judge(answered(datagrams(Story(), 2)), f"from: client, {limit}").outcome is P
+    assert judge(answered(datagrams(Story(), 2), dport=9), f"from: client, {limit}").outcome is F  # made up
+
+
+def test_a_ban_is_not_broken_by_the_kernel() -> None:
+    story = Story()
+    story.send("hello", ("client:eth0", "other:eth0"), src=story.address("client"), dst=story.address("other"),
+               protocol=UDP, sport=1, dport=9)  # fmt: skip
+    assert judge(answered(story), "from: client, never_to: server").outcome is P
+
+
+def test_whoever_lets_the_kernel_answer_alone_has_sent_nothing() -> None:
+    assert "nothing to judge" in judge(answered(Story()), "from: client, most: 5").seen
+
+
+def test_what_the_kernel_answers_counts_where_it_is_asked_for() -> None:
+    verdict = judge(answered(datagrams(Story(), 2)), "from: client, only: udp or icmp.type == 3, most: 2")
+    assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (F, "budget")
+
+
+def test_a_reset_where_there_is_no_connection_is_the_kernels() -> None:
+    story = datagrams(Story(), 1)
+    ends = {"src": story.address("server"), "dst": story.address("client"), "sport": 9, "dport": 22}
+    story.send("knock", THERE[::-1], flags=SYN, seq=1, **ends)
+    reset = {"src": ends["dst"], "dst": ends["src"], "sport": 22, "dport": 9, "flags": RST | ACK, "ack": 2}
+    assert judge(story.send("reset", THERE, **reset), "from: client, only: udp").outcome is P
+    broken_off = clean().alter("client fin", flags=RST | ACK)
+    assert judge(broken_off, "from: client, only: tcp.flags.reset == 0").outcome is F
+
+
+def test_an_echo_reply_is_the_kernels() -> None:
+    story = datagrams(Story(), 1)
+    ends = {"src": story.address("server"), "dst": story.address("client"), "protocol": ICMP}
+    story.send("ping", THERE[::-1], sport=8, dport=0, **ends)
+    back = ends | {"src": ends["dst"], "dst": ends["src"]}
+    assert judge(story.send("pong", THERE, **back), "from: client, only: udp").outcome is P
+    assert judge(datagrams(Story(), 1).send("pong", THERE, **back), "from: client, only: udp").outcome is F
+
+
+def test_group_membership_is_the_kernels() -> None:
+    story = datagrams(Story(), 1)
+    story.send("report", THERE[:2], src=story.address("client"), dst="224.0.0.22", protocol=2, payload=bytes(16))
+    assert judge(story, "from: client, only: udp").outcome is P
 
 
 def test_what_comes_after_the_end_or_from_a_killed_programs_kernel_does_not_count() -> None:
