@@ -23,6 +23,12 @@ from lab.trace.packets import Packet
 
 _AT_ONCE = 250_000_000  # nanoseconds; whoever crashes does so sooner
 _TARGET = r"(/|\*|https?://)[!-~]*"
+# How the next message begins, perhaps cut off: by what could be no body's end that Content-Length left out.
+_NEXT_REQUEST = re.compile(
+    rb"([A-Z]+ [!-~]+ HTTP/1\.[01]\r|(GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH) [!-~]*( [HTP/1.0]*\r?)?\Z)"
+)
+_NEXT_RESPONSE = re.compile(rb"HTTP/1\.[01] [0-9]{3} |H(T(T(P(/(1(\.([01]( [0-9]{0,3})?)?)?)?)?)?)?)?\Z")
+_NOTHING = re.compile(rb"\Z")
 _PORT = re.compile(r"^([^:]+|\[.*\]):[0-9]*$")  # the colons of an IPv6 address stand in brackets (RFC 3986 §3.2.2)
 _METHOD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 
@@ -97,7 +103,9 @@ class Http(TcpCheck):
         if self.sends is not None and request.body != self.sends:
             seen = f"the body of the request of {self.source} is {quoted(request.body)}, not {quoted(self.sends)}"
             return Fault(seen, Cause("wrong-request", seen, "the body, and its Content-Length in bytes"), frames)
-        return self._left_over(view, self.source, view.client, found)
+        if request.method == "CONNECT":
+            return None
+        return self._left_over(view, self.source, view.client, found, _NEXT_REQUEST)
 
     def _response_fault(self, evidence: Evidence, view: Seen) -> Fault | None:
         asked = requests(view.client.stream).messages
@@ -120,15 +128,29 @@ class Http(TcpCheck):
         if self.body is not None and response.body != self.body:
             seen = f"the body of the response is {quoted(response.body)}, not {quoted(self.body)}"
             return Fault(seen, Cause("wrong-body", seen, "the body, and its Content-Length in bytes"), frames)
-        return self._left_over(view, self.to, view.server, found)
+        if request.method == "CONNECT" and response.status < 300:
+            return None  # what follows goes through the tunnel
+        told = requests(view.client.stream)
+        if len(told.messages) > self.exchange or told.problem:
+            return self._left_over(view, self.to, view.server, found, _NEXT_RESPONSE)
+        return self._unasked(view, found) or self._left_over(view, self.to, view.server, found, _NOTHING)
 
-    def _left_over(self, view: Seen, name: str, side: Side, found: Parsed[Any]) -> Fault | None:
-        """Bytes right after the message that belong to none."""
-        if not found.problem or len(found.messages) != self.exchange:
+    def _unasked(self, view: Seen, found: Parsed[Response]) -> Fault | None:
+        """One more response than was asked for (RFC 9112 §6.3), but that the client was silent for too long."""
+        more = [each for each in found.messages[self.exchange :] if each.status != 408]
+        if not more:
             return None
+        seen = f"{self.to} answered the last request {count(1 + len(more), 'time')}"
+        return Fault(seen, Cause("left-over", seen, "how often the response is sent"),
+                     _frames(view, view.server, more[0].start, view.server.sent))  # fmt: skip
+
+    def _left_over(
+        self, view: Seen, name: str, side: Side, found: Parsed[Any], following: re.Pattern[bytes]
+    ) -> Fault | None:
+        """Bytes right after the message that belong to none: the next message is another exchange's affair."""
         rest = side.stream[found.rest :]
-        if found.unfinished and re.match(rb"(HTTP/1\.[01] [0-9]{3} |[A-Z]+ [!-~]+ HTTP/1\.[01]\r)", rest):
-            return None  # the next message, which has no end yet, is not what is asked about
+        if not found.problem or len(found.messages) != self.exchange or following.match(rest):
+            return None
         seen = f"{count(len(rest), 'byte')} of {name} follow the message and begin no other: {quoted(rest)}"
         cause = Cause("left-over", seen, "Content-Length, and what is sent behind the body")
         return Fault(seen, cause, _frames(view, side, found.rest, side.sent))

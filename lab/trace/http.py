@@ -146,8 +146,8 @@ def responses(stream: bytes, methods: Sequence[str], ended: bool) -> Parsed[Resp
             at = response.end
             if response.status >= 200 or response.status == 101:
                 found.append(response)
-            if response.status == 101:  # what follows is another protocol's
-                break
+            if response.status == 101 or (method == "CONNECT" and 200 <= response.status < 300):
+                break  # what follows is another protocol's
     except _RefusedError as error:
         return Parsed(tuple(found), at, str(error))
     except _UnfinishedError as error:

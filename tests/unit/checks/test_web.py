@@ -234,6 +234,26 @@ def test_the_second_exchange() -> None:
     assert asked(both, exchange=2, path="/a").outcome is F
 
 
+@pytest.mark.parametrize("begun", [b"GET /b", b"GET /b HTTP/1.1\r\nHo", b"GET /b HTTP/1.1\r\n\r\n", b"POST "])
+@pytest.mark.parametrize("half", [b"", b"HTTP", b"HTTP/1.1 20", OK[:-1], OK.replace(b": 2", b": x")])
+def test_the_next_exchange_is_not_what_is_asked_about(begun: bytes, half: bytes) -> None:
+    assert asked(http(GET + begun, OK + half)).outcome is P
+    assert asked(http(GET + begun, OK + half), exchange=2).outcome is F
+
+
+def test_whatever_answers_nothing_is_left_over() -> None:
+    assert kind(asked(http(answer=OK + OK))) == "left-over"
+    assert kind(asked(http(answer=OK + b"HTTP/1.1 20"))) == "left-over"
+    assert asked(http(answer=OK + b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")).outcome is P
+    assert kind(asked(http(b"POST /a HTTP/1.1\r\nHost: x\r\n\r\nHELLO WORLD"), method="POST")) == "left-over"
+
+
+def test_a_tunnel_is_not_http() -> None:
+    question = b"CONNECT server:443 HTTP/1.1\r\nHost: server:443\r\n\r\n\x16\x03\x01"
+    story = http(question, b"HTTP/1.1 200 Connected\r\n\r\n\x16\x03\x03")
+    assert asked(story, method="CONNECT").outcome is P
+
+
 def test_segments_do_not_matter() -> None:
     story = Story()
     ends = {"src": "10.0.1.10", "dst": ADDRESS, "sport": SOURCE_PORT, "dport": PORT}
