@@ -27,7 +27,10 @@ class State(Check):
 
     `lab` asks the kernel itself, not the node's own tools, at three moments: before the steps, after the last one, and
     when connections had settled. A route to an address is the one that the kernel would take, that with the longest
-    prefix; a route to a prefix is an entry for this very prefix. What is `absent` is known to be: the tables are whole.
+    prefix and of these with the lowest metric; a route to a prefix is an entry for this very prefix. Only the main
+    table is looked at. One that leads nowhere (blackhole, unreachable …) is no route to an address, but an entry that
+    is not `absent`. With several next hops each has to be right, and none may be there that must be absent. What is
+    `absent` is known to be: the tables are whole.
     """
 
     kind: ClassVar[str] = "state"
@@ -110,17 +113,24 @@ class State(Check):
         table = routes(evidence, self.when, self.node)
         if table is None:
             return None
-        if isinstance(self.route, AnyPrefix):
-            entries = [route for route in table if route.to == self.route]
-        else:
-            fitting = [route for route in table if self.route in route.to]
-            longest = max((route.to.prefixlen for route in fitting), default=0)
-            entries = [route for route in fitting if route.to.prefixlen == longest]
+        entries = [route for route in table if self._fits(route)]
+        if isinstance(self.route, AnyAddress):
+            longest = max((route.to.prefixlen for route in entries), default=0)
+            entries = [route for route in entries if route.to.prefixlen == longest]
         if not entries:
             known = listed([str(route.to) for route in table[:6]])
             return False, f"there is no route to {self.route}; there are routes to {known}"
         seen = f"the route to {self.route} is {listed([self._told(evidence, route) for route in entries])}"
-        return all(self._leads(evidence, route) for route in entries), seen
+        lowest = min(route.metric for route in entries)
+        taken = [route for route in entries if route.metric == lowest]
+        if not self.absent:
+            return all(self._leads(evidence, route) for route in taken), seen
+        if isinstance(self.route, AnyPrefix):
+            return any(self.via is None or self._leads(evidence, route) for route in entries), seen
+        return any(self._leads(evidence, route) for route in taken), seen
+
+    def _fits(self, route: Route) -> bool:
+        return route.to == self.route if isinstance(self.route, AnyPrefix) else self.route in route.to
 
     def _leads(self, evidence: Evidence, route: Route) -> bool:
         if route.kind:

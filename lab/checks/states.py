@@ -37,13 +37,15 @@ class Neighbour:
 class Route:
     """A route of a node; `via` is None where the destination is on the interface's own network.
 
-    `kind` is "" but for routes that lead nowhere: blackhole, unreachable …
+    `kind` is "" but for routes that lead nowhere: blackhole, unreachable … Of several to one prefix the lowest
+    `metric` decides; a route with several next hops is one for each.
     """
 
     to: Prefix
     via: Address | None
     interface: str
     kind: str = ""
+    metric: int = 0
 
 
 def section(evidence: Evidence, phase: str, node: str, name: str) -> Any:
@@ -94,7 +96,9 @@ def _routes(rows: Any) -> Iterator[Route]:
     for row in rows:
         if isinstance(row, Mapping) and (to := _read(ip_network, row.get("to"))):
             via = _address(row["via"]) if row.get("via") else None
-            yield Route(to, via, str(row.get("interface") or ""), str(row.get("type") or ""))
+            metric = row.get("metric", 0)
+            yield Route(to, via, str(row.get("interface") or ""), str(row.get("type") or ""),
+                        metric if isinstance(metric, int) else 0)  # fmt: skip
 
 
 def _read(kind: Callable[[str], _Read], text: Any) -> _Read | None:

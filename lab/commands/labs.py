@@ -100,10 +100,9 @@ def _show_node(state: dict[str, Any], macs: dict[str, str]) -> None:
         addresses = [entry["address"] for entry in state["addresses"] if entry["interface"] == name]
         print(f"  {name:<8} {mac}  {'  '.join(addresses)}")
     for route in state["routes"]:
-        print(
-            f"  route    {route['to']}"
-            + (f" via {route['via']}" if "via" in route else f" on {route.get('interface')}")
-        )
+        where = f"via {route['via']}" if "via" in route else route.get("type") or f"on {route.get('interface')}"
+        metric = f" metric {route['metric']}" if "metric" in route and ":" not in route["to"] else ""
+        print(f"  route    {route['to']} {where}{metric}")
     for neighbour in state["neighbours"]:
         print(f"  neighbour {neighbour['address']} is {neighbour.get('mac', 'unknown')} ({neighbour['state']})")
     for socket in state["sockets"]:

@@ -95,6 +95,37 @@ def test_the_kernel_state_is_the_plan(up: Up, topology: str) -> None:
         assert state[node.name]["sockets"] == []
 
 
+ROUTES = """
+10.3.0.0/16 via 10.0.1.10 table 100
+10.4.0.0/16 nexthop via 10.0.1.10 nexthop via 10.0.1.11
+10.5.0.0/16 via 10.0.1.11 metric 50
+10.5.0.0/16 via 10.0.1.10 metric 20
+blackhole 10.6.0.0/16
+throw 10.7.0.0/16
+-6 fd00:4::/64 nexthop via fd00:1::10 nexthop via fd00:1::11
+-6 unreachable fd00:6::/64
+"""
+
+
+def test_odd_routes_are_told_as_they_are(up: Up) -> None:
+    lab = up(DUAL)
+    for line in ROUTES.strip().splitlines():
+        words = line.removeprefix("-6 ").split()
+        out(lab, "r1", "ip", *(["-6"] if line.startswith("-6") else []), "route", "add", *words, kind="admin")
+    odd = [route for route in lab.state(["r1"])["r1"]["routes"] if route.get("via") or route.get("type")]
+    assert sorted((route["to"], route.get("via") or route["type"], route.get("metric", 0)) for route in odd) == [
+        ("10.4.0.0/16", "10.0.1.10", 0),
+        ("10.4.0.0/16", "10.0.1.11", 0),
+        ("10.5.0.0/16", "10.0.1.10", 20),
+        ("10.5.0.0/16", "10.0.1.11", 50),
+        ("10.6.0.0/16", "blackhole", 0),
+        ("10.7.0.0/16", "throw", 0),
+        ("fd00:4::/64", "fd00:1::10", 1024),
+        ("fd00:4::/64", "fd00:1::11", 1024),
+        ("fd00:6::/64", "unreachable", 1024),
+    ]
+
+
 @pytest.mark.parametrize("kind", ["step", "admin"])
 def test_names_resolve_everywhere(up: Up, kind: str) -> None:
     lab = up("two-lans")

@@ -24,8 +24,9 @@ _NEIGHBOUR_STATES = {
     32: "failed",
     128: "permanent",
 }
-_LOCAL_TABLE = 255
-_ROUTE_TYPES = {1: "unicast", 6: "blackhole", 7: "unreachable", 8: "prohibit"}
+_ROUTE_TYPES = {1: "unicast", 6: "blackhole", 7: "unreachable", 8: "prohibit", 9: "throw"}
+_UNICAST = 1
+_HOP = struct.Struct("=HBBi")  # struct rtnexthop: its length with attributes, flags, weight, interface
 _SYSCTLS = (
     "net/ipv4/ip_forward",
     "net/ipv4/ip_local_port_range",
@@ -71,27 +72,46 @@ def _addresses(netlink: nl.Netlink, names: Mapping[int, str]) -> list[dict[str, 
     return found
 
 
-def _routes(netlink: nl.Netlink, names: Mapping[int, str]) -> list[dict[str, str]]:
-    """The main routing tables of both families; a connected route has no `via`."""
-    found = []
+def _routes(netlink: nl.Netlink, names: Mapping[int, str]) -> list[dict[str, Any]]:
+    """The main routing tables of both families, a route with several next hops once for each.
+
+    A connected route has no `via`, one that leads nowhere a `type`; `metric` stands where it is not 0.
+    """
+    found: list[dict[str, Any]] = []
     for body in netlink.dump(nl.RTM_GETROUTE, bytes(12)):
         family, length, _, _, table, _, _, kind, _ = struct.unpack_from("=BBBBBBBBI", body)
         attributes = nl.attributes(body[12:])
-        if table == _LOCAL_TABLE or family not in (socket.AF_INET, socket.AF_INET6) or kind not in _ROUTE_TYPES:
+        (table,) = struct.unpack("=I", attributes[nl.RTA_TABLE]) if nl.RTA_TABLE in attributes else (table,)
+        if table != nl.RT_TABLE_MAIN or family not in (socket.AF_INET, socket.AF_INET6) or kind not in _ROUTE_TYPES:
             continue
         raw = attributes.get(nl.RTA_DST) or bytes(4 if family == socket.AF_INET else 16)
-        route = {"to": str(ip_network((raw, length)))}
-        if nl.RTA_GATEWAY in attributes:
-            route["via"] = str(ip_address(attributes[nl.RTA_GATEWAY]))
-        if nl.RTA_OIF in attributes:
-            index = struct.unpack("=I", attributes[nl.RTA_OIF])[0]
-            if index not in names:
-                continue
-            route["interface"] = names[index]
-        if kind != 1:
-            route["type"] = _ROUTE_TYPES[kind]
-        found.append(route)
+        route: dict[str, Any] = {"to": str(ip_network((raw, length)))}
+        metric = struct.unpack("=I", attributes[nl.RTA_PRIORITY])[0] if nl.RTA_PRIORITY in attributes else 0
+        beside = {"metric": metric} if metric else {}
+        if kind != _UNICAST:  # IPv6 says of these that they lead over lo
+            found.append({**route, "type": _ROUTE_TYPES[kind], **beside})
+            continue
+        for index, hop in _hops(attributes):
+            if index in names:
+                found.append({**route, **_next_hop(hop), "interface": names[index], **beside})
     return found
+
+
+def _hops(attributes: Mapping[int, bytes]) -> Iterator[tuple[int, Mapping[int, bytes]]]:
+    """The index of each next hop's interface, and what is said of the hop."""
+    if nl.RTA_OIF in attributes:
+        yield struct.unpack("=I", attributes[nl.RTA_OIF])[0], attributes
+    several = attributes.get(nl.RTA_MULTIPATH, b"")
+    while len(several) >= _HOP.size:
+        length, _, _, index = _HOP.unpack_from(several)
+        yield index, nl.attributes(several[_HOP.size : length])
+        several = several[max(length + 3 & ~3, _HOP.size) :]
+
+
+def _next_hop(attributes: Mapping[int, bytes]) -> dict[str, str]:
+    if nl.RTA_VIA in attributes:  # of the other family: this in two bytes, then the address
+        return {"via": str(ip_address(attributes[nl.RTA_VIA][2:]))}
+    return {"via": str(ip_address(attributes[nl.RTA_GATEWAY]))} if nl.RTA_GATEWAY in attributes else {}
 
 
 def _neighbours(netlink: nl.Netlink, names: Mapping[int, str]) -> list[dict[str, str]]:

@@ -20,6 +20,10 @@ CLIENT = {
         {"to": "10.0.2.64/26", "via": "10.0.1.11", "interface": "eth0"},
         {"to": "10.9.0.0/16", "via": "10.0.1.99", "interface": "eth0"},
         {"to": "10.8.0.0/16", "type": "blackhole"},
+        {"to": "10.7.0.0/16", "via": "10.0.1.11", "interface": "eth0", "metric": 50},
+        {"to": "10.7.0.0/16", "via": "10.0.1.1", "interface": "eth0", "metric": 20},
+        {"to": "10.6.0.0/16", "via": "10.0.1.1", "interface": "eth0"},
+        {"to": "10.6.0.0/16", "via": "10.0.1.11", "interface": "eth0"},
     ],
     "neighbours": [
         {"address": "10.0.1.1", "interface": "eth0", "state": "reachable", "mac": "02:00:00:00:03:00"},
@@ -58,6 +62,18 @@ def judge(fields: str, **changes: Any) -> Verdict:
         ("route: 10.9.1.1, via: r1", F),  # a next hop that is nobody's address
         ("route: 10.9.1.1", P),
         ("route: 10.8.1.1", F),  # a black hole is no way
+        ("route: 10.8.1.1, absent: true", P),
+        ("route: 10.8.0.0/16", F),
+        ("route: 10.8.0.0/16, absent: true", F),  # it leads nowhere, and is an entry all the same
+        ("route: 10.7.0.9, via: r1", P),  # the lower metric decides
+        ("route: 10.7.0.0/16, via: r1", P),
+        ("route: 10.7.0.9, via: other", F),
+        ("route: 10.7.0.9, via: other, absent: true", P),
+        ("route: 10.7.0.0/16, via: other, absent: true", F),  # not taken, but an entry
+        ("route: 10.6.0.9, via: r1", F),  # two next hops by turns
+        ("route: 10.6.0.9, via: r1, absent: true", F),
+        ("route: 10.6.0.9, via: server, absent: true", P),
+        ("route: 10.6.0.0/16", P),
         ("route: fd00:2::80", F),
         ("route: 0.0.0.0/0, via: r1", P),
         ("route: 10.0.2.0/24", F),  # no entry for this very prefix
