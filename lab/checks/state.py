@@ -9,7 +9,7 @@ from typing import ClassVar
 from lab.checks.base import Cause, Check, Outcome, Verdict
 from lab.checks.gaps import gaps, unusable
 from lab.checks.names import listed, who
-from lab.checks.programs import idle, trouble
+from lab.checks.programs import idle, trouble, unready
 from lab.checks.states import Route, addresses, neighbours, routes, section, sockets
 from lab.evidence import Evidence
 from lab.grammar import Address, Bool, Choice, Either, HostAddress, Mac, NodeName, Port, Prefix, Sysctl, Text, param
@@ -29,8 +29,9 @@ class State(Check):
     when connections had settled. A route to an address is the one that the kernel would take, that with the longest
     prefix and of these with the lowest metric; a route to a prefix is an entry for this very prefix. Only the main
     table is looked at. One that leads nowhere (blackhole, unreachable …) is no route to an address, but an entry that
-    is not `absent`. With several next hops each has to be right, and none may be there that must be absent. What is
-    `absent` is known to be: the tables are whole.
+    is not `absent`; with several next hops each has to be right, and none may be there that must be absent. A socket on
+    a loopback address listens to no other node, so it is not enough, and yet not `absent`. What is `absent` is known to
+    be: the tables are whole.
     """
 
     kind: ClassVar[str] = "state"
@@ -52,7 +53,7 @@ class State(Check):
     )
     mac: str | None = param(Mac(), "the neighbour's MAC; that of the plan where a node is named", default=None)
     address: tuple[AnyAddress, int | None] | None = param(HostAddress(), "an address that it has", default=None)
-    listening: int | None = param(Port(), "a port that a program of it listens on (UDP: has)", default=None)
+    listening: int | None = param(Port(), "a port that a program of it listens on for others (UDP: has)", default=None)
     protocol: str = param(Choice("tcp", "udp"), "the port's protocol", default="tcp")
     sysctl: str | None = param(Sysctl(), "a setting, of those that a run keeps", default=None)
     value: str | None = param(Text(), "the setting's value", default=None)
@@ -94,7 +95,8 @@ class State(Check):
         cause = blame.cause if blame else Cause(
             kind, f"{self.node}: {seen}", f"{look.get(self._object, 'sysctl')} on {self.node}"
         )  # fmt: skip
-        return Verdict(Outcome.FAILED, self.rule, expected, seen, (), cause, bool(blame and blame.timed))
+        late = self._object == "listening" and not self.absent and unready(evidence, [self.node])
+        return Verdict(Outcome.FAILED, self.rule, expected, seen, (), cause, blame.timed if blame else late)
 
     def _wanted(self) -> str:
         match self._object:
@@ -184,7 +186,10 @@ class State(Check):
         here = [each for each in table if each.protocol == self.protocol and each.state in ("LISTEN", "OPEN")]
         told = sorted({f"{each.address} port {each.port}" for each in here})
         seen = f"{self.protocol.upper()} sockets of {self.node}: {listed(told)}"
-        return any(each.port == self.listening for each in here), seen
+        meant = [each for each in here if each.port == self.listening]
+        if self.absent or not meant or not all(each.address.is_loopback for each in meant):
+            return bool(meant), seen
+        return False, f"{seen}; what listens on {meant[0].address} hears no other node"
 
     def _sysctl(self, evidence: Evidence) -> tuple[bool, str] | None:
         recorded = section(evidence, self.when, self.node, "sysctls")

@@ -126,6 +126,24 @@ def test_listening_sockets(fields: str, outcome: Outcome) -> None:
     assert judge(f"node: server, {fields}").outcome is outcome
 
 
+@pytest.mark.parametrize("local", ["127.0.0.1", "::1", "127.0.0.53", "::ffff:127.0.0.1"])
+def test_a_loopback_listener_hears_no_other_node_and_is_not_absent(local: str) -> None:
+    recorded = {"states": states((local, PORT))}
+    check = parsed(f"node: server, listening: {PORT}")
+    verdict = check.judge(clean().evidence(check, **recorded))
+    assert verdict.outcome is F
+    assert "hears no other node" in verdict.seen
+    check = parsed(f"node: server, listening: {PORT}, absent: true")
+    assert check.judge(clean().evidence(check, **recorded)).outcome is F
+
+
+def test_a_listener_that_was_not_ready_in_time_may_only_have_been_late() -> None:
+    check = parsed("node: server, listening: 7001")
+    late = check.judge(clean().evidence(check, steps=result("server", ready=False)))
+    assert (late.outcome, late.timed) == (F, True)
+    assert not check.judge(clean().evidence(check)).timed
+
+
 def test_nothing_passes_for_a_program_that_never_came_to_life() -> None:
     crashed = result("server", ended="exited", exit_code=1, stderr=b"x\nKeyError: 1\n")
     verdict = judge("node: server, listening: 7001, absent: true", steps=crashed)
