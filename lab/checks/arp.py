@@ -9,7 +9,7 @@ from lab.checks import causes
 from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.names import address_of, interfaces_of, mac_bytes, who, whose_mac
-from lab.checks.programs import idle
+from lab.checks.programs import idle, unfinished
 from lab.checks.states import neighbours
 from lab.evidence import Evidence
 from lab.grammar import Address, Either, InterfaceName, NodeName, param
@@ -111,12 +111,13 @@ class Arp(Check):
         if reply is None or reply.dst_mac != own:
             cause = causes.no_neighbour(self.node, str(address_of(hop.address)))
             shown = (request,) if reply is None else (request, reply)
-            return Finding(f"{self.node} asked for {name} and no unicast reply came", shown, cause)
+            return Finding(f"{self.node} asked for {name} and no unicast reply came", shown, cause, timed=reply is None)
         if sent is None:
             blame = idle(evidence, [self.node])
             cause = blame.cause if blame else causes.nothing_to_judge(self.node, name)
             seen = f"{self.node} asked and was answered, but sent no packet"
-            return Finding(seen, (request, reply), cause, timed=bool(blame and blame.timed))
+            timed = blame.timed if blame else unfinished(evidence, [self.node])
+            return Finding(seen, (request, reply), cause, timed=timed)
         if packets.index(sent) < packets.index(reply) and not _learned(hop, packets, sent):
             text = f"{self.node} sent a packet to {name} before it was told the MAC"
             return Finding(text, (sent, request, reply), causes.wrong_mac(text))
@@ -133,7 +134,7 @@ def unasked(
         blame = idle(evidence, [node])
         cause = blame.cause if blame else causes.nothing_to_judge(node, name)
         seen = f"{node} neither asked for {name} nor sent it a packet{by}, so there is nothing to judge"
-        return Finding(seen, (), cause, timed=bool(blame and blame.timed))
+        return Finding(seen, (), cause, timed=blame.timed if blame else unfinished(evidence, [node]))
     if learned is not None:
         seen = f"{name} asked for {node} first and so made its MAC known; then {node} sent to it"
         return Finding(seen, (learned, sent), outcome=Outcome.PASSED)

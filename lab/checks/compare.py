@@ -11,6 +11,7 @@ from lab.checks.connections import find, points_of
 from lab.checks.diagnose import Fault, no_connection
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.names import addresses_of, count, listed, quoted
+from lab.checks.programs import idle
 from lab.checks.sightings import Sighted, at_node
 from lab.checks.udp_talk import nothing_sent
 from lab.evidence import Evidence
@@ -81,8 +82,13 @@ class Compare(Check):
         ):  # fmt: skip
             if by_tcp != by_udp or not by_tcp:
                 seen = f"{name} sent {quoted(by_tcp)} by TCP and {quoted(by_udp)} by UDP"
-                cause = Cause("not-the-same", seen, "what is given to send() and to sendto()")
-                return self._failed(expected, Fault(seen, cause, (view.frame(view.conversation.packets[0]),)))
+                # What is not whole may have been cut off, by an error or by a limit.
+                short = by_tcp.startswith(by_udp) or by_udp.startswith(by_tcp)
+                blame = idle(evidence, [self.source, self.to]) if short else None
+                same = Cause("not-the-same", seen, "what is given to send() and to sendto()")
+                shown = (view.frame(view.conversation.packets[0]),)
+                return self._failed(expected, Fault(seen, blame.cause if blame else same, shown,
+                                                    blame.timed if blame else short))  # fmt: skip
         mine = {packet.number for packet in view.conversation.packets}
         segments = [
             each for each in sighted
@@ -94,7 +100,7 @@ class Compare(Check):
         refs = (segments[0][0], segments[-1][0], datagrams[0][0], datagrams[-1][0])
         if udp.packets >= tcp.packets:
             cause = Cause("no-cheaper", seen, "how many datagrams one message is cut into, and how often they are sent")
-            return self._failed(expected, Fault(seen, cause, refs))
+            return self._failed(expected, Fault(seen, cause, refs, timed=True))  # who waits in vain asks again
         return Verdict(Outcome.PASSED, self.rule, expected, seen, refs)
 
     def _failed(self, expected: str, fault: Fault) -> Verdict:

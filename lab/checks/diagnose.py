@@ -9,7 +9,7 @@ from lab.checks.base import Cause, Check, FrameRef
 from lab.checks.connections import Connection, Found, Seen, points_of
 from lab.checks.follow import errors_about, ttl_ran_out, unanswered_arp
 from lab.checks.names import addresses_of, who
-from lab.checks.programs import Blame, gone, listening, one_family, overdue, trouble, unready
+from lab.checks.programs import Blame, gone, listening, one_family, overdue, trouble, unfinished, unready
 from lab.checks.routing import misrouted
 from lab.evidence import Evidence
 from lab.trace.packets import RST, SYN, UDP, Packet, flags_text
@@ -70,7 +70,7 @@ def _tried(evidence: Evidence, connection: Connection, source: str, to: str, por
         return Fault(seen, blame.cause if blame else causes.silent(to, port), frames, blame is None or blame.timed)
     seen = f"{source} never confirmed the SYN-ACK of {to}"
     cause = blame.cause if blame else causes.bad_handshake(f"the third packet of the handshake of {source} is missing")
-    return Fault(seen, cause, view.frames(syn, answer))
+    return Fault(seen, cause, view.frames(syn, answer), timed=blame is None)
 
 
 def _lost(evidence: Evidence, packet: Packet, source: str, to: str) -> Fault | None:
@@ -112,7 +112,8 @@ def _not_tried(evidence: Evidence, found: Found, source: str, to: str, port: int
     if blame is None and (neighbour := unanswered_arp(evidence, source)):
         return Fault(seen, causes.no_neighbour(source, neighbour[0]), (neighbour[1],))
     blame = blame or trouble(evidence, [source], submitted=False) or overdue(evidence, [source])
-    return Fault(seen, blame.cause if blame else causes.not_tried(source, to, port), (), bool(blame and blame.timed))
+    return Fault(seen, blame.cause if blame else causes.not_tried(source, to, port), (),
+                 blame.timed if blame else unfinished(evidence, [source]))  # fmt: skip
 
 
 def _asked_for(evidence: Evidence, view: Seen) -> bool:

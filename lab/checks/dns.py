@@ -15,7 +15,7 @@ from lab.checks.diagnose import Fault
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.lookups import PORT, Lookup, first_answer, lookups
 from lab.checks.names import addresses_of, listed, who
-from lab.checks.programs import idle
+from lab.checks.programs import idle, unfinished
 from lab.checks.sightings import Sighted, at_node
 from lab.dns.message import NO_ERROR, NO_SUCH_NAME, rcode_name, same_name
 from lab.evidence import Evidence
@@ -87,7 +87,7 @@ class Dns(Check):
 
     def _not_asked(self, evidence: Evidence, found: Sequence[Lookup], first: Sequence[Sighted]) -> Fault:
         """No query for the name."""
-        blame = idle(evidence, [self.source])
+        blame, late = idle(evidence, [self.source]), unfinished(evidence, [self.source])
         if first:
             ref, packet = first[0]
             where = f"{ip_address(packet.dst)} port {self.port}"
@@ -102,10 +102,10 @@ class Dns(Check):
                 return Fault(seen, Cause("malformed-query", seen, "the bytes of the query"), each.frames)
             seen = f"{self.source} asked for {listed(each.names)}, not for {self._name}"
             cause = Cause("wrong-name", seen, "the name that is looked up")
-            return Fault(seen, blame.cause if blame else cause, each.frames, bool(blame and blame.timed))
+            return Fault(seen, blame.cause if blame else cause, each.frames, blame.timed if blame else late)
         seen = f"{self.source} asked for no name, and sent nothing to port {self.port}"
         cause = causes.not_tried(self.source, self.to, self.port)
-        return Fault(seen, blame.cause if blame else cause, (), bool(blame and blame.timed))
+        return Fault(seen, blame.cause if blame else cause, (), blame.timed if blame else late)
 
     def _not_answered(self, evidence: Evidence, asked: Sequence[Lookup]) -> Fault | None:
         """No response, or none with an address of the node."""
@@ -136,10 +136,10 @@ class Dns(Check):
         what = _FIRST[self.protocol]
         good = next(each for each in asked if each.addresses())
         if not first:
-            blame = idle(evidence, [self.source])
+            blame, late = idle(evidence, [self.source]), unfinished(evidence, [self.source])
             seen = f"{self.source} was answered, and then sent no {what} to port {self.port}"
             cause = blame.cause if blame else causes.not_tried(self.source, self.to, self.port)
-            return Fault(seen, cause, good.frames, bool(blame and blame.timed))
+            return Fault(seen, cause, good.frames, blame.timed if blame else late)
         order = {ref: index for index, (ref, _) in enumerate(sighted)}
         for ref, packet in first:
             before = [each for each in asked if each.answered and order.get(each.answered, -1) < order[ref]]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
 from lab.checks.gaps import gaps, unusable
 from lab.checks.names import count
-from lab.checks.programs import idle
+from lab.checks.programs import idle, unfinished
 from lab.evidence import Evidence
 from lab.grammar import FaultId, param
 
@@ -63,8 +63,9 @@ class FaultStruck(Check):
             return Verdict(Outcome.PASSED, self.rule, expected, done, frames)
         seen = f"only {told['seen']} such packets came on {fault.network}" if told["seen"] else "no such packet came"
         blame = idle(evidence, nodes)
+        timed = blame.timed if blame else unfinished(evidence, nodes)
         cause = blame.cause if blame else Cause("not-tried", f"fault {self.fault} never struck: {seen}", moment)
-        return Verdict(Outcome.FAILED, self.rule, expected, seen, frames, cause, bool(blame and blame.timed))
+        return Verdict(Outcome.FAILED, self.rule, expected, seen, frames, cause, timed)
 
 
 def _told(evidence: Evidence, name: str) -> Mapping[str, Any] | None:

@@ -13,7 +13,7 @@ from lab.checks.base import Cause, FrameRef
 from lab.checks.connections import Connection, Seen
 from lab.checks.diagnose import Fault
 from lab.checks.names import count, quoted
-from lab.checks.programs import overdue, trouble
+from lab.checks.programs import trouble
 from lab.checks.tcp import Praise, TcpCheck
 from lab.evidence import Evidence
 from lab.grammar import Int, Payload, Text, param
@@ -187,8 +187,7 @@ class Http(TcpCheck):
                 blame = trouble(evidence, [self.to, self.source], submitted=True)
             elif _waited(side):
                 blame = None
-            late = overdue(evidence, [self.source, self.to])
-            return Fault(seen, blame.cause if blame else cause, frames, timed=blame is None and late is not None)
+            return Fault(seen, blame.cause if blame else cause, frames, timed=blame is None)
         other = view.client if side is view.server else view.server
         names = (name, self.to if name == self.source else self.source)
         missed = unanswered(evidence, view, side, other, names)

@@ -15,7 +15,7 @@ from lab.checks.follow import unanswered_arp
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.icmp_errors import Key, key, key_of_quoted
 from lab.checks.names import addresses_of, count, listed, who
-from lab.checks.programs import idle
+from lab.checks.programs import idle, unfinished
 from lab.checks.routing import misrouted
 from lab.checks.sightings import Sighted, at_node
 from lab.evidence import Evidence
@@ -189,7 +189,8 @@ class Icmp(Check):
             return Fault(seen, cause, frames)
         if neighbour := unanswered_arp(evidence, self.source):
             return Fault(seen, causes.no_neighbour(self.source, neighbour[0]), (*frames, neighbour[1]))
-        return Fault(seen, causes.nothing_to_judge(self.source, self.to), frames)
+        timed = unfinished(evidence, [self.source])
+        return Fault(seen, causes.nothing_to_judge(self.source, self.to), frames, timed)
 
 
 def _is(packet: Packet, kinds: tuple[Message, ...]) -> bool:

@@ -11,7 +11,7 @@ from lab.checks.arp import Finding, Hop, misaddressed, on_link, unasked
 from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.names import address_of, interfaces_of, mac_bytes, who, whose_mac
-from lab.checks.programs import idle
+from lab.checks.programs import idle, unfinished
 from lab.evidence import Evidence
 from lab.grammar import Address, Either, InterfaceName, NodeName, param
 from lab.plan import Plan
@@ -99,12 +99,13 @@ class Ndp(Check):
                        and place[packet.number] > place[asked.number]), None)  # fmt: skip
         if answer is None:
             cause = causes.no_neighbour(self.node, str(address_of(hop.address)))
-            return Finding(f"{self.node} asked for {name} and no advertisement answered", (asked,), cause)
+            return Finding(f"{self.node} asked for {name} and no advertisement answered", (asked,), cause, timed=True)
         if sent is None:
             blame = idle(evidence, [self.node])
             cause = blame.cause if blame else causes.nothing_to_judge(self.node, name)
             seen = f"{self.node} asked and was answered, but sent no packet"
-            return Finding(seen, (asked, answer), cause, timed=bool(blame and blame.timed))
+            timed = blame.timed if blame else unfinished(evidence, [self.node])
+            return Finding(seen, (asked, answer), cause, timed=timed)
         if place[sent.number] < place[answer.number] and not _learned(hop, talk, sent):
             text = f"{self.node} sent a packet to {name} before it was told the MAC"
             return Finding(text, (sent, asked, answer), causes.wrong_mac(text))

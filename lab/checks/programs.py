@@ -68,6 +68,17 @@ def overdue(evidence: Evidence, nodes: Sequence[str]) -> Blame | None:
     return None
 
 
+def unfinished(evidence: Evidence, nodes: Sequence[str]) -> bool:
+    """Whether a program on these nodes still ran when `lab` ended it, so that it might have done more in more time.
+
+    One that others wait for (`ready`) is a server: that it runs on is its usual end.
+    """
+    return any(
+        result.ended == "timed out" or (result.ended == "killed" and step.ready is None)
+        for step, result in steps_on(evidence, nodes)
+    )
+
+
 def idle(evidence: Evidence, nodes: Sequence[str]) -> Blame | None:
     """Why nothing came from these nodes, as far as their programs tell: trouble first, then a time limit."""
     return trouble(evidence, nodes) or overdue(evidence, nodes)

@@ -11,7 +11,7 @@ from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.names import count as counted
 from lab.checks.names import interfaces_of, listed, mac_bytes, whose_mac
-from lab.checks.programs import idle
+from lab.checks.programs import idle, unfinished
 from lab.checks.where import Count, Number
 from lab.evidence import Evidence
 from lab.grammar import Bool, Filter, NodeName, param
@@ -71,8 +71,9 @@ class Raw(Check):
             blame = idle(evidence, [self.source]) if number < self.count.least else None
             seen = (f"{counted(number, 'such frame')} of {counted(_distinct(sent), 'frame')} from {self.source} "
                     f"came to {listed(points)}")  # fmt: skip
+            timed = blame.timed if blame else number < self.count.least and unfinished(evidence, [self.source])
             cause = blame.cause if blame else Cause("wrong-count", seen, f"the headers, field by field: {self.packets}")
-            return Verdict(Outcome.FAILED, self.rule, expected, seen, frames, cause, bool(blame and blame.timed))
+            return Verdict(Outcome.FAILED, self.rule, expected, seen, frames, cause, timed)
         if self.checksums:
             wrong = [(FrameRef(at, each.number), _wrong_sum(each)) for at in points for each in found[at]]
             for ref, name in wrong:

@@ -78,7 +78,7 @@ class RoundTrips(TcpCheck):
             seen = f"{self.to} never answered anything that {self.source} had sent"
             blame = trouble(evidence, [self.to, self.source], submitted=True) or idle(evidence, [self.source, self.to])
             cause = blame.cause if blame else Cause("no-answer", seen, "what is sent, and whether it is read")
-            return Fault(seen, cause, (), bool(blame and blame.timed))
+            return Fault(seen, cause, (), timed=blame is None or blame.timed)
         if len(trips) <= self.at_most:
             return None
         seen = f"{self.source} waited for {len(trips)} answers, one after the other"

@@ -23,6 +23,7 @@ _DOMAINS = ("AF_INET", "AF_INET6", "AF_UNIX", "AF_PACKET")
 _TYPES = ("SOCK_STREAM", "SOCK_DGRAM", "SOCK_RAW", "SOCK_PACKET", "SOCK_SEQPACKET")
 _SHOWN = 12  # calls of a story
 _DNS = 53
+_SILENCE = ("ETIMEDOUT", "EHOSTUNREACH")  # nobody answered in time
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ class Sockets(Check):
             kind = "wrong-order" if order else "peer-failed" if use.error in PEERS else "call-failed"
             cause = Cause(kind, f"{name}: {text}", f"the calls before {use.name}()" if order else f"{use.name}()")
             seen = text if use.error in text else f"{text} ({use.error})"
-            return _Found(turn.reached, f"{seen}: {told}", cause)
+            return _Found(turn.reached, f"{seen}: {told}", cause, timed=use.error in _SILENCE)
         if turn.early is not None:
             text = f"{turn.early.name}() before {self.calls[turn.reached]}()"
             cause = Cause("wrong-order", f"{name}: {text}", f"the calls before {turn.early.name}()")

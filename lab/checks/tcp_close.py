@@ -11,7 +11,7 @@ from lab.checks.answers import goodbye, unanswered
 from lab.checks.connections import Connection, Seen
 from lab.checks.diagnose import Fault
 from lab.checks.names import count
-from lab.checks.programs import trouble
+from lab.checks.programs import overdue, trouble
 from lab.checks.states import sockets
 from lab.checks.tcp import Praise, TcpCheck
 from lab.evidence import Evidence
@@ -68,7 +68,8 @@ class TcpClose(TcpCheck):
             if name != wanted:
                 crash = trouble(evidence, [name], submitted=True)
                 cause = crash.cause if crash else causes_talk.closed_first(name, wanted)
-                return Fault(f"{name} closed first", cause, shown)
+                late = overdue(evidence, [wanted]) is not None  # it might have closed before the other gave up
+                return Fault(f"{name} closed first", cause, shown, timed=crash is None and late)
         return None
 
     def _unfinished(self, evidence: Evidence, view: Seen) -> Fault:
@@ -81,7 +82,8 @@ class TcpClose(TcpCheck):
             seen = f"{name} sent RST where its FIN was due"
             first = view.client.fin is None and self.closes_first == "client" and name == self.to
             cause = causes_talk.closed_first(name, self.source) if first else causes_talk.reset(name)
-            return Fault(seen, blame.cause if blame else cause, (*fins, view.frame(talk.reset)))
+            return Fault(seen, blame.cause if blame else cause, (*fins, view.frame(talk.reset)),
+                         timed=blame is None and overdue(evidence, [self.source, self.to]) is not None)  # fmt: skip
         silent = unanswered(evidence, view, view.server, view.client, (self.to, self.source))
         if view.client.fin is None and view.server.fin is None:
             seen = f"neither {self.source} nor {self.to} closed the connection"
@@ -96,7 +98,7 @@ class TcpClose(TcpCheck):
         else:
             closing, other = (self.source, self.to) if view.client.fin_ack is None else (self.to, self.source)
             seen = f"{other} never acknowledged the FIN of {closing}"
-            return Fault(seen, causes_talk.not_acknowledged(closing), fins)
+            return Fault(seen, causes_talk.not_acknowledged(closing), fins, timed=True)
         return Fault(seen, blame.cause if blame else cause, fins, timed=blame is None)
 
     def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:

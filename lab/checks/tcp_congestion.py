@@ -12,7 +12,7 @@ from lab.checks.diagnose import Fault
 from lab.checks.flight import Flight, Moment, flight
 from lab.checks.losses import Loss, losses
 from lab.checks.names import count
-from lab.checks.programs import idle, trouble
+from lab.checks.programs import idle, trouble, unfinished
 from lab.checks.tcp import Praise, TcpCheck
 from lab.evidence import Evidence
 from lab.grammar import Bool, Choice, Int, param
@@ -75,11 +75,11 @@ class TcpCongestion(TcpCheck):
         if peak.flight < _GROWTH * max(first.flight, own.segment):
             seen = f"{name} never had more than {_size(own, peak)} on their way, and {_size(own, first)} at first"
             blame = trouble(evidence, [name, self.source, self.to], submitted=True)
-            cause = blame.cause if blame else Cause("no-growth", seen, _LOOK)
-            return Fault(seen, cause, own.view.frames(first.packet, peak.packet))
-        return self._after(own, lost[0]) if lost else None
+            cause = blame.cause if blame else Cause("no-growth", seen, _LOOK)  # nor does a busy machine fill a window
+            return Fault(seen, cause, own.view.frames(first.packet, peak.packet), timed=blame is None)
+        return self._after(evidence, own, lost[0]) if lost else None
 
-    def _after(self, own: Flight, loss: Loss) -> Fault | None:
+    def _after(self, evidence: Evidence, own: Flight, loss: Loss) -> Fault | None:
         """What is wrong with the flight after the first loss."""
         name, shown = self._name(), own.view.frames(loss.copies[0], loss.repair)
         if loss.repair is None:
@@ -89,7 +89,8 @@ class TcpCongestion(TcpCheck):
         before, later = own.at(loss.repair), own.recovered(loss)
         if not later or own.moments[-1].sent - later[0].acked < before.flight:
             seen = f"{name} had less to send after the loss than before, so what held it back cannot be told"
-            return Fault(seen, Cause("too-little-sent", seen, "how much is sent after the segment that is lost"), shown)
+            cause = Cause("too-little-sent", seen, "how much is sent after the segment that is lost")
+            return Fault(seen, cause, shown, timed=unfinished(evidence, [name]))
         after, most = _largest(later), own.peak(loss.repair)
         if after.flight > _BACKED_OFF * most.flight:
             seen = f"{name} had {_size(own, most)} on their way before the loss, and {_size(own, after)} after it"
@@ -105,7 +106,7 @@ class TcpCongestion(TcpCheck):
         seen = f"every segment of {self._name()} arrived: no loss to back off after"
         blame = idle(evidence, [self._name(), self.source, self.to])
         cause = blame.cause if blame else Cause("nothing-lost", seen, "how much is sent, and in how many segments")
-        return Fault(seen, cause, timed=bool(blame and blame.timed))
+        return Fault(seen, cause, timed=blame.timed if blame else unfinished(evidence, [self._name()]))
 
     def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:
         """The first connection's flight: at first, at most, and before and after the loss."""

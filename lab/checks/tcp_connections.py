@@ -14,7 +14,7 @@ from lab.checks.connections import Connection, Found, Seen, find, points_of
 from lab.checks.diagnose import Fault, no_connection
 from lab.checks.gaps import gaps, unusable
 from lab.checks.names import count, listed, quoted, who
-from lab.checks.programs import idle, trouble
+from lab.checks.programs import idle, trouble, unfinished
 from lab.checks.tcp import disagreement
 from lab.evidence import Evidence
 from lab.grammar import Bool, Choice, Int, List, NodeName, Port, param
@@ -107,7 +107,7 @@ class Connections(Check):
         cause = blame.cause if blame else Cause("few-connections", seen, "how often connect() is called")
         views = [_view(each) for several in opened for each in several[:_NAMED]]
         return Fault(seen, cause, tuple(ref for view in views for ref in view.frames(view.conversation.syn)),
-                     bool(blame and blame.timed))  # fmt: skip
+                     blame.timed if blame else unfinished(evidence, self.source))  # fmt: skip
 
     def _too_many(self, evidence: Evidence, opened: Sequence[Connection]) -> Fault | None:
         if len(opened) <= self.number:
@@ -126,7 +126,8 @@ class Connections(Check):
                 if first.ended is None or second.begun < first.ended:
                     seen = f"{second.name} began while {first.name} was still open"
                     cause = Cause("together", seen, "when each connection is closed, and the next one opened")
-                    return Fault(seen, cause, (*second.frames(second.begun), *first.frames(first.ended)))
+                    timed = first.ended is None and unfinished(evidence, [*self.source, self.to])
+                    return Fault(seen, cause, (*second.frames(second.begun), *first.frames(first.ended)), timed)
         return self._not_together(evidence, course) if self.order == "together" else None
 
     def _not_together(self, evidence: Evidence, course: Sequence[_Course]) -> Fault | None:
@@ -144,7 +145,7 @@ class Connections(Check):
             closed = "it" if late is gone else gone.name
             seen = f"{late.name} was {'answered' if late is gone else 'used'} only when {closed} had been closed"
             look = "whether all connections are opened, and asked on, before the first of them is closed"
-            return Fault(seen, Cause("not-together", seen, look), shown)
+            return Fault(seen, Cause("not-together", seen, look), shown, timed=True)  # who is busy is late
         seen = f"{self.to} answered {late.name} only when {gone.name} had been closed"
         return Fault(seen, self._one_at_a_time(evidence, seen), shown, timed=True)
 

@@ -139,7 +139,8 @@ class TcpData(TcpCheck):
         blame = trouble(evidence, [name, other], submitted=True)
         gone = not client_speaks and view.client.reset is not None and view.client.fin is None
         late = unanswered(evidence, view, side, listener, (name, other))
-        timed = not (blame or gone) and bool(not got or late or overdue(evidence, [name, other]))
+        left = view.first_to_close() is not side  # the listener went, perhaps tired of waiting, or nobody did
+        timed = not (blame or gone) and bool(not got or late or left or overdue(evidence, [name, other]))
         if not got:
             asked = listener.stream
             seen = f"{name} sent nothing" + (f" after {quoted(asked)} had arrived" if asked else "")

@@ -87,7 +87,7 @@ def _incomplete(view: Seen) -> Fault:
     talk = view.conversation
     step = "SYN" if talk.syn is None else "SYN-ACK" if talk.syn_ack is None else "third packet"
     text = f"the {step} of the handshake was not seen at {view.node}"
-    return Fault(text, causes.bad_handshake(text), view.frames(talk.syn, talk.syn_ack))
+    return Fault(text, causes.bad_handshake(text), view.frames(talk.syn, talk.syn_ack), timed=True)
 
 
 def _wrong_third(view: Seen) -> Fault | None:

@@ -11,7 +11,7 @@ from lab.checks.connections import Connection, Found, points_of
 from lab.checks.diagnose import Fault
 from lab.checks.losses import Loss, losses
 from lab.checks.names import count
-from lab.checks.programs import idle
+from lab.checks.programs import idle, unfinished
 from lab.checks.tcp import Praise, TcpCheck
 from lab.evidence import Evidence
 from lab.grammar import Choice, Duration, param
@@ -65,7 +65,8 @@ class TcpRetransmit(TcpCheck):
                 return Fault(seen, Cause("not-repaired", seen, look), shown, timed=True)
             if not loss.acknowledged:
                 seen = f"{loss.name} of {name} was sent again and never acknowledged"
-                return Fault(seen, Cause("not-acknowledged", seen, "whether the receiver was still there"), shown)
+                cause = Cause("not-acknowledged", seen, "whether the receiver was still there")
+                return Fault(seen, cause, shown, timed=True)
             if self.repair != "any" and loss.fast != (self.repair == "fast"):
                 seen = _told(loss, name)
                 look = "how many segments follow the lost one: each that arrives calls for it again"
@@ -84,7 +85,7 @@ class TcpRetransmit(TcpCheck):
         seen = f"every segment of {who} arrived: nothing was lost that could have been repaired"
         blame = idle(evidence, [self.to, self.source])
         cause = blame.cause if blame else Cause("nothing-lost", seen, "how much is sent, and in how many segments")
-        return Fault(seen, cause, timed=bool(blame and blame.timed))
+        return Fault(seen, cause, timed=blame.timed if blame else unfinished(evidence, [self.to, self.source]))
 
     def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:
         """The first losses and their repairs."""

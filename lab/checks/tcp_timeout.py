@@ -69,7 +69,7 @@ class TcpTimeout(TcpTry):
         if len(syns) < self.syns:
             seen = f"{self.source} sent {count(len(syns), 'SYN')} and then no more"
             look = "how long the program waits for connect(): the SYN is repeated after one second"
-            return Fault(seen, Cause("gave-up", seen, look), view.frames(*syns))
+            return Fault(seen, Cause("gave-up", seen, look), view.frames(*syns), timed=True)
         gaps = _gaps(syns)
         shrunk = any(later < _SHRUNK * before for before, later in pairwise(gaps))
         if gaps[0] < _FIRST or shrunk:

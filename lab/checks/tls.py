@@ -12,7 +12,7 @@ from lab.checks.base import Cause, FrameRef
 from lab.checks.connections import Connection, Seen
 from lab.checks.diagnose import Fault
 from lab.checks.names import count, quoted
-from lab.checks.programs import overdue, trouble
+from lab.checks.programs import trouble, unfinished
 from lab.checks.tcp import Praise, TcpCheck
 from lab.evidence import Evidence
 from lab.grammar import Choice, Payload, Text, param
@@ -193,7 +193,7 @@ class Tls(TcpCheck):
         ours, theirs = client.after_keys(version), server.after_keys(version)
         least = _FINISHED if version >= tls.TLS_1_3 else 1
         blame = trouble(evidence, [self.source], submitted=True) or trouble(evidence, [self.to], submitted=True)
-        late = overdue(evidence, [self.source, self.to])
+        late = unfinished(evidence, [self.source, self.to])
         frames = _frames(view, client.side, (ours or list(client.records))[-1:])
         if not ours or not theirs or len(ours[0].content) < least:
             name = self.to if ours and not theirs else self.source
@@ -202,11 +202,11 @@ class Tls(TcpCheck):
                 seen = f"{self.source} broke the handshake off when it had seen the certificate of {self.to}"
             look = "whom the client trusts (its CA file), and whether the certificate is for the name that it asked for"
             cause = Cause("handshake-broken", seen, look)
-            return Fault(seen, blame.cause if blame else cause, frames, blame is None and late is not None)
+            return Fault(seen, blame.cause if blame else cause, frames, blame is None and late)
         if not [each for each in ours[1:] if each.kind == APPLICATION_DATA and len(each.content) > _ENCRYPTED_ALERT]:
             seen = f"{self.source} finished the handshake and then sent nothing"
             cause = causes_talk.nothing_sent(self.source)
-            return Fault(seen, blame.cause if blame else cause, frames, blame is None and late is not None)
+            return Fault(seen, blame.cause if blame else cause, frames, blame is None and late)
         return None
 
     def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:

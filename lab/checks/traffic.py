@@ -12,7 +12,7 @@ from lab.checks.connections import counted, points_of
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.kernels_own import answers, housekeeping
 from lab.checks.names import addresses_of, count, interfaces_of, listed, mac_bytes
-from lab.checks.programs import idle
+from lab.checks.programs import idle, unfinished
 from lab.evidence import Evidence
 from lab.grammar import Address, Either, Filter, Int, List, NodeName, Prefix, Size, param
 from lab.grammar.nets import AnyAddress, AnyPrefix
@@ -123,7 +123,8 @@ class Traffic(Check):
     def _nothing(self, evidence: Evidence, expected: str, seen: str) -> Verdict:
         blame = idle(evidence, [self.source, *([self.to] if self.to else [])])
         cause = blame.cause if blame else Cause("no-packets", seen, f"the programs of {self.source}")
-        return Verdict(Outcome.FAILED, self.rule, expected, seen, (), cause, bool(blame and blame.timed))
+        timed = blame.timed if blame else unfinished(evidence, [self.source])
+        return Verdict(Outcome.FAILED, self.rule, expected, seen, (), cause, timed)
 
     def _faults(
         self, evidence: Evidence, everything: Sequence[Sent], packets: Sequence[Sent]

@@ -14,7 +14,7 @@ from lab.checks.diagnose import Fault
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.icmp_errors import port_unreachable
 from lab.checks.names import address_of, count, listed, quoted
-from lab.checks.programs import overdue, trouble
+from lab.checks.programs import overdue, trouble, unfinished
 from lab.checks.udp_talk import Sent, Talk, no_answer, nothing_sent, strangers, talk, wrong_client
 from lab.evidence import Evidence
 from lab.grammar import Bool, Duration, Int, List, NodeName, Payload, Port, param
@@ -131,10 +131,10 @@ class Udp(Check):
                 return self._no_answer(evidence, said, seen)
             if fault := self._unrepaired(evidence, said):
                 return fault
-            late = overdue(evidence, [self.source, self.to])
+            late = unfinished(evidence, [name])
             cause = Cause("too-little", f"{name} never sent {quoted(wanted[len(distinct)])}",
                           "what ends the loop around sendto() and recvfrom()")  # fmt: skip
-            return Fault(seen, blame.cause if blame else cause, frames, blame is None and late is not None)
+            return Fault(seen, blame.cause if blame else cause, frames, blame is None and late)
         if at is None:
             extra = distinct[len(wanted)]
             return Fault(seen, causes_talk.too_much(name, extra), (first[extra].ref,))
@@ -161,7 +161,8 @@ class Udp(Check):
             seen = f"{count(len(said.lost), 'datagram')} of {self.source} lost on the way, where {self.lost} should be"
             blame = trouble(evidence, [self.source, self.to], submitted=True)
             cause = blame.cause if blame else Cause("not-tried", seen, "how many datagrams are sent")
-            return Fault(seen, cause, tuple(each.ref for each in said.lost))
+            timed = blame is None and unfinished(evidence, [self.source, self.to])
+            return Fault(seen, cause, tuple(each.ref for each in said.lost), timed)
         return None
 
     def _unrepaired(self, evidence: Evidence, said: Talk) -> Fault | None:

@@ -11,7 +11,7 @@ from lab.checks.connections import points_of
 from lab.checks.diagnose import Fault
 from lab.checks.follow import unanswered_arp
 from lab.checks.names import addresses_of, quoted, who
-from lab.checks.programs import overdue, trouble
+from lab.checks.programs import overdue, trouble, unfinished
 from lab.checks.routing import misrouted
 from lab.evidence import Evidence
 from lab.plan import Plan
@@ -178,7 +178,8 @@ def nothing_sent(evidence: Evidence, source: str, to: str, port: int) -> Fault:
         return Fault(seen, causes.no_neighbour(source, neighbour[0]), (neighbour[1],))
     blame = blame or trouble(evidence, [to, source]) or overdue(evidence, [source])
     cause = Cause("not-tried", seen, "whether sendto() is reached, and with which address and port")
-    return Fault(seen, blame.cause if blame else cause, (), bool(blame and blame.timed))
+    timed = blame.timed if blame else unfinished(evidence, [source])
+    return Fault(seen, blame.cause if blame else cause, (), timed)
 
 
 def no_answer(
@@ -198,7 +199,7 @@ def no_answer(
         text = f"{seen}; {quoted(sent[0].payload)} was lost on its way"
         return Fault(text, causes.lost(to, source), (*frames, sent[0].ref), late is not None)
     if not said.arrived:
-        return Fault(seen, causes.lost(source, to), frames)
+        return Fault(seen, causes.lost(source, to), frames, unfinished(evidence, [source]))
     if not said.received and (lack := datagrams.unanswered(evidence, to, source, port)):
         return Fault(seen, lack[0], (*frames, lack[1]), timed=True)
     blame = trouble(evidence, [source, to]) if said.unanswered is None else None

@@ -11,7 +11,7 @@ from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
 from lab.checks.connections import counted
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.names import count, listed
-from lab.checks.programs import Blame, idle
+from lab.checks.programs import Blame, idle, unfinished
 from lab.evidence import Evidence
 from lab.grammar import Context, Filter, List, Point, Refused, ScalarGrammar, Schema, param
 from lab.trace.fields import FIELDS, PROTOCOLS, sights
@@ -108,17 +108,19 @@ class Where(Check):
             told = f"{count(len(found), 'packet')} at {point}"
             if self.among is not None and not _matching(evidence, point, self.among):
                 told = f"no packet at {point} with {self.among}, so there is nothing to judge"
-                return self._failed(expected, told, frames, idle(evidence, nodes))
+                return self._failed(expected, told, frames, idle(evidence, nodes), unfinished(evidence, nodes))
             if not self.count.admits(len(found)):
-                blame = idle(evidence, nodes) if len(found) < self.count.least else None
-                return self._failed(expected, told, frames, blame)
+                few = len(found) < self.count.least
+                blame = idle(evidence, nodes) if few else None
+                return self._failed(expected, told, frames, blame, few and unfinished(evidence, nodes))
             seen.append(told)
             shown += frames
         return Verdict(Outcome.PASSED, self.rule, expected, "; ".join(seen), tuple(shown))
 
-    def _failed(self, expected: str, seen: str, frames: tuple[FrameRef, ...], blame: Blame | None) -> Verdict:
+    def _failed(self, expected: str, seen: str, frames: tuple[FrameRef, ...], blame: Blame | None,
+                timed: bool) -> Verdict:  # fmt: skip
         cause = blame.cause if blame else Cause("wrong-count", seen, f"the packets with {self.packets}")
-        return Verdict(Outcome.FAILED, self.rule, expected, seen, frames, cause, bool(blame and blame.timed))
+        return Verdict(Outcome.FAILED, self.rule, expected, seen, frames, cause, blame.timed if blame else timed)
 
 
 def _matching(evidence: Evidence, point: str, text: str) -> list[int]:

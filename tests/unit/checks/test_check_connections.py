@@ -48,6 +48,19 @@ def judge(story: Story, **changes: Any) -> Verdict:
     return check.judge(story.evidence(check))
 
 
+def test_a_client_that_ends_its_side_at_once_may_have_been_answered_late() -> None:
+    story = talks(*TOGETHER).later("A client fin", "A question").later("A answer", "A server fin")
+    verdict = judge(story, order="together", echo=False)
+    assert (kind(verdict), verdict.timed) == ("not-together", True)
+
+
+def test_fewer_connections_than_asked_for_rest_on_time_where_the_client_ran_on() -> None:
+    check = Connections(**(ENDS | {"number": 3}))
+    story = talks(*TOGETHER)
+    assert not check.judge(story.evidence(check)).timed
+    assert check.judge(story.evidence(check, steps=result("client", ended="killed", exit_code=None))).timed
+
+
 def kind(verdict: Verdict) -> str:
     assert verdict.cause is not None
     return verdict.cause.kind
@@ -72,7 +85,7 @@ def test_served_side_by_side_or_in_turn(story: tuple[str, ...], order: str, caus
     verdict = judge(talks(*story), order=order)
     assert verdict.outcome is (F if cause else P)
     assert not cause or kind(verdict) == cause
-    assert verdict.timed == (cause in ("one-at-a-time", "too-little"))
+    assert verdict.timed == (cause in ("one-at-a-time", "not-together", "too-little"))
 
 
 def test_it_names_the_connections_and_shows_the_frames() -> None:

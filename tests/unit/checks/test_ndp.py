@@ -11,7 +11,7 @@ from doctored import Story, checksum
 
 from lab.checks.base import Outcome, Verdict
 from lab.checks.ndp import Ndp
-from lab.evidence import Capture, Gap
+from lab.evidence import Capture, Gap, StepResult
 from lab.plan import make_plan
 from lab.topology import parse_topology
 from lab.trace.ndp import group_mac, neighbour, solicited_node
@@ -119,6 +119,13 @@ def test_asked_answered_and_sent() -> None:
 )
 def test_what_is_right_too(frames: tuple[bytes, ...]) -> None:
     assert judge(*frames).outcome is P
+
+
+def test_an_answer_that_did_not_come_may_have_been_late() -> None:
+    assert judge(solicit()).timed
+    assert not judge(solicit(), advertise()).timed
+    ran_on = {"client": StepResult("client", "client", "killed")}
+    assert judge(solicit(), advertise(), steps=ran_on).timed
 
 
 @pytest.mark.parametrize(

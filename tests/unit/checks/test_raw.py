@@ -11,7 +11,7 @@ from lab.checks.base import Outcome, Verdict
 from lab.checks.raw import Raw
 from lab.checks.where import Number
 from lab.evidence import Gap
-from tests.unit.doctored import BROADCAST, Frame, Story, clean
+from tests.unit.doctored import BROADCAST, Frame, Story, clean, result
 
 PASSED, FAILED, NOT_MEASURED = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_MEASURED
 POINTS = ("other:eth0", "r1:eth0")  # the client's neighbours
@@ -46,6 +46,12 @@ def test_a_broadcast_that_two_received_is_one_frame() -> None:
 
 def test_what_its_own_node_captured_is_not_asked() -> None:
     assert judge(frame("client:eth0")).outcome is FAILED
+
+
+def test_a_program_that_ran_on_might_have_sent_more() -> None:
+    assert not judge().timed
+    assert judge(steps=result("client", ended="killed", exit_code=None)).timed
+    assert judge(steps=result("client", ended="timed out", exit_code=None)).timed
 
 
 def test_a_frame_of_another_node_is_not_its() -> None:

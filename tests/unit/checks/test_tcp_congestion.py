@@ -104,6 +104,7 @@ def test_stop_and_wait_never_grows() -> None:
         sender.send(1).hear(number + 1)
     assert kind(judge(sender.story)) == "no-growth"
     assert kind(judge(sender.story, loss=False)) == "no-growth"
+    assert judge(sender.story).timed  # nor does a busy sender fill a window
 
 
 def test_without_a_loss_there_is_nothing_to_back_off_after() -> None:

@@ -198,6 +198,7 @@ def test_what_is_no_silence(story: Story, cause: str) -> None:
 def test_more_syns_may_be_demanded() -> None:
     assert timed_out(0, 1, 2, syns=3).outcome is P
     assert kind(timed_out(0, 1, syns=3)) == "gave-up"
+    assert timed_out(0, 1, syns=3).timed
 
 
 def test_two_tries_by_hand_are_no_repetition() -> None:

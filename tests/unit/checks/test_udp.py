@@ -191,7 +191,21 @@ def test_udp_that_takes_more_is_told() -> None:
         told.ask(b"hello\n", dport=7001)
     told.answer(b"hello\n", sport=7001)
     check = Compare(source="client", to="server", tcp=PORT, udp=7001)
-    assert kind(check.judge(told.evidence())) == "no-cheaper"
+    verdict = check.judge(told.evidence())
+    assert kind(verdict) == "no-cheaper"
+    assert verdict.timed  # it may have asked again because a busy machine answered late
+
+
+def test_an_answer_that_is_cut_off_may_have_been_late() -> None:
+    told = Talk(frames=clean().frames)
+    told.ask(b"hello\n", dport=7001)
+    check = Compare(source="client", to="server", tcp=PORT, udp=7001)
+    verdict = check.judge(told.evidence())
+    assert (kind(verdict), verdict.timed) == ("not-the-same", True)
+    verdict = check.judge(told.evidence(steps=result("client", ended="timed out", exit_code=None)))
+    assert (kind(verdict), verdict.timed) == ("timed-out", True)
+    verdict = check.judge(told.evidence(steps=result("client", exit_code=1, stderr=b"KeyError: 1\n")))
+    assert (kind(verdict), verdict.timed) == ("crashed", False)
 
 
 def _marked(evidence: Evidence, point: str, frames: int) -> Evidence:

@@ -228,6 +228,12 @@ def test_what_is_wrong_with_messages(story: Story, changes: dict[str, Any], caus
     assert kind(asked(story, **changes)) == cause
 
 
+def test_a_message_without_end_rests_on_time() -> None:
+    assert asked(http(GET[:-2])).timed
+    assert asked(http(answer=OK[:-1])).timed
+    assert not asked(http(answer=OK[:-1]), steps=result("server", ended="exited", exit_code=1)).timed
+
+
 def test_the_second_exchange() -> None:
     both = http(GET + GET.replace(b"/a", b"/b"), OK + OK.replace(b"hi", b"ho"))
     assert asked(both, exchange=2, path="/b", body=b"ho").outcome is P
