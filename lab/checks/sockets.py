@@ -74,8 +74,8 @@ class Sockets(Check):
     those that succeed on one socket, and on one that was accepted from it: each in its turn, and again later as often
     as it likes; read and recv are one call, and so are their kin, and write, send and theirs. Until the last of
     them an error is a failure unless `fails` names it; that a call would have to wait is no error. A descriptor is
-    closed by close(), which the end of a program is not; Python makes that call too for a socket that no name holds any
-    more. The run keeps every call in steps/STEP.calls.
+    closed by close(), which the end of a program is not, or by exec where it is marked for that (FD_CLOEXEC); Python
+    closes too what no name holds any more. The run keeps every call in steps/STEP.calls.
     """
 
     kind: ClassVar[str] = "sockets"

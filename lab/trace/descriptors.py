@@ -228,7 +228,7 @@ class _Replay:
             domain, kind, protocol = (*call.arguments, "", "", "")[:3]
             for descriptor in map(int, pair.groups()):
                 self._make(table, call, domain, kind, protocol, descriptor, None)
-        elif call.name == "execve" and not call.error and call.result == 0:
+        elif call.name in ("execve", "execveat") and not call.error and call.result == 0:
             for descriptor in [fd for fd, entry in table.items() if entry.cloexec]:
                 self._release(table, descriptor)
         elif call.name in _DUPLICATES or (call.name == "fcntl" and "F_DUPFD" in " ".join(call.arguments[1:2])):
@@ -236,6 +236,13 @@ class _Replay:
         elif call.name == "fcntl" and call.arguments[1:2] == ("F_SETFD",) and not call.error:
             if entry := table.get(_number(call.arguments, 0)):
                 entry.cloexec = "FD_CLOEXEC" in " ".join(call.arguments[2:])
+        elif call.name == "ioctl" and call.arguments[1:2] in (("FIOCLEX",), ("FIONCLEX",)) and not call.error:
+            if entry := table.get(_number(call.arguments, 0)):  # so Python's set_inheritable() does it
+                entry.cloexec = call.arguments[1] == "FIOCLEX"
+        elif call.name == "close_range" and not call.error and "CLOEXEC" in " ".join(call.arguments):
+            first, last = _number(call.arguments, 0), _number(call.arguments, 1)
+            for entry in (table[each] for each in table if first <= each <= last):
+                entry.cloexec = True
         elif call.name == "getsockopt":
             self._told(table, call)
         elif call.name == "splice":

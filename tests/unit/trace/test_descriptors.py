@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from lab.trace.calls import parse_calls
 from lab.trace.descriptors import Socket, sockets_of
 
@@ -125,6 +127,27 @@ def test_what_exec_closes_was_not_left_open() -> None:
     (socket,) = sockets("socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC, 0) = 3", exec_)
     assert socket.left == ()
     (socket,) = sockets("socket(AF_INET, SOCK_STREAM, 0) = 3", exec_)
+    assert len(socket.left) == 1
+
+
+@pytest.mark.parametrize(
+    ("marks", "left"),
+    [
+        (("ioctl(3, FIOCLEX) = 0",), 0),
+        (("ioctl(3, FIOCLEX) = 0", "ioctl(3, FIONCLEX) = 0"), 1),
+        (("fcntl(3, F_SETFD, FD_CLOEXEC) = 0",), 0),
+        (("fcntl(3, F_SETFD, FD_CLOEXEC) = 0", "fcntl(3, F_SETFD, 0) = 0"), 1),
+        (("close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) = 0",), 0),
+        (("fcntl(3, F_DUPFD_CLOEXEC, 0) = 5", "close(3) = 0"), 0),
+        (("dup3(3, 5, O_CLOEXEC) = 5", "close(3) = 0"), 0),
+        (("dup2(3, 5) = 5", "close(3) = 0"), 1),
+    ],
+)
+def test_what_is_marked_is_closed_by_exec(marks: tuple[str, ...], left: int) -> None:
+    for exec_ in ('execve("/bin/y", ["y"], 0x7) = 0', 'execveat(9, "", ["y"], 0x7, AT_EMPTY_PATH) = 0'):
+        (socket,) = sockets("socket(AF_INET, SOCK_STREAM, 0) = 3", *marks, exec_)
+        assert len(socket.left) == left
+    (socket,) = sockets("socket(AF_INET, SOCK_STREAM, 0) = 3", *marks, 'execve("/no", ["y"], 0x7) = -1 ENOENT (No)')
     assert len(socket.left) == 1
 
 
