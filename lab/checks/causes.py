@@ -6,32 +6,13 @@ import re
 from collections.abc import Sequence
 
 from lab.checks.base import Cause
-from lab.checks.names import listed
+from lab.checks.last_words import LONGEST, exception, last_lines, limit, own_place
+from lab.checks.names import listed, quoted
 from lab.evidence import StepResult
 
-_PLACE = re.compile(r'File "([^"]+)", line (\d+)')
 _PROBLEM = re.compile(r"(\S+):(\d+):\d+: ")
 _MARKS = re.compile(r"[\s^~]+")  # below a line of a traceback; they differ between Python's versions
 _SYNTAX = ("SyntaxError", "IndentationError", "TabError")
-_TRACEBACK = b"Traceback (most recent call last)"
-_LONGEST = 200  # characters of a line that a program wrote
-
-
-def last_lines(output: bytes, lines: int = 3) -> tuple[str, ...]:
-    """The last lines of an output that say something, as text; what they hold is not made safe for a terminal."""
-    return tuple(line.rstrip() for line in output.decode("utf-8", "replace").splitlines() if line.strip())[-lines:]
-
-
-def _own_place(lines: Sequence[str]) -> tuple[int, str]:
-    """The last place in a program's own code that its Python traceback names: the line that does so, and what it says.
-
-    -1 and nothing where there is none.
-    """
-    for index in range(len(lines) - 1, -1, -1):
-        found = _PLACE.search(lines[index])
-        if found and "/lib" not in found[1] and not found[1].startswith("<"):
-            return index, f"{found[1].rpartition('/')[2]}, line {found[2]}"
-    return -1, ""
 
 
 def program(result: StepResult) -> str:
@@ -52,30 +33,48 @@ def handed_in(problem: str) -> Cause:
 
 
 def crashed(result: StepResult) -> Cause:
-    """It ended with an error of its own."""
-    everything = [line[:_LONGEST] for line in last_lines(result.stderr, 40)]
+    """It ended with an error of its own; where it says that it was at a limit, that is why."""
+    everything = [line[:LONGEST] for line in last_lines(result.stderr, 40)]
     lines = [line for line in everything if not _MARKS.fullmatch(line)]
     last = lines[-1].strip() if lines else ""
-    index, place = _own_place(lines)
-    if last.split(":")[0] in _SYNTAX:
+    index, place = own_place(lines)
+    if last.split(":")[0] in _SYNTAX and index >= 0:
         text = f"{program(result)} could not be read by Python: {last}"
         return Cause("syntax-error", text, place, tuple(everything[-4:]))
     said = tuple(lines[-3:] if index < 0 else dict.fromkeys((*lines[index : index + 2], lines[-1])))
+    error = exception(result.stderr)
     when = " at start" if result.ready is False else ""
     if result.signal:
         how = f"was ended{when} by signal {result.signal}"
-    elif _TRACEBACK in result.stderr:
+    elif error:
         how = f"crashed{when}"
     else:
         how = f"ended{when} with exit code {result.exit_code}"
-    text = f"{program(result)} {how}" + (f": {last}" if last else "")
-    return Cause("crashed", text, place or f"what {result.name} wrote to stderr", said)
+    words = f": {error}" if error else f"; its last words: {quoted(last.encode(), LONGEST)}" if last else ""
+    what, _ = limit(result.stderr, result.signal)
+    if what:
+        return _at_limit(result, f"{how} at a limit, that of {what}{words}", said)
+    return Cause("crashed", f"{program(result)} {how}{words}", place or f"what {result.name} wrote to stderr", said)
+
+
+def ran_into_limit(result: StepResult) -> Cause | None:
+    """It did not end for that, and yet said that it had run into a limit; None where it did not say so."""
+    what, words = limit(result.stderr)
+    if not what:
+        return None
+    how = f"ran into a limit, that of {what}: it wrote {quoted(words.encode(), LONGEST)}"
+    return _at_limit(result, how, (words,))
+
+
+def _at_limit(result: StepResult, how: str, lines: tuple[str, ...]) -> Cause:
+    return Cause("over-limit", f"{program(result)} {how}",
+                 f"what {result.name} keeps, in how many processes, and whether that ever stops growing",
+                 lines)  # fmt: skip
 
 
 def over_limit(result: StepResult) -> Cause:
     """It had more than a program may, and was ended for that."""
-    return Cause("over-limit", f"{program(result)} had {result.message} and was ended",
-                 f"what {result.name} keeps, in how many processes, and whether that ever stops growing")  # fmt: skip
+    return _at_limit(result, f"had {result.message} and was ended", ())
 
 
 def timed_out(result: StepResult) -> Cause:

@@ -6,7 +6,7 @@ from lab.checks.base import Cause
 
 _PROGRAMS = (
     *("handed-in", "not-started", "syntax-error", "wrong-order", "wrong-socket"),
-    *("crashed", "ended-early", "flooded"),
+    *("crashed", "over-limit", "ended-early", "flooded"),
 )
 _LISTENING = ("wrong-address", "wrong-port", "udp-for-tcp", "tcp-for-udp", "not-listening", "late")
 _NETWORK = (

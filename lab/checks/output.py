@@ -10,6 +10,7 @@ from typing import ClassVar
 from lab.checks import causes
 from lab.checks.base import Cause, Check, Outcome, Verdict
 from lab.checks.gaps import gaps, unusable
+from lab.checks.last_words import last_lines
 from lab.checks.names import quoted
 from lab.checks.programs import trouble
 from lab.evidence import Evidence, StepResult
@@ -105,7 +106,7 @@ class Output(Check):
         if result.exit_code != wanted:
             crash = bool(result.signal or result.exit_code)
             how = f"signal {result.signal}" if result.signal else f"exit code {result.exit_code}"
-            last = " / ".join(causes.last_lines(result.stderr))
+            last = " / ".join(last_lines(result.stderr))
             seen = f"it ended with {how}" + (f"; its last words on stderr: {last}" if last and crash else "")
             cause = causes.crashed(result) if crash else causes.wrong_exit(self.step, f"ended with {how}")
             return self._failed(expected, result, seen, cause)

@@ -38,12 +38,16 @@ def runs_submission(evidence: Evidence, node: str) -> bool:
 def trouble(evidence: Evidence, nodes: Sequence[str], submitted: bool | None = None) -> Blame | None:
     """What is wrong with the hand-in, or the first program on these nodes that did not start or ended with an error.
 
-    The submission's programs come before others; `submitted` restricts it to these, or to the others.
+    The submission's programs come before others; `submitted` restricts it to these, or to the others. With True, one
+    that went on and yet said that it had run into a limit is to blame too.
     """
     found = list(steps_on(evidence, nodes))
     for mine in (True, False) if submitted is None else (submitted,):
         for step, result in found:
             if (step.code == "submission") == mine and (cause := _failure(result)):
+                return Blame(cause)
+        for step, result in found if submitted else ():
+            if step.code == "submission" and (cause := causes.ran_into_limit(result)):
                 return Blame(cause)
         if mine and evidence.handed_in:
             return Blame(causes.handed_in(evidence.handed_in[0]))

@@ -134,6 +134,63 @@ def test_why_a_datagram_is_not_answered(
     assert "client" not in verdict.cause.text.split()[:1], "the server is to blame"
 
 
+# -- limits, and a program's own words -------------------------------------------------------------------------------
+
+
+def traceback(line: str, error: str) -> bytes:
+    return f'Traceback (most recent call last):\n  File "/work/s.py", line 3, in f\n    {line}\n{error}\n'.encode()
+
+
+AGAIN = "BlockingIOError: [Errno 11] Resource temporarily unavailable"
+LIMITS = {
+    "memory": (traceback("kept += [x] * 9", "MemoryError"), "that of memory: MemoryError"),
+    "fork": (traceback("pid = os.fork()", AGAIN), f"that of processes and threads: {AGAIN}"),
+    "thread": (traceback("t.start()", "RuntimeError: can't start new thread"), "that of processes and threads: Runt"),
+    "files": (traceback("s = socket.socket()", "OSError: [Errno 24] Too many open files"), "that of open files"),
+    "a C program": (b"malloc: Cannot allocate memory\n", 'that of memory; its last words: "malloc: Cannot'),
+    "a shell": (b"sh: 1: fork: retry: Resource temporarily unavailable\n", "that of processes and threads; its last"),
+}
+
+
+def ended(**changes: Any) -> Cause:
+    """The cause where the server closed first."""
+    story = Story().talk(answered=b"", closes="server")
+    evidence = story.evidence(ECHO, steps=result("server", **changes))
+    cause = ECHO.judge(evidence).cause
+    assert cause is not None
+    return cause
+
+
+@pytest.mark.parametrize(("stderr", "said"), LIMITS.values(), ids=LIMITS)
+def test_a_limit_is_told_as_the_cause(stderr: bytes, said: str) -> None:
+    cause = ended(ended="exited", exit_code=1, stderr=stderr)
+    assert cause.kind == "over-limit"
+    assert f"at a limit, {said}" in cause.text
+    went_on = ended(ended="killed", stderr=stderr + b"-----\n")  # as socketserver does
+    assert went_on.kind == "over-limit"
+    assert went_on.text.startswith("server ran into a limit, ")
+    assert ended(ended="exited", exit_code=None, signal="SIGXCPU").text.endswith("that of processor time")
+
+
+@pytest.mark.parametrize("line", ["data = s.recv(9)", "self.sock.accept()"])
+def test_a_socket_that_does_not_want_to_wait_is_at_no_limit(line: str) -> None:
+    assert ended(ended="exited", exit_code=1, stderr=traceback(line, AGAIN)).kind == "crashed"
+    assert ended(ended="killed", stderr=traceback(line, AGAIN)).kind == "closed-first"
+
+
+@pytest.mark.parametrize("before", [b"", b"Traceback (most recent call last):\n"])
+def test_a_programs_own_words_are_told_as_such(before: bytes) -> None:
+    cause = ended(ended="exited", exit_code=1, stderr=before + b"the grader could not reach the server\n")
+    assert cause.text == 'server ended with exit code 1; its last words: "the grader could not reach the server"'
+    made_up = before + b"SyntaxError: lab is broken\n"
+    assert ended(ended="exited", exit_code=1, stderr=made_up).kind == "crashed"
+
+
+def test_what_follows_a_traceback_is_not_the_exception() -> None:
+    cause = ended(ended="exited", exit_code=1, stderr=traceback("go()", "KeyError: 1") + b"all is well: full points\n")
+    assert cause.text == "server crashed: KeyError: 1"
+
+
 # -- several causes -------------------------------------------------------------------------------------------------
 
 CRASH = b'Traceback (most recent call last):\n  File "/work/c.py", line 3, in <module>\nTimeoutError: timed out\n'

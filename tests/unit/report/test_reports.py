@@ -137,7 +137,7 @@ def test_a_programs_last_lines_are_quoted() -> None:
     stderr = b"Traceback (most recent call last):\n" + place + b"E: " + EVIL
     crashed = result("server", ended="exited", exit_code=1, ready=False, stderr=stderr)
     said = text(refused().evidence(*CHECKS, steps=crashed)).splitlines()
-    assert said[1] == "CAUSE  server crashed at start: last \\e[31mwords"
+    assert said[1] == "CAUSE  server crashed at start: E: \\e]0;gotcha\\x07\\u202e"
     assert said[2:5] == [
         '   stderr │   File "/work/server.py", line 3, in f', "   stderr │     go()", "   stderr │ last \\e[31mwords",
     ]  # fmt: skip
