@@ -17,7 +17,7 @@ from lab.checks.icmp_errors import Key, key, key_of_quoted
 from lab.checks.names import addresses_of, count, listed, who
 from lab.checks.programs import idle, unfinished
 from lab.checks.routing import misrouted
-from lab.checks.sightings import Sighted, at_node
+from lab.checks.sightings import Sighted, at_node, whole
 from lab.evidence import Evidence
 from lab.grammar import Choice, Int, NodeName, param
 from lab.trace.packets import ICMP, ICMPV6, Packet
@@ -78,7 +78,7 @@ class Icmp(Check):
         if away := [point for point in points if left_out(evidence, point)]:
             return Verdict(Outcome.NOT_MEASURED, self.rule, expected, f"the exercise does not capture {listed(away)}")
         sighted = at_node(evidence, self.source)
-        found = self._echoes(evidence, sighted) if self.message == "echo" else self._errors(evidence, sighted)
+        found = self._echoes(evidence, whole(sighted)) if self.message == "echo" else self._errors(evidence, sighted)
         if isinstance(found, Fault):
             return Verdict(Outcome.FAILED, self.rule, expected, found.seen, found.frames, found.cause, found.timed)
         seen, frames = found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lab.checks.base import FrameRef
 from lab.checks.connections import counted, points_of
 from lab.evidence import Evidence
+from lab.trace.fragments import Reassembly
 from lab.trace.packets import TCP, UDP, Packet
 
 Sighted = tuple[FrameRef, Packet]
@@ -26,6 +27,18 @@ def at_node(evidence: Evidence, node: str) -> list[Sighted]:
                 found.append((FrameRef(point, packet.number), packet))
     if len(points) > 1:
         found.sort(key=lambda each: each[1].time)
+    return found
+
+
+def whole(sighted: list[Sighted]) -> list[Sighted]:
+    """The same, a fragmented packet where its last fragment lies, if it is whole and right."""
+    reassembly = Reassembly()
+    found: list[Sighted] = []
+    for ref, packet in sighted:
+        if not (packet.more_fragments or packet.fragment_offset):
+            found.append((ref, packet))
+        elif (put_together := reassembly.add(packet)) is not None and put_together.checksum_ok is not False:
+            found.append((ref, put_together))
     return found
 
 

@@ -1,9 +1,10 @@
 """`icmp`: echoes and their replies, and errors about packets that were sent."""
 
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import pytest
-from doctored import ICMP, PORT, UDP, Story
+from doctored import ICMP, PORT, UDP, Frame, Story, checksum
 
 from lab.checks.base import Outcome, Verdict
 from lab.checks.icmp import Icmp
@@ -70,6 +71,45 @@ def test_an_echo() -> None:
 )
 def test_what_is_no_echo(story: Story, changes: dict[str, Any], cause: str) -> None:
     assert kind(judge(story, **changes)) == cause
+
+
+@dataclass(frozen=True)
+class Part(Frame):
+    """A fragment of an IPv4 packet: `part` of its transport's bytes, which begin at `offset`."""
+
+    part: bytes = b""
+    offset: int = 0
+    more: bool = False
+
+    def raw(self) -> bytes:
+        made = bytearray(super().raw()[:34])
+        made[16:18] = (20 + len(self.part)).to_bytes(2, "big")
+        made[20:22] = ((0x2000 if self.more else 0) | self.offset // 8).to_bytes(2, "big")
+        made[24:26] = b"\0\0"
+        made[24:26] = checksum(bytes(made[14:34])).to_bytes(2, "big")
+        return bytes(made) + self.part
+
+
+def in_fragments(story: Story, spoilt: bytes = b"") -> Story:
+    """Every packet in two fragments; `spoilt` stands in place of the last bytes of the reply, its checksum right."""
+    parts: list[Frame] = []
+    for whole in story.frames:
+        whole = replace(whole, payload=whole.payload[: -len(spoilt)] + spoilt) if spoilt and not whole.sport else whole
+        data, given = whole.raw()[34:], {each.name: getattr(whole, each.name) for each in fields(whole)}
+        parts += [Part(**given, part=data[:48], more=True), Part(**given, part=data[48:], offset=48)]
+    story.frames = parts
+    return story
+
+
+def test_an_echo_in_fragments_counts_whole() -> None:
+    def story() -> Story:
+        return back(go(Story(), "ping", bytes(100)), "pong", bytes(100))
+
+    assert judge(in_fragments(story())).outcome is P
+    assert kind(judge(in_fragments(story(), b"other"))) == "altered"
+    cut = in_fragments(story())
+    cut.frames = [each for each in cut.frames if not (isinstance(each, Part) and each.name == "pong" and each.offset)]
+    assert kind(judge(cut)) == "unreachable"
 
 
 def test_an_echo_that_an_error_answered() -> None:
