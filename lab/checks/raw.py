@@ -31,8 +31,9 @@ class Raw(Check):
 
     A step with `privilege: net-raw` makes them by SOCK_RAW, without a transport layer of the kernel's, or by AF_PACKET,
     without a network layer either; its own node's captures are not asked. A frame is a node's where its source MAC is,
-    or where it is nobody's: a made-up one. One that several neighbours received is one frame. That the program made it
-    and not the kernel is for the check sockets to show.
+    or where it is nobody's: a made-up one. One that several neighbours received is one frame. Where a header says a
+    length that cannot be, no checksum is right. That the program made it and not the kernel is for the check sockets to
+    show.
     """
 
     kind: ClassVar[str] = "raw"
@@ -76,6 +77,11 @@ class Raw(Check):
             return Verdict(Outcome.FAILED, self.rule, expected, seen, frames, cause, timed)
         if self.checksums:
             wrong = [(FrameRef(at, each.number), _wrong_sum(each)) for at in points for each in found[at]]
+            malformed = ((point, packet) for point in points for packet in found[point] if _malformed(packet))
+            for point, packet in malformed:
+                seen = f"a frame from {self.source} is malformed: {packet.refusal}"
+                cause = Cause("malformed", seen, "the lengths in the headers: of what, in which unit and byte order")
+                return Verdict(Outcome.FAILED, self.rule, expected, seen, (FrameRef(point, packet.number),), cause)
             for ref, name in wrong:
                 if name:
                     seen = f"the {name} of a frame from {self.source} is wrong"
@@ -105,6 +111,12 @@ def _distinct(found: Mapping[str, Iterable[Packet]]) -> int:
     for packets in found.values():
         most |= Counter(packet.data for packet in packets)
     return most.total()
+
+
+def _malformed(packet: Packet) -> bool:
+    """Whether a receiver would discard it for what its headers say; what only we do not decode is none of it."""
+    refusal = packet.refusal or ""
+    return bool(refusal) and not refusal.endswith("not decoded") and not refusal.startswith("the capture cut off")
 
 
 def _wrong_sum(packet: Packet) -> str:

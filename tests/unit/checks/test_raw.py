@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from lab.checks.base import Outcome, Verdict
 from lab.checks.raw import Raw
 from lab.checks.where import Number
 from lab.evidence import Gap
-from tests.unit.doctored import BROADCAST, Frame, Story, clean, result
+from tests.unit.doctored import BROADCAST, Frame, Story, checksum, clean, result
 
 PASSED, FAILED, NOT_MEASURED = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_MEASURED
 POINTS = ("other:eth0", "r1:eth0")  # the client's neighbours
@@ -52,6 +52,28 @@ def test_a_program_that_ran_on_might_have_sent_more() -> None:
     assert not judge().timed
     assert judge(steps=result("client", ended="killed", exit_code=None)).timed
     assert judge(steps=result("client", ended="timed out", exit_code=None)).timed
+
+
+@dataclass(frozen=True)
+class Malformed(Frame):
+    """One whose header says another length than it has, its checksum right."""
+
+    length: int = 256
+
+    def raw(self) -> bytes:
+        made = bytearray(super().raw())
+        made[16:18], made[24:26] = self.length.to_bytes(2, "big"), b"\0\0"
+        made[24:26] = checksum(bytes(made[14:34])).to_bytes(2, "big")
+        return bytes(made)
+
+
+@pytest.mark.parametrize("length", [256, 19])
+def test_a_length_that_cannot_be_is_no_right_frame(length: int) -> None:
+    usual = frame("r1:eth0")
+    made = Malformed(**{each.name: getattr(usual, each.name) for each in fields(usual)}, length=length)
+    verdict = judge(made)
+    assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (FAILED, "malformed")
+    assert judge(made, checksums=False).outcome is PASSED
 
 
 def test_a_frame_of_another_node_is_not_its() -> None:
