@@ -15,7 +15,7 @@ from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.icmp_errors import port_unreachable
 from lab.checks.names import address_of, count, listed, quoted
 from lab.checks.programs import overdue, trouble, unfinished
-from lab.checks.udp_talk import Sent, Talk, no_answer, nothing_sent, strangers, talk, wrong_client
+from lab.checks.udp_talk import Sent, Talk, no_answer, nothing_sent, strangers, talk, unsent, wrong_client
 from lab.evidence import Evidence
 from lab.grammar import Bool, Duration, Int, List, NodeName, Payload, Port, param
 
@@ -99,6 +99,9 @@ class Udp(Check):
         if strange := strangers(evidence, said, self.source):
             text = f"{self.to} got from {self.source} what that had not sent: {quoted(strange[0].payload)}"
             return Fault(text, causes.altered(text), tuple(each.ref for each in strange[:3]))
+        if forged := unsent(evidence, said, self.to):
+            text = f"{self.source} got in the name of {self.to} what that had not sent: {quoted(forged[0].payload)}"
+            return Fault(text, causes.altered(text), tuple(each.ref for each in forged[:3]))
         return (
             self._differs(evidence, said, self.source, said.sent, self.client_sends)
             or self._loss_fault(evidence, said)

@@ -126,6 +126,13 @@ def strangers(evidence: Evidence, said: Talk, source: str) -> list[Sent]:
     return [each for each in said.arrived if each.payload not in known]
 
 
+def unsent(evidence: Evidence, said: Talk, to: str) -> list[Sent]:
+    """What came as an answer and had not been sent as one, not even after the end mark of the other node."""
+    own = addresses_of(evidence.plan, to)
+    known = {each.payload for each in _datagrams(evidence, to, whole=True) if each.packet.src in own}
+    return [each for each in said.received if each.payload not in known]
+
+
 def _datagrams(evidence: Evidence, node: str, *, whole: bool = False) -> list[Sent]:
     found: list[tuple[FrameRef, Packet]] = []
     points = [point for point in points_of(evidence, node) if point in evidence.captures]

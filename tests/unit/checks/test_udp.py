@@ -70,6 +70,14 @@ def test_two_questions_and_their_answers() -> None:
     )
 
 
+def test_an_answer_that_the_server_never_sent_is_none() -> None:
+    name = f"answer {b're: ' + ONE!r}"
+    story = Talk().ask(ONE).answer(b"re: " + ONE).drop(name, at=("server:eth0", "r1:eth1"))
+    verdict = judge(story, client_sends=(ONE,), server_sends=(b"re: " + ONE,))
+    assert kind(verdict) == "altered"
+    assert "in the name of server" in verdict.seen
+
+
 def test_a_loss_that_the_program_repaired() -> None:
     verdict = judge(lossy(), client_sends=(ONE,), server_sends=(b"re: " + ONE,), lost=1)
     assert verdict.outcome is P
