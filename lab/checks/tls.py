@@ -169,7 +169,8 @@ class Tls(TcpCheck):
     def _readable(self, view: Seen, halves: Sequence[_Half], version: int) -> Fault | None:
         """A record in the clear where none may be."""
         for half in halves:
-            if self.hides and self.hides in half.side.stream:
+            contents = b"".join(record.content for record in half.records)  # also across records
+            if self.hides and (self.hides in half.side.stream or self.hides in contents):
                 seen = f"{quoted(self.hides)} can be read in the bytes of {half.name}"
                 cause = Cause("readable", seen, "which socket the bytes are given to")
                 return Fault(seen, cause, _frames(view, half.side, half.records[-2:]))

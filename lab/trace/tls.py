@@ -122,6 +122,8 @@ def handshake(found: tuple[Record, ...]) -> tuple[tuple[int, bytes], ...]:
     """
     data = bytearray()
     for record in found:
+        if record.kind == ALERT:  # such as the warning that a server knows no such name (RFC 6066 §3)
+            continue
         if record.kind != HANDSHAKE or len(data) > LONGEST_HANDSHAKE:
             break
         data += record.content

@@ -78,6 +78,18 @@ def test_bytes_beside_the_handshake(before: bytes, after: bytes, cause: str) -> 
     assert kind(judge(said((before + sent + after, returned)), hides=ASKED)) == cause
 
 
+def test_what_is_cut_into_records_can_be_read_all_the_same() -> None:
+    sent, returned = tls_streams()
+    parts = b"".join(b"\x17\x03\x03\x00" + bytes([len(each)]) + each for each in (ASKED[:9], ASKED[9:]))
+    assert kind(judge(said((sent + parts, returned)), hides=ASKED)) == "readable"
+
+
+def test_a_warning_before_the_server_hello_breaks_nothing_off() -> None:
+    sent, returned = tls_streams(version=TLS_1_2)
+    assert judge(said((sent, b"\x15\x03\x03\x00\x02\x01\x70" + returned))).outcome is P
+    assert kind(judge(said((sent, b"\x15\x03\x03\x00\x02\x02\x70" + returned)))) == "tls-alert"
+
+
 def test_plain_text_on_both_sides() -> None:
     assert kind(judge(said((ASKED, b"hello\n")))) == "not-tls"
     sent, returned = tls_streams()
