@@ -47,7 +47,7 @@ class Tls(TcpCheck):
 
     Both streams are TLS records from their first byte to their last. The server chooses TLS 1.2 or 1.3; the client
     finishes the handshake and then sends something. That a certificate was verified shows in no packet: only that the
-    client went on after it. In TLS 1.3 what a record holds is hidden too; told apart are only lengths: one too short
+    client went on after it. In TLS 1.3 what a record holds is hidden too; told apart are only lengths: those too short
     for a Finished, or as long as an alert.
     """
 
@@ -196,7 +196,9 @@ class Tls(TcpCheck):
         blame = trouble(evidence, [self.source], submitted=True) or trouble(evidence, [self.to], submitted=True)
         late = unfinished(evidence, [self.source, self.to])
         frames = _frames(view, client.side, (ours or list(client.records))[-1:])
-        if not ours or not theirs or len(ours[0].content) < least:
+        # A client that has no certificate to show says so in a short record before its Finished (RFC 8446 §4.4.2).
+        finished = next((place for place, each in enumerate(ours) if len(each.content) >= least), None)
+        if finished is None or not theirs:
             name = self.to if ours and not theirs else self.source
             seen = f"{name} did not finish the handshake"
             if ours and theirs:
@@ -204,7 +206,8 @@ class Tls(TcpCheck):
             look = "whom the client trusts (its CA file), and whether the certificate is for the name that it asked for"
             cause = Cause("handshake-broken", seen, look)
             return Fault(seen, blame.cause if blame else cause, frames, blame is None and late)
-        if not [each for each in ours[1:] if each.kind == APPLICATION_DATA and len(each.content) > _ENCRYPTED_ALERT]:
+        after = ours[finished + 1 :]
+        if not [each for each in after if each.kind == APPLICATION_DATA and len(each.content) > _ENCRYPTED_ALERT]:
             seen = f"{self.source} finished the handshake and then sent nothing"
             cause = causes_talk.nothing_sent(self.source)
             return Fault(seen, blame.cause if blame else cause, frames, blame is None and late)

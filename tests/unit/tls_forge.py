@@ -11,12 +11,15 @@ ASKED, ANSWERED = b"GET /story.txt HTTP/1.1\r\nHost: www\r\n\r\n", b"HTTP/1.1 20
 
 def tls_streams(
     name: str | None = "www", version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3, trusted: bool = True,
-    asked: bytes = ASKED, least: ssl.TLSVersion | None = None,
+    asked: bytes = ASKED, least: ssl.TLSVersion | None = None, both_certified: bool = False,
 ) -> tuple[bytes, bytes]:  # fmt: skip
     """What client and server send: a handshake, a question and an answer, and both ends; as far as it comes."""
     server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server_context.load_cert_chain(CERTIFICATES / "www.pem")
     server_context.minimum_version = least or ssl.TLSVersion.TLSv1_2
+    if both_certified:  # asked for, and not demanded
+        server_context.load_verify_locations(CERTIFICATES / "ca.pem")
+        server_context.verify_mode = ssl.CERT_OPTIONAL
     client_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client_context.maximum_version = version
     client_context.check_hostname = False

@@ -90,6 +90,12 @@ def test_a_warning_before_the_server_hello_breaks_nothing_off() -> None:
     assert kind(judge(said((sent, b"\x15\x03\x03\x00\x02\x02\x70" + returned)))) == "tls-alert"
 
 
+@pytest.mark.parametrize("version", [TLS_1_3, TLS_1_2])
+def test_a_client_that_is_asked_for_a_certificate_and_has_none_goes_on(version: ssl.TLSVersion) -> None:
+    assert judge(said(version=version, both_certified=True)).outcome is P
+    assert kind(judge(said(version=version, both_certified=True, asked=b""))) == "nothing-sent"
+
+
 def test_plain_text_on_both_sides() -> None:
     assert kind(judge(said((ASKED, b"hello\n")))) == "not-tls"
     sent, returned = tls_streams()
