@@ -96,18 +96,24 @@ class Icmp(Check):
         asked = [each for each in sighted if _is(each[1], _REQUESTS) and each[1].src in ours and each[1].dst in theirs]
         replies = [each for each in sighted if _is(each[1], _REPLIES) and each[1].src in theirs and each[1].dst in ours]
         order = {ref: index for index, (ref, _) in enumerate(sighted)}
-        last = {_numbers(packet): (ref, packet) for ref, packet in replies}
-        left = Counter(_numbers(packet) for _, packet in replies)
+        # A program may number all of its requests alike, and tell them apart by their data.
+        said = {_numbers(packet): ref for ref, packet in reversed(asked)}
+        known = {(_numbers(packet), packet.payload) for _, packet in asked}
+        for ref, packet in replies:
+            first = said.get(_numbers(packet), ref)
+            if order[first] < order[ref] and (_numbers(packet), packet.payload) not in known:
+                text = f"the echo reply of {self.to} has other data than its request"
+                return Fault(text, causes.altered(text), (first, ref))
+        last = {(_numbers(packet), packet.payload): ref for ref, packet in replies}
+        left = Counter((_numbers(packet), packet.payload) for _, packet in replies)
         answered: list[tuple[FrameRef, FrameRef]] = []
         for ref, packet in asked:
-            match, reply = last.get(_numbers(packet), (ref, packet))
+            echo = _numbers(packet), packet.payload
+            match = last.get(echo, ref)
             if order[match] <= order[ref]:
                 return self._unanswered(evidence, sighted, ref, packet)
-            if reply.payload != packet.payload:
-                text = f"the echo reply of {self.to} has other data than its request"
-                return Fault(text, causes.altered(text), (ref, match))
-            if left[_numbers(packet)]:  # a request that was repeated counts as often as its reply came
-                left[_numbers(packet)] -= 1
+            if left[echo]:  # a request that was repeated counts as often as its reply came
+                left[echo] -= 1
                 answered.append((ref, match))
         if len(answered) < self.count:
             sent = count(len(asked), "echo request") if asked else "no echo request"

@@ -64,6 +64,9 @@ def test_an_echo() -> None:
         (back(Story(), "pong"), {}, "no-packets"),
         (go(back(Story(), "pong"), "ping"), {}, "unreachable"),
         (back(go(Story(), "ping"), "pong", b"xyz"), {}, "altered"),
+        (back(back(go(Story(), "ping"), "pong"), "another", b"xyz"), {}, "altered"),
+        (back(back(go(Story(), "ping"), "another", b"xyz"), "pong"), {}, "altered"),
+        (back(go(go(Story(), "ping"), "other", b"xyz"), "pong"), {}, "unreachable"),
         (back(go(Story(), "ping"), "pong", bad="tcp"), {}, "unreachable"),
         (back(go(Story(), "ping"), "pong", src="10.0.1.1"), {}, "unreachable"),
         (echo(), {"to": "r1"}, "no-packets"),
@@ -110,6 +113,12 @@ def test_an_echo_in_fragments_counts_whole() -> None:
     cut = in_fragments(story())
     cut.frames = [each for each in cut.frames if not (isinstance(each, Part) and each.name == "pong" and each.offset)]
     assert kind(judge(cut)) == "unreachable"
+
+
+def test_requests_that_are_numbered_alike_are_told_apart_by_their_data() -> None:
+    story = go(go(Story(), "one", b"10.1 s"), "two", b"10.2 s")
+    back(back(story, "first", b"10.1 s"), "second", b"10.2 s")
+    assert judge(story, count=2).outcome is P
 
 
 def test_an_echo_that_an_error_answered() -> None:
