@@ -229,7 +229,8 @@ class Udp(Check):
             return Fault(seen, cause, (said.received[0].ref,))
         here = set(points_of(evidence, self.source))
         for each in said.sent:
-            told = [ref for ref, _ in port_unreachable(evidence, self.to, each.packet) if ref.point in here]
+            errors = port_unreachable(evidence, self.to, each.packet)
+            told = [ref for ref, error in errors if ref.point in here and error.time >= each.packet.time]
             if not told:
                 seen = f"no ICMP port unreachable of {self.to} came for {quoted(each.payload)}"
                 return Fault(seen, causes_talk.never_answered(self.to, each.payload), (each.ref,), timed=True)

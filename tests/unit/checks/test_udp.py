@@ -167,6 +167,13 @@ def test_gaps() -> None:
     assert judge(talked(), capture=("client:eth0",), without=THERE[1:]).outcome is N
 
 
+def test_a_refusal_comes_after_what_it_refuses() -> None:
+    story = refusal()
+    story.frames.sort(key=lambda each: each.name != "icmp")
+    only: dict[str, Any] = {"client_sends": (ONE,), "server_sends": None, "refused": True}
+    assert kind(judge(story, **only)) == "never-answered"
+
+
 def test_what_demands_nothing_is_refused() -> None:
     assert list(Udp(**ENDS).problems())
     assert list(Udp(**ENDS, client_sends=(ONE, ONE)).problems())
