@@ -120,6 +120,10 @@ class Http(TcpCheck):
         frames = _frames(view, view.server, response.start, response.end)
         if fault := self._too_early(view, request, response):
             return fault
+        if request.version == "HTTP/1.0" and response.get("Transfer-Encoding") is not None:
+            seen = f"{self.to} answered a request of HTTP/1.0 with Transfer-Encoding, which that does not know"
+            cause = Cause("not-http", seen, "how the end of the body is told to a client of HTTP/1.0 (RFC 9112 §6.1)")
+            return Fault(seen, cause, frames)
         if response.status != self.status:
             seen = f"{self.to} answered {response.status} {response.reason}".rstrip()
             cause = Cause("wrong-status", f"{seen} to {request.method} {request.target}, where {self.status} is asked "

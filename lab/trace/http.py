@@ -254,6 +254,8 @@ def _framing(message: Message) -> tuple[str, int | None]:
     written = message.get("Content-Length")
     if coded and written is not None:
         raise _RefusedError("Transfer-Encoding and Content-Length stand together")
+    if coded and message.version == "HTTP/1.0":
+        raise _RefusedError("Transfer-Encoding stands in a message of HTTP/1.0, which knows none")
     if written is None:
         return coded, None
     values = {each.strip() for each in written.split(",")}

@@ -155,6 +155,7 @@ def test_gaps_of_a_lookup() -> None:
 
 GET = b"GET /a HTTP/1.1\r\nHost: server:7000\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
 
 
 def asked(story: Story, **changes: Any) -> Verdict:
@@ -190,6 +191,10 @@ def test_the_host_is_what_stands_before_its_port(written: str, host: str) -> Non
     assert kind(asked(http(question), host="other")) == "wrong-request"
 
 
+def test_a_body_in_chunks() -> None:
+    assert asked(http(answer=CHUNKED), body=b"hi").outcome is P
+
+
 def test_a_body_that_ends_with_the_connection() -> None:
     answer = b"HTTP/1.0 200 OK\r\n\r\nhi"
     assert asked(http(answer=answer), body=b"hi").outcome is P
@@ -203,6 +208,9 @@ def test_a_body_that_ends_with_the_connection() -> None:
         (http(b"GET /a HTTP/1.1\r\n\r\n"), {}, "not-http"),
         (http(b"\x16\x03\x01\0\0"), {}, "not-http"),
         (http(GET[:-2]), {}, "unfinished"),
+        (http(b"GET /a HTTP/1.0\r\n\r\n", CHUNKED), {}, "not-http"),
+        (http(b"GET /a HTTP/1.0\r\n\r\n", CHUNKED.replace(b"1.1", b"1.0")), {}, "not-http"),
+        (http(answer=CHUNKED.replace(b"1.1", b"1.0")), {}, "not-http"),
         (http(), {"path": "/b"}, "wrong-request"),
         (http(), {"method": "POST"}, "wrong-request"),
         (http(), {"host": "www"}, "wrong-request"),
