@@ -100,7 +100,7 @@ class Path(Check):
                 seen = f"packet {frame}, {source} → {to}: {stop.seen}"
                 complaint = trouble(evidence, [], submitted=True)
                 cause = complaint.cause if complaint else one_way(evidence.plan, source, to) or stop.cause
-                return failed(seen, cause, tuple(dict.fromkeys((frame, *stop.frames))))
+                return failed(seen, cause, tuple(dict.fromkeys((frame, *stop.frames))), cause.kind == "lost")
         first = packets[0][1]
         ttls = f"TTL {first.ttl}" + (f" to {first.ttl - len(via)}" if via else "")
         where = listed([point for point in points if point not in missing])

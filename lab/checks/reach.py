@@ -11,7 +11,7 @@ from lab.checks.base import Cause, Check, FrameRef, Outcome, ProbeRequest, Verdi
 from lab.checks.follow import no_route
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.names import address_of, addresses_of, interfaces_of, who
-from lab.checks.programs import listening, trouble
+from lab.checks.programs import listening, trouble, unready
 from lab.checks.routing import misrouted
 from lab.evidence import Evidence, Probe
 from lab.grammar import Address, Bool, Choice, Either, NodeName, Port, param
@@ -96,7 +96,8 @@ class Reach(Check):
             cause = causes.reachable(self.source, str(self.to))
             return Verdict(Outcome.FAILED, self.rule, expected, seen, frames, cause)
         cause, more = self._why(evidence, probe, target)
-        timed = probe.answer == "silence"
+        late = isinstance(self.to, str) and unready(evidence, [self.to])  # it may have listened a little later
+        timed = probe.answer == "silence" or late
         return Verdict(Outcome.FAILED, self.rule, expected, seen, (*frames, *more), cause, timed)
 
     def _is_mine(self, probe: Probe, target: str | None) -> bool:

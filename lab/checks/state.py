@@ -9,7 +9,7 @@ from typing import ClassVar
 from lab.checks.base import Cause, Check, Outcome, Verdict
 from lab.checks.gaps import gaps, unusable
 from lab.checks.names import listed, who
-from lab.checks.programs import idle, trouble, unready
+from lab.checks.programs import idle, trouble, unfinished, unready
 from lab.checks.states import Route, addresses, neighbours, routes, section, sockets
 from lab.evidence import Evidence
 from lab.grammar import Address, Bool, Choice, Either, HostAddress, Mac, NodeName, Port, Prefix, Sysctl, Text, param
@@ -95,8 +95,9 @@ class State(Check):
         cause = blame.cause if blame else Cause(
             kind, f"{self.node}: {seen}", f"{look.get(self._object, 'sysctl')} on {self.node}"
         )  # fmt: skip
-        late = self._object == "listening" and not self.absent and unready(evidence, [self.node])
-        return Verdict(Outcome.FAILED, self.rule, expected, seen, (), cause, blame.timed if blame else late)
+        late = {"listening": unready, "neighbour": unfinished}.get(self._object)  # it may have come a little later
+        timed = not self.absent and late is not None and late(evidence, [self.node])
+        return Verdict(Outcome.FAILED, self.rule, expected, seen, (), cause, blame.timed if blame else timed)
 
     def _wanted(self) -> str:
         match self._object:

@@ -73,6 +73,7 @@ def test_another_way_names_the_hop(
     assert verdict.outcome is Outcome.FAILED
     assert verdict.cause is not None
     assert verdict.cause.kind == kind
+    assert verdict.timed == (kind == "lost")  # it may only have been on its way when time was up
     assert text in verdict.seen
 
 

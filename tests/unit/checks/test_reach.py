@@ -3,7 +3,7 @@
 from ipaddress import ip_address
 
 import pytest
-from doctored import PORT, Story, clean, probe, states
+from doctored import PORT, Story, clean, probe, result, states
 
 from lab.checks import Reach
 from lab.checks.base import Outcome, ProbeRequest
@@ -46,6 +46,12 @@ def test_ports(kind: dict[str, object], answer: str, reachable: Outcome, not_rea
     evidence = Story().evidence(probes=(probe(answer, **kind),))
     assert Reach(source="client", to="server", **kind).judge(evidence).outcome is reachable
     assert Reach(source="client", to="server", reachable=False, **kind).judge(evidence).outcome is not_reachable
+
+
+def test_a_port_that_was_refused_may_have_been_late() -> None:
+    for ready, timed in ((True, False), (False, True)):
+        evidence = Story().evidence(probes=(probe("refused", **TCP),), steps=result("server", ready=ready))
+        assert Reach(source="client", to="server", **TCP).judge(evidence).timed is timed
 
 
 def test_without_a_probe_there_is_no_verdict() -> None:

@@ -144,6 +144,11 @@ def test_a_listener_that_was_not_ready_in_time_may_only_have_been_late() -> None
     assert not check.judge(clean().evidence(check)).timed
 
 
+def test_a_neighbour_may_have_been_asked_for_a_little_later() -> None:
+    assert not judge("node: client, neighbour: server").timed
+    assert judge("node: client, neighbour: server", steps=result("client", ended="killed", exit_code=None)).timed
+
+
 def test_nothing_passes_for_a_program_that_never_came_to_life() -> None:
     crashed = result("server", ended="exited", exit_code=1, stderr=b"x\nKeyError: 1\n")
     verdict = judge("node: server, listening: 7001, absent: true", steps=crashed)

@@ -82,6 +82,11 @@ def test_too_few_are_laid_at_the_program_that_failed(changes: dict[str, Any], ca
     assert verdict.timed == (cause == "timed-out")
 
 
+def test_too_many_may_be_repeats_for_a_busy_machine() -> None:
+    verdict = judge(clean(), "tcp.flags.ack == 1", number=EXACTLY_ONE)
+    assert (verdict.outcome, verdict.timed) == (F, True)
+
+
 def test_what_comes_after_the_end_does_not_count() -> None:
     before = clean().counts("client fin")
     assert judge(clean(), "tcp.flags.fin == 1", end=before).outcome is F
