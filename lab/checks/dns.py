@@ -13,7 +13,7 @@ from lab.checks.connections import at_node as connections_at
 from lab.checks.connections import points_of
 from lab.checks.diagnose import Fault
 from lab.checks.gaps import gaps, left_out, unusable
-from lab.checks.lookups import PORT, Lookup, first_answer, lookups
+from lab.checks.lookups import PORT, Lookup, first_answer, lookups, strays
 from lab.checks.names import addresses_of, listed, who
 from lab.checks.programs import idle, unfinished
 from lab.checks.sightings import Sighted, at_node
@@ -65,7 +65,7 @@ class Dns(Check):
         fault = (
             self._not_asked(evidence, found, first)
             if not asked
-            else self._not_answered(evidence, asked) or self._not_followed(evidence, sighted, asked, first)
+            else self._not_answered(evidence, sighted, asked) or self._not_followed(evidence, sighted, asked, first)
         )
         if fault is not None:
             return Verdict(Outcome.FAILED, self.rule, expected, fault.seen, fault.frames, fault.cause, fault.timed)
@@ -107,12 +107,18 @@ class Dns(Check):
         cause = causes.not_tried(self.source, self.to, self.port)
         return Fault(seen, blame.cause if blame else cause, (), blame.timed if blame else late)
 
-    def _not_answered(self, evidence: Evidence, asked: Sequence[Lookup]) -> Fault | None:
+    def _not_answered(self, evidence: Evidence, sighted: Sequence[Sighted], asked: Sequence[Lookup]) -> Fault | None:
         """No response, or none with an address of the node."""
         answered = first_answer(asked)
         if answered is None:
             server = who(evidence.plan, asked[0].server)
             seen = f"{self.source} asked {server} for {self._name}, and no answer came"
+            for ref, packet in strays(sighted, asked[0]):
+                there = f"{who(evidence.plan, packet.src)} port {packet.sport}"
+                seen = (f"{seen}: one from {there} went to port {packet.dport}, where port {asked[0].asker[1]} had "
+                        f"asked port {PORT} of {server}")  # fmt: skip
+                cause = Cause("wrong-client", seen, "the address given to sendto(): the one that recvfrom() returned")
+                return Fault(seen, cause, (*asked[0].frames, ref))
             ours = server == evidence.plan.resolver  # a name server of lab's own is no program of the node
             lack = None if ours else datagrams.unanswered(evidence, server, self.source, PORT)
             cause = lack[0] if lack else Cause("no-answer", seen, f"the way to {server}, and whether it answers DNS")

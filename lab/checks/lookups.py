@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import dropwhile
 
 from lab.checks.base import FrameRef
 from lab.checks.connections import Seen
@@ -92,6 +93,18 @@ def _answer(found: list[Lookup], packet: Packet, ref: FrameRef) -> None:
         if each.answer is None and (each.server, each.asker) == ends and _answers(answer, each.query):
             found[index] = replace(each, answer=answer, answered=ref)
             return
+
+
+def strays(sighted: Iterable[Sighted], query: Lookup) -> Iterator[Sighted]:
+    """What came after a query with its identifier and question, but from elsewhere, or to another port than asked."""
+    for ref, packet in dropwhile(lambda each: each[0] != query.asked, sighted):
+        if packet.protocol == UDP and packet.dst == query.asker[0]:
+            try:
+                answer = decode(packet.payload)
+            except MalformedError:
+                continue
+            if _answers(answer, query.query):
+                yield ref, packet
 
 
 def _answers(answer: Message, query: Message | None) -> bool:
