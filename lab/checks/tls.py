@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -22,6 +23,8 @@ from lab.trace.tls import ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE
 
 _FINISHED = 53  # bytes of the least record with a Finished: 4 and 32, its type, and a tag of 16 (RFC 8446 §4.4.4, §5.2)
 _ENCRYPTED_ALERT = 19  # 2, its type, and a tag of 16
+_SHORTEST = {tls.TLS_1_3: 9, tls.TLS_1_2: 16}  # bytes that encryption adds at least: AES_128_CCM_8; a MAC by MD5
+_PLAIN = re.compile(rb"[\t-\r -~]{32,}")  # what is encrypted looks so once in 10^13 records
 _VERSIONS = {"1.2": tls.TLS_1_2, "1.3": tls.TLS_1_3}
 
 
@@ -179,6 +182,12 @@ class Tls(TcpCheck):
                 clear = record.kind == ALERT and len(record.content) == 2 and keyed
                 late = record.kind == HANDSHAKE and keyed and version >= tls.TLS_1_3
                 early = record.kind == APPLICATION_DATA and not keyed and version < tls.TLS_1_3
+                if record.kind == APPLICATION_DATA and keyed and (
+                    len(record.content) < _SHORTEST.get(version, 0) or _PLAIN.fullmatch(record.content)
+                ):
+                    seen = f"{half.name} sent {quoted(record.content)} as application data, which is not encrypted"
+                    cause = Cause("readable", seen, "which layer writes the records: TLS itself, not the program")
+                    return Fault(seen, cause, _frames(view, half.side, (record,)))
                 if clear or late or early:
                     seen = f"{half.name} sent a record in the clear ({tls.KINDS[record.kind]}) after the handshake"
                     return Fault(seen, Cause("readable", seen, "what is sent beside TLS"),

@@ -91,6 +91,15 @@ def test_a_warning_before_the_server_hello_breaks_nothing_off() -> None:
 
 
 @pytest.mark.parametrize("version", [TLS_1_3, TLS_1_2])
+@pytest.mark.parametrize("words", [b"", b"hello", b"GET /story.txt HTTP/1.1\r\nHost: www\r\n\r\n"])
+def test_a_record_that_only_says_that_it_is_encrypted(version: ssl.TLSVersion, words: bytes) -> None:
+    sent, returned = tls_streams(version=version)
+    made = b"\x17\x03\x03\x00" + bytes([len(words)]) + words
+    assert kind(judge(said((sent + made, returned)))) == "readable"
+    assert kind(judge(said((sent, returned + made)))) == "readable"
+
+
+@pytest.mark.parametrize("version", [TLS_1_3, TLS_1_2])
 def test_a_client_that_is_asked_for_a_certificate_and_has_none_goes_on(version: ssl.TLSVersion) -> None:
     assert judge(said(version=version, both_certified=True)).outcome is P
     assert kind(judge(said(version=version, both_certified=True, asked=b""))) == "nothing-sent"
