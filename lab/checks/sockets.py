@@ -258,6 +258,8 @@ class Sockets(Check):
     def _failed(self, evidence: Evidence, result: StepResult, expected: str, wrong: _Found) -> Verdict:
         """A failure, for what brought it about: the program's own end where nothing in its calls explains it."""
         cause, timed = wrong.cause, wrong.timed
+        if cause is not None and cause.kind == "peer-failed":  # the peer may only have been late
+            timed = timed or any(each.ready is False for each in evidence.steps.values())
         if cause is not None and cause.kind in ("missing-call", "not-tried", "never-returned"):
             if result.ended == "exited" and (result.signal or result.exit_code):
                 cause, timed = causes.crashed(result), False

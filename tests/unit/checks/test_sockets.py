@@ -92,6 +92,15 @@ def test_a_connect_asked_again_until_it_is_connected_succeeded(calls: tuple[str,
     assert verdict.outcome is PASSED, verdict.seen
 
 
+@pytest.mark.parametrize(
+    ("error", "ready", "timed"),
+    [("ECONNREFUSED", True, False), ("ECONNREFUSED", False, True), ("ETIMEDOUT", True, True)],
+)
+def test_a_peer_that_was_late_rests_on_time(error: str, ready: bool, timed: bool) -> None:
+    verdict = judge(order("socket", "connect"), STREAM, refused(CONNECT, error), END, ready=ready)
+    assert (verdict.outcome, verdict.timed) == (FAILED, timed)
+
+
 def test_a_connect_asked_again_that_is_refused_failed() -> None:
     verdict = judge(order("socket", "connect", "send"), *ASK, refused(CONNECT, "ECONNREFUSED"), END)
     assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (FAILED, "peer-failed")
