@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -277,6 +278,38 @@ def test_a_lab_whose_relay_was_killed_says_so(runtime: Runtime, lasting: str) ->
     with pytest.raises(NotMeasuredError, match="the relay, which carries this lab's links, has ended"):
         lab.relay({})
     lab.close()
+
+
+BURST = 3900  # datagrams of a kilobyte: more than 8 MB as a socket's buffer counts them, and less than a ring has slots
+
+
+def test_a_burst_waits_for_the_relay(runtime: Runtime, lasting: str) -> None:
+    """Nothing is read meanwhile, as when another has the processor."""
+    meet = (
+        "import socket, time; socket.socket(type=socket.SOCK_DGRAM).sendto(b'0', ('b', 9))\n"
+        "end = time.monotonic() + 20\n"
+        "while ' 0x2 ' not in open('/proc/net/arp').read() and time.monotonic() < end: time.sleep(0.01)"
+    )
+    send = (
+        "import socket; s = socket.socket(type=socket.SOCK_DGRAM); b = socket.gethostbyname('b')\n"
+        f"for _ in range({BURST}): s.sendto(bytes(1024), (b, 9))"
+    )
+    keeper = next(info.pid for info in runtime.labs() if info.name == lasting)
+    with contextlib.closing(runtime.open(lasting)) as lab:
+        lab.relay({"links": {"lan": {}}})
+        out(lab, "a", "python3", "-c", meet)
+        relay = relay_of(keeper)
+        os.kill(relay, signal.SIGSTOP)
+        try:
+            out(lab, "a", "python3", "-c", send)
+        finally:
+            os.kill(relay, signal.SIGCONT)
+
+        def came() -> int:
+            return int(lab.relay({})["networks"]["lan"]["ports"]["a:eth0"]["frames"])
+
+        assert lab.wait(lambda: came() > BURST, 20, poll=0.05)
+        assert lab.relay({})["dropped"] == 0
 
 
 @pytest.mark.tool("ping")

@@ -29,7 +29,7 @@ _MODULES = (
         "__init__", "channel", "child", "kernelstate", "memory", "nameserver", "netlink", "offload", "probe",
         "processes", "recorder", "sandbox", "seccomp", "syscalls", "wiring",
     )),
-    *(f"runtime/relay/{name}.py" for name in ("__init__", "owner", "process", "switch")),
+    *(f"runtime/relay/{name}.py" for name in ("__init__", "owner", "process", "ring", "switch")),
     "topology/links.py",
     *(f"trace/{name}.py" for name in (
         "__init__", "fields", "filter", "fragments", "layers", "numbers", "options", "packets", "streams",

@@ -16,14 +16,13 @@ from lab.runtime.netns import netlink as nl
 from lab.runtime.netns.channel import Channel
 from lab.runtime.netns.syscalls import CLONE_NEWNET, die_with_parent, set_process_name, unshare
 from lab.runtime.netns.wiring import NO_IPV6, set_sysctls
+from lab.runtime.relay.ring import Ring
 from lab.runtime.relay.switch import Port, Switch
 from lab.topology.links import link_from_json
 
-_EVERY_PROTOCOL = 3  # ETH_P_ALL
-_PACKET, _STATISTICS, _IGNORE_OUTGOING = 263, 6, 23  # <linux/if_packet.h>
-_ROOM = 8 << 20  # bytes of frames that wait to be read
+_ROOM = 64 << 20  # bytes of frames that wait to be read, of all interfaces that are taken at once …
+_MOST_ROOM = 8 << 20  # … and of one
 _BURST = 64  # frames that are read from one interface before the next has its turn
-_LARGEST = 65_536
 _ABSOLUTE = 1  # TFD_TIMER_ABSTIME
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -38,7 +37,7 @@ class Relay:
             unshare(CLONE_NEWNET)
             set_sysctls(NO_IPV6)
         self._switch = Switch()
-        self._sockets: dict[int, tuple[socket.socket, Port]] = {}
+        self._rings: dict[int, tuple[Ring, Port]] = {}
         self._dropped = 0
         self._netlink = nl.Netlink()
         self._poll = select.epoll()
@@ -46,8 +45,6 @@ class Relay:
         if self._timer < 0:
             raise OSError(ctypes.get_errno(), "this kernel has no timer descriptors")
         self._set = 0.0
-        self._buffer = bytearray(_LARGEST)
-        self._view = memoryview(self._buffer)
         for fd in (self._timer, channel.fileno()):
             self._poll.register(fd, select.EPOLLIN)
 
@@ -55,8 +52,10 @@ class Relay:
         """Forward, and obey."""
         while True:
             for fd, _ in self._poll.poll():
-                if fd in self._sockets:
-                    self._read(*self._sockets[fd])
+                if fd in self._rings:
+                    ring, port = self._rings[fd]
+                    for frame in ring.frames(_BURST):
+                        self._switch.frame(port, frame, time.monotonic())
                 elif fd == self._timer:
                     with contextlib.suppress(BlockingIOError):
                         os.read(self._timer, 8)
@@ -70,17 +69,6 @@ class Relay:
                 whole = int(due)
                 setting = struct.pack("@4l", 0, 0, whole, int((due - whole) * 1e9) or 1)
                 _libc.timerfd_settime(self._timer, _ABSOLUTE, setting, None)
-
-    def _read(self, packets: socket.socket, port: Port) -> None:
-        buffer, view, take = self._buffer, self._view, self._switch.frame
-        for _ in range(_BURST):
-            try:
-                size = packets.recv_into(buffer)
-            except BlockingIOError:
-                return
-            except OSError:  # the node took its interface down; it may come up again
-                return
-            take(port, view[:size], time.monotonic())
 
     def _obey(self) -> None:
         received = self._channel.receive()
@@ -104,7 +92,7 @@ class Relay:
             self._switch.set_rules(order["rules"])
         self._switch.cut(order.get("cut", ()), order.get("seconds"), now)
         self._switch.restore(order.get("restore", ()))
-        self._dropped += sum(_dropped(packets) for packets, _ in self._sockets.values())
+        self._dropped += sum(ring.dropped() for ring, _ in self._rings.values())
         return {**self._switch.report(), "dropped": self._dropped}
 
     def _take(self, network: str, seed: str, interfaces: dict[str, int]) -> None:
@@ -115,12 +103,13 @@ class Relay:
         set_sysctls((f"net.ipv4.conf.{name}.arp_ignore", "8") for name in names.values())
         free = nl.number(nl.IFLA_MASTER, 0)
         self._netlink.send((nl.RTM_NEWLINK, 0, nl.link(index, free)) for index in interfaces.values())
-        opened = {point: _open(name) for point, name in names.items()}
-        ports = self._switch.add(network, seed, {point: packets.send for point, packets in opened.items()})
+        room = min(_ROOM // len(names), _MOST_ROOM)
+        rings = {point: Ring(name, room) for point, name in names.items()}
+        ports = self._switch.add(network, seed, {point: ring.socket.send for point, ring in rings.items()})
         for port in ports:
-            packets = opened[port.point]
-            self._sockets[packets.fileno()] = (packets, port)
-            self._poll.register(packets, select.EPOLLIN)
+            ring = rings[port.point]
+            self._rings[ring.socket.fileno()] = (ring, port)
+            self._poll.register(ring.socket, select.EPOLLIN)
 
 
 def _fetch(outside: nl.Netlink, indices: Iterable[int]) -> None:
@@ -131,24 +120,6 @@ def _fetch(outside: nl.Netlink, indices: Iterable[int]) -> None:
         outside.send((nl.RTM_NEWLINK, 0, nl.link(index, moved, up=False)) for index in indices)
     finally:
         os.close(here)
-
-
-def _open(interface: str) -> socket.socket:
-    """All frames that come from an interface's other end, and the way to it."""
-    packets = socket.socket(socket.AF_PACKET, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, 0)
-    packets.setsockopt(_PACKET, _IGNORE_OUTGOING, 1)
-    try:
-        packets.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_RCVBUFFORCE", 33), _ROOM)
-    except OSError:  # not in a user namespace: as much as the machine allows (net.core.rmem_max) then has to do
-        packets.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _ROOM)
-    packets.bind((interface, _EVERY_PROTOCOL))
-    return packets
-
-
-def _dropped(packets: socket.socket) -> int:
-    """How many frames came too fast to be read since this was last asked."""
-    _, dropped = struct.unpack("=II", packets.getsockopt(_PACKET, _STATISTICS, 8))
-    return int(dropped)
 
 
 def serve(channel: Channel, apart: bool) -> NoReturn:
