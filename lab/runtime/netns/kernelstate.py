@@ -48,14 +48,15 @@ _DIAG_ANSWER = struct.Struct("=BBBB2s2s16s16sI2I5I")
 def tables(netlink: nl.Netlink, names: Mapping[int, str]) -> dict[str, Any]:
     """A node's addresses, routes and neighbours; `names` are its interfaces by their index, in the plan's order.
 
-    The kernel tells addresses and neighbours in an order that differs from machine to machine.
+    The kernel tells them in an order that differs from machine to machine: these are in the order of the interfaces,
+    routes in that of their destinations.
     """
     place = {name: number for number, name in enumerate(names.values())}
     neighbours = _neighbours(netlink, names)
     neighbours.sort(key=lambda each: (place[each["interface"]], len(each["address"]), each["address"]))
     return {
         "addresses": sorted(_addresses(netlink, names), key=lambda each: place[each["interface"]]),
-        "routes": _routes(netlink, names),
+        "routes": sorted(_routes(netlink, names), key=lambda each: _rank(each, place)),
         "neighbours": neighbours,
     }
 
@@ -95,6 +96,12 @@ def _routes(netlink: nl.Netlink, names: Mapping[int, str]) -> list[dict[str, Any
             if index in names:
                 found.append({**route, **_next_hop(hop), "interface": names[index], **beside})
     return found
+
+
+def _rank(route: Mapping[str, Any], place: Mapping[str, int]) -> tuple[int, ...]:
+    to = ip_network(route["to"])
+    metric = route.get("metric", 0)
+    return to.version, int(to.network_address), to.prefixlen, metric, place.get(route.get("interface", ""), -1)
 
 
 def _hops(attributes: Mapping[int, bytes]) -> Iterator[tuple[int, Mapping[int, bytes]]]:
