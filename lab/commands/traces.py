@@ -16,7 +16,6 @@ from lab.trace.flows import Conversation, tcp_conversations
 from lab.trace.ladder import Line
 from lab.trace.packets import Packet, decode
 from lab.trace.table import EXCHANGES, HEADINGS, exchange_row, table, told
-from lab.yamltext import show
 
 if TYPE_CHECKING:
     from lab.evidence import Evidence
@@ -120,6 +119,7 @@ def frame(given: str, name: str, runs: str, as_json: bool) -> None:
     from lab.gather.rundir import find_run, load
     from lab.report.frame import frame_lines
     from lab.trace.explain import explain
+    from lab.yamltext import show
 
     point, _, number = name.rpartition("#")
     path = Path(given)
