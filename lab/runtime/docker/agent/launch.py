@@ -20,6 +20,7 @@ from lab.runtime.netns.syscalls import (
     MS_NOEXEC,
     MS_NOSUID,
     MS_REC,
+    die_with_parent,
     mount,
     unshare,
 )
@@ -93,6 +94,7 @@ def _holder(waiting: int, go: int, failed: int) -> Callable[[], None]:
 
 
 def _be_admin(request: Mapping[str, Any], node: Node) -> None:
+    die_with_parent()  # some Engines kill the helper's processes in an order that leaves the agent no time to
     cgroups.join(node.tasks)
     node.enter("net", "uts", "ipc", "mnt")
     unshare(CLONE_NEWNS)
