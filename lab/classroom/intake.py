@@ -15,6 +15,7 @@ import yaml
 
 from lab.classroom import naming
 from lab.classroom.archive import DOWNLOAD, RefusedError, members, unpack
+from lab.classroom.results import STUDENTS
 from lab.errors import LabError
 from lab.exercise import Exercise, HandedIn
 from lab.exercise.submission import instead, pick, plain_files, read_plain
@@ -104,6 +105,8 @@ def keep_apart(given: Sequence[str], out: Path) -> None:
         among = path.is_dir() and (where == folder or folder in where.parents)
         if not among and len(given) > 1:  # as a shell writes out FOLDER/*
             among, folder = path.absolute().parent.resolve() == where, where
+        if not among and where / STUDENTS in (path.resolve(), *path.resolve().parents):  # where the grades go
+            among, folder = True, where / STUDENTS
         if among:
             hint = f"--out {folder.parent / 'grades'} keeps them beside the submissions"
             raise LabError(f"grades would be kept among the submissions in {folder}", str(out), hint)

@@ -17,7 +17,8 @@ from lab.gather.rundir import MANIFEST
 FORMAT = 3
 STUDENTS = "students"
 RESULT = "result.json"
-_SCRATCH = re.compile(r"\..+\.[0-9a-f]{8}")  # as `write_whole` calls a file that is not whole yet
+_SCRATCH = re.compile(r"\.(result|grades|likeness)\.(json|csv)\.[0-9a-f]{8}")  # by `write_whole`, and not whole yet
+_RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")  # as `RunDirectory` calls one
 State = Literal["graded", "timed", "not measured", "differs", "refused"]
 
 
@@ -83,7 +84,7 @@ class Results:
             if _SCRATCH.fullmatch(path.name) and path.is_file():
                 path.unlink(missing_ok=True)
         for run in students.glob("*/*/*/"):
-            if not (run / MANIFEST).exists():
+            if _RUN.fullmatch(run.name) and not run.is_symlink() and not (run / MANIFEST).exists():
                 shutil.rmtree(run, ignore_errors=True)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:

@@ -127,18 +127,21 @@ def test_export_and_regrade_tell_what_was_adjusted(results: Results, capsys: pyt
 
 def test_what_a_killed_lab_left_half_done_is_swept_away_and_nothing_else(results: Results) -> None:
     student = results.folder("11")
-    whole, half = student / "tcp-echo" / "20260101T000000Z-abc", student / "tcp-echo" / "20260101T000001Z-abd"
+    whole, half = student / "tcp-echo" / "20260101T000000Z-abcdef", student / "tcp-echo" / "20260101T000001Z-abcdee"
     for run in (whole, half):
         (run / "steps").mkdir(parents=True)
     (whole / "manifest.json").write_text("{}")
     for path in (results.out / ".grades.json.0123abcd", student / ".result.json.0123abcd"):
         path.write_text("{")
-    for path in (results.out / ".lock", results.out / ".hidden", student / "tcp-echo" / "notes.txt"):
-        path.write_text("")
+    (student / "project" / "src").mkdir(parents=True)
+    for name in (".lock", ".hidden", ".backup.20261126"):
+        (results.out / name).write_text("")
+    for name in ("tcp-echo/notes.txt", "project/src/server.py"):
+        (student / name).write_text("")
     before = set(results.out.rglob("*"))
     results.sweep()
     gone = {path.relative_to(results.out).as_posix() for path in before - set(results.out.rglob("*"))}
-    run = "students/11/tcp-echo/20260101T000001Z-abd"
+    run = "students/11/tcp-echo/20260101T000001Z-abcdee"
     assert gone == {".grades.json.0123abcd", "students/11/.result.json.0123abcd", run, f"{run}/steps"}
 
 

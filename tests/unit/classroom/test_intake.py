@@ -207,6 +207,13 @@ def test_grades_are_not_kept_among_submissions(tmp_path: Path, out: str) -> None
         keep_apart([str(folder / "bert.py"), str(folder / "anna")], folder)
 
 
+@pytest.mark.parametrize("given", ["students", "students/anna", "students/bert.py", "students/anna students/bert.py"])
+def test_grades_are_not_kept_where_submissions_have_the_name_of_their_folder(tmp_path: Path, given: str) -> None:
+    tree(tmp_path, "students/anna/server.py", "students/bert.py")
+    with pytest.raises(LabError, match=rf"among the submissions in {tmp_path}/students\n"):
+        keep_apart([str(tmp_path / each) for each in given.split()], tmp_path)
+
+
 def test_nothing_at_all_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="there is no nowhere"):
         collect(["nowhere"], ECHO, tmp_path)
