@@ -137,7 +137,7 @@ class Udp(Check):
             late = unfinished(evidence, [name])
             cause = Cause("too-little", f"{name} never sent {quoted(wanted[len(distinct)])}",
                           "what ends the loop around sendto() and recvfrom()")  # fmt: skip
-            return Fault(seen, blame.cause if blame else cause, frames, blame is None and late)
+            return Fault(seen, blame.cause if blame else cause, frames, blame.timed if blame else late)
         if at is None:
             extra = distinct[len(wanted)]
             return Fault(seen, causes_talk.too_much(name, extra), (first[extra].ref,))
@@ -164,7 +164,7 @@ class Udp(Check):
             seen = f"{count(len(said.lost), 'datagram')} of {self.source} lost on the way, where {self.lost} should be"
             blame = trouble(evidence, [self.source, self.to], submitted=True)
             cause = blame.cause if blame else Cause("not-tried", seen, "how many datagrams are sent")
-            timed = blame is None and unfinished(evidence, [self.source, self.to])
+            timed = blame.timed if blame else unfinished(evidence, [self.source, self.to])
             return Fault(seen, cause, tuple(each.ref for each in said.lost), timed)
         return None
 
@@ -228,9 +228,11 @@ class Udp(Check):
             cause = Cause("accepted", seen, f"which programs have UDP port {self.port} of {self.to}")
             return Fault(seen, cause, (said.received[0].ref,))
         here = set(points_of(evidence, self.source))
+        first: dict[tuple[int, int], int] = {}  # Linux answers six at once, then one a second, to each peer
         for each in said.sent:
+            begun = first.setdefault((each.packet.sport, each.packet.dport), each.packet.time)
             errors = port_unreachable(evidence, self.to, each.packet)
-            told = [ref for ref, error in errors if ref.point in here and error.time >= each.packet.time]
+            told = [ref for ref, error in errors if ref.point in here and error.time >= begun]
             if not told:
                 seen = f"no ICMP port unreachable of {self.to} came for {quoted(each.payload)}"
                 return Fault(seen, causes_talk.never_answered(self.to, each.payload), (each.ref,), timed=True)

@@ -174,6 +174,16 @@ def test_a_refusal_comes_after_what_it_refuses() -> None:
     assert kind(judge(story, **only)) == "never-answered"
 
 
+def test_a_kernel_need_not_refuse_each_of_many_datagrams() -> None:
+    """Linux sends six errors to a peer at once, then one a second (net.ipv4.icmp_ratelimit)."""
+    story = refusal()
+    assert isinstance(story, Talk)
+    for _ in range(4):
+        story.ask(ONE)
+    verdict = judge(story, states=states(None), client_sends=(ONE,), server_sends=None, refused=True)
+    assert verdict.outcome is P
+
+
 def test_what_demands_nothing_is_refused() -> None:
     assert list(Udp(**ENDS).problems())
     assert list(Udp(**ENDS, client_sends=(ONE, ONE)).problems())
