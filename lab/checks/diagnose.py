@@ -70,7 +70,7 @@ def _tried(evidence: Evidence, connection: Connection, source: str, to: str, por
         return Fault(seen, blame.cause if blame else causes.silent(to, port), frames, blame is None or blame.timed)
     seen = f"{source} never confirmed the SYN-ACK of {to}"
     cause = blame.cause if blame else causes.bad_handshake(f"the third packet of the handshake of {source} is missing")
-    return Fault(seen, cause, view.frames(syn, answer), timed=blame is None)
+    return Fault(seen, cause, view.frames(syn, answer), timed=blame is None or blame.timed)
 
 
 def _lost(evidence: Evidence, packet: Packet, source: str, to: str) -> Fault | None:

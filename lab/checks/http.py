@@ -191,14 +191,14 @@ class Http(TcpCheck):
                 blame = trouble(evidence, [self.to, self.source], submitted=True)
             elif _waited(side):
                 blame = None
-            return Fault(seen, blame.cause if blame else cause, frames, timed=blame is None)
+            return Fault(seen, blame.cause if blame else cause, frames, timed=blame is None or blame.timed)
         other = view.client if side is view.server else view.server
         names = (name, self.to if name == self.source else self.source)
         missed = unanswered(evidence, view, side, other, names)
         blame = blame or trouble(evidence, [self.source, self.to], submitted=True)
         cause = blame.cause if blame else missed or causes_talk.nothing_sent(name)
         frames = frames or view.frames(*(each.packet for each in other.segments[:2]))
-        return Fault(seen, cause, frames, timed=blame is None)
+        return Fault(seen, cause, frames, timed=blame is None or blame.timed)
 
     def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:
         """The request and the response of the first connection, and the segments that carried them."""

@@ -58,7 +58,7 @@ def limit(stderr: bytes, signal: str | None = None) -> tuple[str, str]:
         return (_LIMITS[1][0], error) if any(_FORK.search(line) for line in way) else ("", "")
     for line in (error,) if error else reversed(last_lines(stderr)):
         for what, words in _LIMITS:
-            if words.search(line):
+            if words.search(line[:LONGEST]):  # a program may write a line of a megabyte
                 return what, line[:LONGEST]
     return "", ""
 

@@ -82,8 +82,8 @@ class TcpClose(TcpCheck):
             seen = f"{name} sent RST where its FIN was due"
             first = view.client.fin is None and self.closes_first == "client" and name == self.to
             cause = causes_talk.closed_first(name, self.source) if first else causes_talk.reset(name)
-            return Fault(seen, blame.cause if blame else cause, (*fins, view.frame(talk.reset)),
-                         timed=blame is None and overdue(evidence, [self.source, self.to]) is not None)  # fmt: skip
+            timed = blame.timed if blame else overdue(evidence, [self.source, self.to]) is not None
+            return Fault(seen, blame.cause if blame else cause, (*fins, view.frame(talk.reset)), timed)
         silent = unanswered(evidence, view, view.server, view.client, (self.to, self.source))
         if view.client.fin is None and view.server.fin is None:
             seen = f"neither {self.source} nor {self.to} closed the connection"
@@ -99,7 +99,7 @@ class TcpClose(TcpCheck):
             closing, other = (self.source, self.to) if view.client.fin_ack is None else (self.to, self.source)
             seen = f"{other} never acknowledged the FIN of {closing}"
             return Fault(seen, causes_talk.not_acknowledged(closing), fins, timed=True)
-        return Fault(seen, blame.cause if blame else cause, fins, timed=blame is None)
+        return Fault(seen, blame.cause if blame else cause, fins, timed=blame is None or blame.timed)
 
     def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:
         """Who closed first, in how many segments, and where TIME-WAIT is."""

@@ -76,7 +76,7 @@ class TcpCongestion(TcpCheck):
             seen = f"{name} never had more than {_size(own, peak)} on their way, and {_size(own, first)} at first"
             blame = trouble(evidence, [name, self.source, self.to], submitted=True)
             cause = blame.cause if blame else Cause("no-growth", seen, _LOOK)  # nor does a busy machine fill a window
-            return Fault(seen, cause, own.view.frames(first.packet, peak.packet), timed=blame is None)
+            return Fault(seen, cause, own.view.frames(first.packet, peak.packet), timed=blame is None or blame.timed)
         return self._after(evidence, own, lost[0]) if lost else None
 
     def _after(self, evidence: Evidence, own: Flight, loss: Loss) -> Fault | None:

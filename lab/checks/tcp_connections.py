@@ -213,7 +213,7 @@ class Connections(Check):
             cause = causes_talk.too_much(self.to, back[len(sent) :])
         else:
             cause = causes_talk.too_little(self.to, len(back), sent)
-            return Fault(seen, blame.cause if blame else cause, shown, timed=blame is None)
+            return Fault(seen, blame.cause if blame else cause, shown, timed=blame is None or blame.timed)
         return Fault(seen, cause, shown)
 
     def _praise(self, course: Sequence[_Course]) -> tuple[str, tuple[FrameRef, ...]]:

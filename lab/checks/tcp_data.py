@@ -97,7 +97,7 @@ class TcpData(TcpCheck):
             blame = trouble(evidence, [self.to, self.source], submitted=True)
             late = None if client_speaks else self._late(evidence, view)
             cause = blame.cause if blame else late or causes_talk.not_acknowledged(name)
-            return Fault(seen, cause, frames, timed=blame is None)
+            return Fault(seen, cause, frames, timed=blame is None or blame.timed)
         for packet in (segment.packet for segment in side.segments):
             if packet.checksum_ok is False or packet.ip_checksum_ok is False:
                 text = f"frame {view.frame(packet)} has a wrong checksum"
@@ -140,7 +140,8 @@ class TcpData(TcpCheck):
         gone = not client_speaks and view.client.reset is not None and view.client.fin is None
         late = unanswered(evidence, view, side, listener, (name, other))
         left = view.first_to_close() is not side  # the listener went, perhaps tired of waiting, or nobody did
-        timed = not (blame or gone) and bool(not got or late or left or overdue(evidence, [name, other]))
+        waited = bool(not got or late or left or overdue(evidence, [name, other]))
+        timed = not gone and (blame.timed if blame else waited)
         if not got:
             asked = listener.stream
             seen = f"{name} sent nothing" + (f" after {quoted(asked)} had arrived" if asked else "")
@@ -182,7 +183,8 @@ class TcpData(TcpCheck):
         blame = trouble(evidence, [self.to, self.source], submitted=True)
         cause = blame.cause if blame else causes_talk.closed_first(self.to, self.source)
         frames = view.frames(*(segment.packet for segment in server.segments[-1:]), server.fin or server.reset)
-        return Fault(f"{self.to} closed the connection when {sent}", cause, frames)
+        seen = f"{self.to} closed the connection when {sent}"
+        return Fault(seen, cause, frames, timed=blame is not None and blame.timed)
 
     def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:
         """The streams of the first connection and the segments that carried them."""

@@ -134,7 +134,7 @@ class Tls(TcpCheck):
         late = unanswered(evidence, view, half.side, other, names)
         cause = blame.cause if blame else late or causes_talk.nothing_sent(half.name)
         frames = view.frames(*(each.packet for each in other.segments[:1]))
-        return Fault(f"{half.name} sent nothing", cause, frames, timed=blame is None)
+        return Fault(f"{half.name} sent nothing", cause, frames, timed=blame is None or blame.timed)
 
     def _hello_fault(self, view: Seen, client: _Half) -> Fault | None:
         frames = _frames(view, client.side, client.records[:1])
@@ -214,12 +214,12 @@ class Tls(TcpCheck):
                 seen = f"{self.source} broke the handshake off when it had seen the certificate of {self.to}"
             look = "whom the client trusts (its CA file), and whether the certificate is for the name that it asked for"
             cause = Cause("handshake-broken", seen, look)
-            return Fault(seen, blame.cause if blame else cause, frames, blame is None and late)
+            return Fault(seen, blame.cause if blame else cause, frames, blame.timed if blame else late)
         after = ours[finished + 1 :]
         if not [each for each in after if each.kind == APPLICATION_DATA and len(each.content) > _ENCRYPTED_ALERT]:
             seen = f"{self.source} finished the handshake and then sent nothing"
             cause = causes_talk.nothing_sent(self.source)
-            return Fault(seen, blame.cause if blame else cause, frames, blame is None and late)
+            return Fault(seen, blame.cause if blame else cause, frames, blame.timed if blame else late)
         return None
 
     def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:

@@ -196,7 +196,7 @@ def no_answer(
     frames = tuple(each.ref for each in (*said.sent[-1:], *said.received[-1:]))
     late = overdue(evidence, [source, to])
     if blame := trouble(evidence, [to], submitted=True):
-        return Fault(seen, blame.cause, frames)
+        return Fault(seen, blame.cause, frames, blame.timed)
     if fault := misaddressed(evidence.plan, said, to, port, wanted):
         return fault
     got = {each.payload for each in said.received}
@@ -211,4 +211,4 @@ def no_answer(
         return Fault(seen, lack[0], (*frames, lack[1]), timed=True)
     blame = trouble(evidence, [source, to]) if said.unanswered is None else None
     cause = blame.cause if blame else causes_talk.never_answered(to, said.arrived[-1].payload)
-    return Fault(seen, cause, frames, timed=blame is None)
+    return Fault(seen, cause, frames, timed=blame is None or blame.timed)

@@ -172,6 +172,20 @@ def test_a_limit_is_told_as_the_cause(stderr: bytes, said: str) -> None:
     assert ended(ended="exited", exit_code=None, signal="SIGXCPU").text.endswith("that of processor time")
 
 
+def test_who_went_on_after_a_limit_is_asked_once_more() -> None:
+    """What was only late beside other programs must not be final for words about a limit that did no harm."""
+    story = Story().talk(answered=b"", closes="client")
+    evidence = story.evidence(ECHO, steps=result("server", ended="killed", stderr=b"Too many open files, I wait\n"))
+    verdict = ECHO.judge(evidence)
+    assert kind(verdict) == "over-limit"
+    assert verdict.timed
+
+
+def test_words_of_a_megabyte_are_read_in_no_time() -> None:
+    assert ended(ended="killed", stderr=b"fork: " * 200_000).kind == "closed-first"
+    assert ended(ended="killed", stderr=b"x" * 300 + b"Too many open files").kind == "closed-first"
+
+
 @pytest.mark.parametrize("line", ["data = s.recv(9)", "self.sock.accept()"])
 def test_a_socket_that_does_not_want_to_wait_is_at_no_limit(line: str) -> None:
     assert ended(ended="exited", exit_code=1, stderr=traceback(line, AGAIN)).kind == "crashed"
