@@ -35,6 +35,10 @@ def read_times(path: Path, rule: Late) -> dict[str, datetime]:
     found: dict[str, datetime] = {}
     problems = []
     for student, submitted, place in rows:
+        if not student:
+            hint = "name the student, or leave the line out"
+            problems.append(Problem("no student is named beside this time", place, hint))
+            continue
         try:
             moment = submitted if isinstance(submitted, datetime) else datetime.fromisoformat(str(submitted).strip())
         except ValueError:
@@ -75,7 +79,8 @@ def with_times(hand_ins: Sequence[HandIn], times: Mapping[str, datetime]) -> tup
     found, unknown = [], []
     for each in hand_ins:
         own = [times[name] for name in (each.student, *each.members) if name in times]
-        own = own or [times[name] for name in (each.name,) if name in times]
+        if not own and each.name and each.name in times:
+            own = [times[each.name]]
         if not own:
             unknown.append(each.student)
         found.append(replace(each, submitted=max(own).isoformat(" ")) if own else each)

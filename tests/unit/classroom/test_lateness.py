@@ -73,6 +73,7 @@ def test_times_of_a_csv_and_of_gradescope(tmp_path: Path, rule: Late) -> None:
         ("t.csv", "student;submitted\n", "1:1: its first line is not student,submitted"),
         ("t.csv", "student,submitted\nanna,yesterday\nbo,soon\n", "2:1: yesterday is no time"),
         ("t.csv", "student,submitted\nanna,2026-12-01\nanna,2026-12-02\n", "3:1: anna has two times"),
+        ("t.csv", "student,submitted\nanna,2026-12-01\n ,2026-12-09\n", "3:1: no student is named beside this time"),
         ("t.yml", "submission_1: {}\n", "this is not as Gradescope writes it"),
         ("t.yml", "[\n", "this is not as Gradescope writes it"),
     ],
@@ -95,6 +96,7 @@ def test_whose_time_it_is(rule: Late) -> None:
         "2026-11-30 22:59:00+00:00", "2026-12-02 22:59:00+00:00", "2026-11-30 22:59:00+00:00", "",
     ]  # fmt: skip
     assert unknown == ["15"]
+    assert with_times(class_[3:], {"": rule.due})[1] == ["15"]  # who has no name is not meant by an empty one
 
 
 def test_it_is_a_line_of_its_own_and_never_costs_more_than_was_earned(tmp_path: Path) -> None:
