@@ -6,7 +6,7 @@ from lab.checks.base import Cause
 
 _PROGRAMS = (
     *("handed-in", "not-started", "syntax-error", "wrong-order", "wrong-socket"),
-    *("crashed", "over-limit", "ended-early", "flooded"),
+    *("crashed", "over-limit", "ended-early", "flooded", "no-capture"),
 )
 _LISTENING = ("wrong-address", "wrong-port", "udp-for-tcp", "tcp-for-udp", "not-listening", "late")
 _NETWORK = (
@@ -38,10 +38,10 @@ def follows(cause: Cause, root: Cause) -> bool:
     """Whether a cause is only what another, the deepest of a run, looks like from elsewhere.
 
     Who waits is ended at a time limit, whatever made it wait; who never got to send sent no packet; and a program that
-    was not handed in does what it does for what the others did.
+    was not handed in does what it does for what the others did. One capture that is missing empties no other.
     """
     if cause.kind == "no-packets":
-        return root.kind in _LAYER
+        return root.kind in _LAYER and root.kind != "no-capture"
     return cause.kind in _SYMPTOMS and root.kind not in _SYMPTOMS
 
 

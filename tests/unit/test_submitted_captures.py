@@ -105,6 +105,16 @@ def test_what_is_missing_or_damaged_is_the_submissions_own_doing(
     assert opened.verdict.cause.kind == "no-capture"
 
 
+def test_a_capture_that_is_missing_comes_before_what_the_others_show(tmp_path: Path) -> None:
+    """And a check's own hint, which is about what a capture shows, would mislead."""
+    text = EXERCISE.replace("points: 2}\n  - {id: echoed", 'points: 2, hint: "ask the server"}\n  - {id: echoed')
+    _, _, grade = judge(tmp_path, text, client=recorded("server"))
+    assert grade.causes[0].cause.kind == "no-capture"
+    assert len(grade.causes) > 1
+    (opened,) = [result for result in grade.results if result.graded.id == "opened"]
+    assert (opened.graded.hint, opened.hint) == ("ask the server", "")
+
+
 def test_a_capture_of_something_else_fails_and_proves_nothing(tmp_path: Path) -> None:
     _, _, grade = judge(tmp_path, client=recorded("server"), server=recorded("client"))
     assert grade.points < 10
