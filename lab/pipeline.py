@@ -27,7 +27,7 @@ _MOST_FRAMES = 50_000  # of a run that is annotated unasked: about 1.5 s and at 
 def grade(
     exercise: Exercise,
     handed_in: HandedIn,
-    runtime: Runtime,
+    runtime: Runtime | None,
     runs: Path,
     say: Say,
     *,
@@ -51,7 +51,7 @@ def grade(
 def run(
     exercise: Exercise,
     handed_in: HandedIn,
-    runtime: Runtime,
+    runtime: Runtime | None,
     runs: Path,
     say: Say,
     *,
@@ -71,6 +71,7 @@ def run(
     if exercise.unverified:
         submitted.take(exercise, handed_in, directory, started)
         return directory.path
+    assert runtime is not None, "only captures that are handed in come without one"
     gathering = Gathering(exercise, plan, handed_in, directory, say)
     gaps: tuple[Gap, ...] = ()
     try:

@@ -22,7 +22,7 @@ class Job:
     number: int
     exercise: Exercise
     hand_in: HandIn
-    runtime: Runtime
+    runtime: Runtime | None  # None where nothing is run
     runs: Path
     confirms: Ran | None = None
     limit: float | None = None

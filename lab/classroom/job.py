@@ -35,7 +35,7 @@ class Batch:
     """What all students of a batch have in common."""
 
     exercise: Exercise
-    runtime: Runtime
+    runtime: Runtime | None  # None where nothing is run
     results: Results
     repeat: int = 1
     secret: Secret | None = None  # of which each student's own values are made
@@ -50,7 +50,7 @@ class Batch:
         return {
             "exercise": {"name": self.exercise.name, "sha256": exercise_digest(self.exercise)},
             "lab": lab_version(),
-            "runtime": self.runtime.name,
+            "runtime": self.runtime.name if self.runtime else "none",
             "repeat": self.repeat,
             "variants": self.secret.mark if self.secret else "",
         }

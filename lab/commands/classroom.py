@@ -34,7 +34,7 @@ from lab.export.roster import Roster, compare, read_roster, target_column
 from lab.grammar import NOBODY
 from lab.pool import cores
 from lab.report.safe import safe
-from lab.runtime import choose
+from lab.runtime import choose_for
 from lab.yamltext import read_text
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def grade(
     key = read_variants(exercise, secret)
     roster = _read_sheet(sheet, column) if sheet else None
     times = _read_late(exercise, late) if late else None
-    chosen = choose(runtime, exercise.topology.runtime, console.say)
+    chosen = choose_for(exercise, runtime, console.say)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # ends everything, as Ctrl-C does
     results = Results(Path(out))

@@ -19,7 +19,7 @@ from lab.gather.rundir import find_run, latest_run, load
 from lab.grade import Grade
 from lab.plan import make_plan
 from lab.report.annotated import write_annotated
-from lab.runtime import choose
+from lab.runtime import choose_for
 from lab.runtime.base import Runtime
 
 RUNS = "runs"  # where evidence is kept unless said otherwise, so where `.` finds the latest run
@@ -48,8 +48,12 @@ def run(
 
         variant = variant_of(exercise, student, secret)
         exercise = load_exercise(path, draw=secrets.token_hex(16), variant=variant)
+    if exercise.unverified and (keep or standing is not None):
+        option = "--lab" if standing is not None else "--keep"
+        what = f"{option} says nothing here: captures are handed in, and no lab is brought up"
+        raise LabError(what, exercise.folder, f"leave {option} out")
     if standing is None:
-        chosen = choose(runtime, exercise.topology.runtime, console.say)
+        chosen = choose_for(exercise, runtime, console.say)
         handed_in = _handed_in(exercise, path.parent, submission)
     else:
         chosen = _runtime_of(standing, exercise, runtime)
@@ -171,7 +175,7 @@ def demo(runs: str, runtime: str | None, verbose: bool) -> int:
     path = find_exercise("two-lans/tcp-echo")
     try:
         exercise = load_exercise(path)
-        chosen = choose(runtime, exercise.topology.runtime, console.say)
+        chosen = choose_for(exercise, runtime, console.say)
         handed_in = _handed_in(exercise, path.parent, None)
         directory = pipeline.run(exercise, handed_in, chosen, Path(runs), console.say if verbose else console.quiet)
         evidence, grade = pipeline.judge(directory, own=True)

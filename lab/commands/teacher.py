@@ -20,7 +20,7 @@ from lab.checks.names import count
 from lab.errors import InterruptedRunError, LabError
 from lab.exercise import load_exercise
 from lab.pool import cores
-from lab.runtime import choose
+from lab.runtime import choose_for
 from lab.trial import Ran, Trial, assess, read_hand_ins
 from lab.trialpool import Job, Progress, try_all
 
@@ -35,7 +35,7 @@ def try_exercise(
     path = find_exercise(name)
     exercise = load_exercise(path, draw=secrets.token_hex(16))
     hand_ins = read_hand_ins(exercise, path.parent)
-    chosen = choose(runtime, exercise.topology.runtime, console.say)
+    chosen = choose_for(exercise, runtime, console.say)
     width = side_by_side or cores()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # ends everything, as Ctrl-C does

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lab.errors import LabError, NotMeasuredError, Problem
 
 if TYPE_CHECKING:
+    from lab.exercise import Exercise
     from lab.runtime.base import Runtime
 
 
@@ -34,6 +35,14 @@ def _docker() -> Runtime:
 
 
 RUNTIMES: dict[str, Callable[[], Runtime]] = {"netns": _netns, "docker": _docker}
+
+
+def choose_for(exercise: Exercise, flag: str | None, say: Callable[[str], None]) -> Runtime | None:
+    """The runtime of an exercise's runs; None, whatever is asked for, where captures are handed in and nothing is run.
+
+    Raises as `choose` does.
+    """
+    return None if exercise.unverified else choose(flag, exercise.topology.runtime, say)
 
 
 def choose(flag: str | None, written: str | None, say: Callable[[str], None]) -> Runtime:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +14,13 @@ import jsonschema
 import pytest
 
 from lab import pipeline
-from lab.catalog import find_exercise
+from lab.catalog import find_exercise, find_topology
 from lab.classroom.job import judged
 from lab.console import quiet
 from lab.errors import LabError
 from lab.evidence import Evidence
 from lab.exercise import load_exercise, read_submission
-from lab.export import FORMATS
+from lab.export import FORMATS, autograder
 from lab.grade import Grade, students_view
 from lab.report.json import report_dict
 from lab.report.text import report_lines
@@ -47,8 +51,7 @@ def judge(folder: Path, text: str = EXERCISE, **files: bytes) -> tuple[Path, Evi
         (folder / "handed-in" / f"{name}.eth0.pcap").write_bytes(content)
     exercise = load_exercise(folder / "exercise")
     handed_in = read_submission(exercise, folder / "handed-in")
-    nothing: Any = None  # no runtime is asked for anything
-    path = pipeline.run(exercise, handed_in, nothing, folder / "runs", quiet)
+    path = pipeline.run(exercise, handed_in, None, folder / "runs", quiet)
     return path, *pipeline.judge(path)
 
 
@@ -150,3 +153,52 @@ def test_what_does_not_go_with_captures_alone_is_refused(tmp_path: Path, old: st
     with pytest.raises(LabError) as raised:
         judge(tmp_path, EXERCISE.replace(old, new), client=b"", server=b"")
     assert said in str(raised.value)
+
+
+def lab(folder: Path, *words: str, code: int) -> str:
+    """What `lab` says where no runtime works: nothing is on the PATH."""
+    env = {**os.environ, "PATH": str(folder / "nothing"), "LAB_RUNTIME": "netns"}
+    given: Any = {"capture_output": True, "text": True, "cwd": folder, "timeout": 60, "check": False}
+    done = subprocess.run([sys.executable, "-m", "lab", *words], env=env, **given)
+    assert done.returncode == code, (words, done.stdout, done.stderr)
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    """The folder of an exercise with its solution, beside a class of one."""
+    for folder in (tmp_path / "own" / "solution", tmp_path / "class" / "anna"):
+        folder.mkdir(parents=True)
+        for node in ("client", "server"):
+            (folder / f"{node}.eth0.pcap").write_bytes(recorded(node))
+    (tmp_path / "own" / "exercise.yaml").write_text(EXERCISE)
+    return tmp_path
+
+
+def test_no_runtime_is_needed(written: Path) -> None:
+    assert "10 of 10 points, unverified" in lab(written, "run", "own", code=0)
+    tried = lab(written, "try", "own", code=1)
+    assert "3 hand-ins, 3 runs, 3 deviations" in tried  # it has no wrong hand-in for any of its checks
+    assert "1 student graded: 1 passed everything" in lab(written, "grade", "own", "class", code=0)
+    assert "bwrap" in lab(written, "run", "tcp-echo", code=3)
+
+
+def test_a_platform_without_runtimes_grades_them_at_once(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (written / "source").mkdir()
+    shutil.copytree(written / "own", written / "source" / "exercise")
+    shutil.copy(find_topology("two-lans"), written / "source" / "exercise" / "topology.yaml")
+    shutil.copytree(written / "class" / "anna", written / "submission")
+    (written / "results").mkdir()
+    monkeypatch.setenv("PATH", "")
+    autograder.main(written)
+    graded = json.loads((written / "results" / "results.json").read_text())
+    assert graded["score"] == 10
+    assert "unverified" in graded["output"]
+
+
+@pytest.mark.parametrize("option", [("--keep",), ("--lab", "one")])
+def test_an_option_about_a_lab_is_refused(written: Path, option: tuple[str, ...]) -> None:
+    said = lab(written, "run", "own", *option, code=2)
+    assert f"{option[0]} says nothing here: captures are handed in, and no lab is brought up" in said
+    assert not (written / "runs").exists()
