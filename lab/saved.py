@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_interface, ip_network
@@ -19,6 +20,7 @@ from lab.topology.addresses import assign_macs
 MOST_SUBNETS = 8  # what a topology's grammar admits
 MOST_ADDRESSES = 16
 LONGEST_TEXT = 65536  # characters
+_USUAL_METRIC = {4: 0, 6: 1024}  # the kernel's own choice (IP6_RT_PRIO_USER in linux/ipv6_route.h)
 _WORDS = frozenset({"null", "Null", "NULL", "~", ""})
 
 
@@ -97,17 +99,21 @@ def _take_routes(network: _Network, node: PlannedNode, state: Mapping[str, Any])
     connected = {ip_interface(each["address"]).network for each in state["addresses"]}
     owners = {address.ip: point.partition(":")[0] for point, each in network.addresses.items() for address in each}
     routes = network.routes.setdefault(node.name, [])
+    hops = Counter((each["to"], each.get("metric", 0)) for each in state["routes"] if "via" in each)
     for each in state["routes"]:
-        to = ip_network(each["to"])
+        to, metric = ip_network(each["to"]), each.get("metric", 0)
         by_itself = to in connected or (to.version == 6 and (to.is_link_local or to.is_multicast))
-        if "via" not in each:
-            why = "" if by_itself else f"it has no next hop ({each.get('type', each.get('interface', 'none'))})"
+        several = "via" in each and hops[each["to"], metric] > 1
+        if "type" in each:
+            why = f"it has no next hop ({each['type']})"
+        elif "via" not in each:
+            why = "" if by_itself else f"it has no next hop ({each.get('interface', 'none')})"
         else:
             via = ip_address(each["via"])
             if to in connected:
                 why = f"{node.name} is connected to {to}"
             elif any(to == known for known, _ in routes):
-                why = f"there is another route to {to} before it"
+                why = "a topology gives a route one" if several else f"there is another route to {to} before it"
             elif via.version != to.version:
                 why = f"its next hop {via} is of the other family"
             elif via not in owners or owners[via] == node.name:
@@ -117,8 +123,12 @@ def _take_routes(network: _Network, node: PlannedNode, state: Mapping[str, Any])
             else:
                 why = ""
                 routes.append((to, via))
+                if metric not in (0, _USUAL_METRIC[to.version]):
+                    what = f"{node.name} has a route to {to} with metric {metric}, which is saved without it"
+                    network.notes.append(what)
         if why:
-            network.notes.append(f"{node.name} has a route to {to}, which is left out: {why}")
+            left_out = f" by several next hops, of which {each['via']}" if several else ", which"
+            network.notes.append(f"{node.name} has a route to {to}{left_out} is left out: {why}")
 
 
 def _note_missing_addresses(network: _Network) -> None:

@@ -146,10 +146,11 @@ def test_an_address_that_a_topology_cannot_have_is_told(address: str, note: str,
         ({"to": "10.5.0.0/16", "via": "10.0.1.10"}, "10.0.1.10 is no neighbour's address"),
         ({"to": "10.5.0.0/16", "via": "10.0.2.80"}, "10.0.2.80 is on no network of client"),
         ({"to": "10.0.1.0/24", "via": "10.0.1.1"}, "client is connected to 10.0.1.0/24"),
-        ({"to": "0.0.0.0/0", "via": "10.0.1.1"}, "there is another route to 0.0.0.0/0 before it"),
+        ({"to": "10.0.1.0/24", "type": "blackhole", "metric": 50}, "it has no next hop (blackhole)"),
+        ({"to": "0.0.0.0/0", "via": "10.0.1.1", "metric": 50}, "there is another route to 0.0.0.0/0 before it"),
     ],
 )
-def test_a_route_that_a_topology_cannot_have_is_told(route: dict[str, str], note: str, plan: Plan) -> None:
+def test_a_route_that_a_topology_cannot_have_is_told(route: dict[str, Any], note: str, plan: Plan) -> None:
     state = state_of(plan)
     state["client"]["routes"].append(route)
     again, notes = saved(plan, state)
@@ -157,6 +158,34 @@ def test_a_route_that_a_topology_cannot_have_is_told(route: dict[str, str], note
     assert notes[0].startswith(f"client has a route to {route['to']}, which is left out: ")
     assert note in notes[0]
     assert again.by_name["client"].routes == plan.by_name["client"].routes
+
+
+def test_of_several_next_hops_one_is_kept_and_the_others_are_told(plan: Plan) -> None:
+    state = state_of(plan)
+    state["r1"]["routes"] += [
+        {"to": "10.5.0.0/16", "via": via, "interface": name, "metric": 7}
+        for via, name in (("10.0.1.10", "eth0"), ("10.0.2.80", "eth1"))
+    ]
+    again, notes = saved(plan, state)
+    one, other = (note.removeprefix("r1 has a route to 10.5.0.0/16 ") for note in notes)
+    assert one == "with metric 7, which is saved without it"
+    assert other == "by several next hops, of which 10.0.2.80 is left out: a topology gives a route one"
+    assert [(str(each.to), str(each.via)) for each in again.by_name["r1"].routes] == [("10.5.0.0/16", "10.0.1.10")]
+
+
+@pytest.mark.parametrize(("to", "via", "metric", "told"), [
+    ("10.5.0.0/16", "10.0.1.1", 50, True),
+    ("fd00:5::/64", "fd00:1::1", 50, True),
+    ("fd00:5::/64", "fd00:1::1", 1024, False),
+])  # fmt: skip
+def test_a_metric_of_ones_own_is_told(to: str, via: str, metric: int, told: bool) -> None:
+    plan = make_plan(parse_topology(ODD, ""))
+    state = state_of(plan)
+    state["a"]["routes"].append({"to": to, "via": via, "interface": "eth0", "metric": metric})
+    again, notes = saved(plan, state)
+    note = f"a has a route to {to} with metric {metric}, which is saved without it"
+    assert notes == (note,) * told
+    assert (to, via) in [(str(each.to), str(each.via)) for each in again.by_name["a"].routes]
 
 
 def test_an_interface_without_any_address_is_told(plan: Plan) -> None:
