@@ -9,7 +9,7 @@ from typing import Any
 
 from lab.checks.base import Check
 from lab.exercise.grammar import COMMON, check_grammar
-from lab.grammar import Context, Either, Grammar, List, Parameter, parameters
+from lab.grammar import Context, Duration, Either, Grammar, List, Parameter, parameters
 from lab.grammar.refs import Reference
 from lab.yamltext import parse_yaml, show
 
@@ -59,6 +59,8 @@ def _default(parameter: Parameter) -> str | None:
         return str(parameter.default).lower()
     if isinstance(parameter.default, tuple):
         return ", ".join(map(str, parameter.default))
+    if isinstance(parameter.grammar, Duration) and parameter.default is not None:
+        return f"{parameter.default:g}s"  # a file has to name the unit
     return "" if parameter.default is None else str(parameter.default)
 
 

@@ -49,6 +49,7 @@ def test_what_is_required_and_what_is_not() -> None:
     assert rows["port"].kind == "a port from 1 to 65535"
     assert rows["connection"].default == "only"
     assert rows["server_sends"].default == ""
+    assert {row.key: row.default for row in describe(CHECKS["python"]).parameters}["timeout"] == "20s"
 
 
 def test_the_list_names_every_check_and_its_claims(capsys: pytest.CaptureFixture[str]) -> None:
