@@ -7,17 +7,36 @@ from dataclasses import dataclass, field
 
 from lab.trace import numbers
 from lab.trace.packets import Packet, decode
-from lab.trace.streams import assemble
+from lab.trace.streams import insert
 
 _LONGEST = 65_535  # bytes of an IP payload
 _PENDING = 1024  # packets waiting for fragments; the oldest gives way, as no clock may be read here
+_FRAGMENTS = 8192  # of one packet, as each begins at another multiple of eight bytes; more of them are no packet's
 
 
 @dataclass(slots=True)
 class _Parts:
-    packets: list[Packet] = field(default_factory=list)
-    pieces: list[tuple[int, bytes]] = field(default_factory=list)
+    """What has come of a packet. Each piece costs time by its own length, whatever came before it."""
+
+    first: Packet | None = None
+    numbers: list[int] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
+    pieces: list[bytes] = field(default_factory=list)  # do not overlap, in the order of `starts`
+    reached: int = 0  # bytes that are known from the first on without a gap …
+    joined: int = 0  # … and the pieces that hold them
     total: int | None = None
+
+    def add(self, packet: Packet, data: bytes) -> None:
+        start = packet.fragment_offset
+        self.numbers.append(packet.number)
+        if start == 0 and self.first is None:
+            self.first = packet
+        insert(self.starts, self.pieces, start, data, [])
+        while self.joined < len(self.starts) and self.starts[self.joined] == self.reached:
+            self.reached += len(self.pieces[self.joined])
+            self.joined += 1
+        if not packet.more_fragments:
+            self.total = start + len(data)
 
 
 class Reassembly:
@@ -39,15 +58,12 @@ class Reassembly:
         if end > len(packet.data) or packet.fragment_offset + end - at > _LONGEST:
             del self._pending[key]
             return None
-        parts.packets.append(packet)
-        parts.pieces.append((packet.fragment_offset, packet.data[at:end]))
-        if not packet.more_fragments:
-            parts.total = packet.fragment_offset + end - at
-        if parts.total is not None:
-            payload = assemble(parts.pieces).data
-            if len(payload) >= parts.total:
-                del self._pending[key]
-                return _whole(packet, parts.packets, payload[: parts.total])
+        parts.add(packet, packet.data[at:end])
+        if parts.first is not None and parts.total is not None and parts.reached >= parts.total:
+            del self._pending[key]
+            return _whole(packet, parts.first, parts.numbers, b"".join(parts.pieces[: parts.joined])[: parts.total])
+        if len(parts.numbers) >= _FRAGMENTS:
+            del self._pending[key]
         if len(self._pending) > _PENDING:
             del self._pending[next(iter(self._pending))]
         return None
@@ -65,10 +81,7 @@ def reassembled(packets: Iterable[Packet]) -> Iterator[Packet]:
             yield packet
 
 
-def _whole(last: Packet, parts: list[Packet], payload: bytes) -> Packet | None:
-    first = next((part for part in parts if part.fragment_offset == 0), None)
-    if first is None:
-        return None
+def _whole(last: Packet, first: Packet, frames: list[int], payload: bytes) -> Packet:
     at = first.ip_start
     header = bytearray(first.data[at : first.transport_start if first.version == 4 else at + 40])
     if first.version == 4:
@@ -85,7 +98,7 @@ def _whole(last: Packet, parts: list[Packet], payload: bytes) -> Packet | None:
     packet = decode(last.number, last.time, len(data), data, link_type)
     packet.src_mac, packet.vlans = first.src_mac, first.vlans
     packet.identification = first.identification
-    packet.fragments = tuple(part.number for part in parts)
+    packet.fragments = tuple(frames)
     return packet
 
 

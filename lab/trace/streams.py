@@ -37,7 +37,7 @@ def assemble(pieces: Iterable[tuple[int, bytes]]) -> Stream:
                 parts.append(data)
                 end = start + len(data)
         else:
-            _insert(starts, parts, start, data, conflicts)
+            insert(starts, parts, start, data, conflicts)
             end = starts[-1] + len(parts[-1])
 
     missing, reached, whole = [], 0, len(parts)
@@ -49,7 +49,7 @@ def assemble(pieces: Iterable[tuple[int, bytes]]) -> Stream:
     return Stream(b"".join(parts[:whole]), tuple(missing), min(conflicts, default=None))
 
 
-def _insert(starts: list[int], parts: list[bytes], start: int, data: bytes, conflicts: list[int]) -> None:
+def insert(starts: list[int], parts: list[bytes], start: int, data: bytes, conflicts: list[int]) -> None:
     """Fill the gaps that `data` covers, and note where it contradicts what is there."""
     index = max(bisect_right(starts, start) - 1, 0)
     end, at = start + len(data), start

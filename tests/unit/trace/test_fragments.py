@@ -1,4 +1,6 @@
 import itertools
+import random
+import time
 
 import pytest
 from trace_forge import ACK, ethernet, icmp, ip, ipv4, ipv6, mac, tcp, udp
@@ -6,6 +8,7 @@ from trace_forge import ACK, ethernet, icmp, ip, ipv4, ipv6, mac, tcp, udp
 from lab.trace import fragments
 from lab.trace.fragments import Reassembly, reassembled
 from lab.trace.packets import Packet, decode
+from lab.trace.streams import assemble
 
 WHOLE = udp(40000, 7000, bytes(range(92)))
 
@@ -111,3 +114,55 @@ def test_what_waits_for_ever_gives_way(monkeypatch):
     for packet in numbered([four(0, 32, True, ident) for ident in range(10)]):
         reassembly.add(packet)
     assert len(reassembly._pending) == 2
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_any_order_any_overlap_and_any_end_give_the_bytes_that_came_first(seed):
+    chance = random.Random(seed)
+    reassembly, pieces, total = Reassembly(), [], None
+    for number in range(1, 13):
+        start = chance.randrange(8) * 8
+        last = start > 0 and chance.random() < 0.2
+        data = chance.randbytes(chance.randrange(1, 30))
+        pieces.append((start, data))
+        total = start + len(data) if last else total
+        frame = ethernet(ipv4(data, 253, ident=9, fragment=(0 if last else 0x2000) | start // 8))
+        packet = decode(number, 0, len(frame), frame)
+        if not packet.more_fragments and not packet.fragment_offset:
+            continue
+        whole, known = reassembly.add(packet), assemble(pieces).data
+        assert (whole is not None) == (total is not None and len(known) >= total)
+        if whole is not None:
+            assert whole.data[whole.transport_start :] == known[:total]
+            assert whole.fragments == tuple(range(1, number + 1))
+            break
+
+
+def hostile(kind: str) -> list[bytes]:
+    """Fragments of a packet that never gets whole, whose end is known, and of which ever more come."""
+    data = bytes(600)
+    end = ethernet(ipv4(bytes(8), 17, ident=9, fragment=8000))
+    parts = {
+        "the same": [(10, 8)] * 8000,
+        "longer and longer": [(10, 8 * (count % 70 + 1)) for count in range(8000)],
+        "others": [(count % 7900 + 10, 8) for count in range(16_000)],
+        "every second, then across": [(count * 2 + 10, 8) for count in range(3900)] + [(10, 600)] * 4000,
+    }
+    return [end, *(ethernet(ipv4(data[:size], 17, ident=9, fragment=0x2000 | at)) for at, size in parts[kind])]
+
+
+@pytest.mark.parametrize("kind", ["the same", "longer and longer", "others", "every second, then across"])
+def test_what_never_gets_whole_costs_no_more_for_each_fragment(kind):
+    packets = numbered(hostile(kind))
+    began = time.process_time()
+    assert list(reassembled(packets)) == []
+    assert time.process_time() - began < 1.5
+
+
+def test_more_fragments_than_a_packet_has_are_given_up():
+    reassembly = Reassembly()
+    (packet,) = numbered([PARTS[0]])
+    for _ in range(8192):
+        assert len(reassembly._pending) <= 1
+        reassembly.add(packet)
+    assert not reassembly._pending
