@@ -147,18 +147,24 @@ class Dns(Check):
             cause = blame.cause if blame else causes.not_tried(self.source, self.to, self.port)
             return Fault(seen, cause, good.frames, blame.timed if blame else late)
         order = {ref: index for index, (ref, _) in enumerate(sighted)}
+        told: dict[str, int] = {}  # addresses, and when each was first known
+        for each in asked:
+            at = order.get(each.answered, -1) if each.answered else len(order)
+            for address in each.addresses():
+                told[address] = min(at, told.get(address, at))
         for ref, packet in first:
-            before = [each for each in asked if each.answered and order.get(each.answered, -1) < order[ref]]
             went = str(ip_address(packet.dst))
+            if told.get(went, order[ref]) < order[ref]:
+                continue
+            before = [each for each in asked if each.answered and order.get(each.answered, -1) < order[ref]]
             if not _addresses(before):
                 seen = f"{self.source} sent a {what} to {went} before it was told the address of {self._name}"
                 look = "the order of the lookup and connect(), and where the address for connect() comes from"
                 return Fault(seen, Cause("went-before-answer", seen, look), (ref, *good.frames))
-            if went not in _addresses(before):
-                where = f"{who(evidence.plan, packet.dst)} port {self.port}"
-                seen = f"the answer was {listed(_addresses(before))}, and {self.source} went to {went}"
-                cause = causes.connected_elsewhere(self.source, where, self.to, self.port)
-                return Fault(seen, cause, (*_frames(before), ref))
+            where = f"{who(evidence.plan, packet.dst)} port {self.port}"
+            seen = f"the answer was {listed(_addresses(before))}, and {self.source} went to {went}"
+            cause = causes.connected_elsewhere(self.source, where, self.to, self.port)
+            return Fault(seen, cause, (*_frames(before), ref))
         return None
 
 

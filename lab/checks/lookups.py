@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 from itertools import dropwhile
+from typing import Any
 
 from lab.checks.base import FrameRef
 from lab.checks.connections import Seen
 from lab.checks.sightings import Sighted
-from lab.dns.message import AAAA, CNAME, NO_ERROR, A, MalformedError, Message, decode, same_name
+from lab.dns.message import AAAA, CNAME, NO_ERROR, A, MalformedError, Message, decode, name_key
 from lab.trace.flows import Side
-from lab.trace.packets import UDP, Packet
+from lab.trace.packets import UDP
 
 PORT = 53
 
@@ -46,104 +49,112 @@ class Lookup:
         """The addresses that the answer gives for the name, also by way of another name (RFC 1034 §3.6.2)."""
         if self.answer is None or self.answer.rcode != NO_ERROR:
             return ()
-        names = list(self.names)
+        names = {name_key(name) for name in self.names}
         for record in self.answer.answers:
-            if record.type == CNAME and any(same_name(record.name, name) for name in names):
-                names.append(record.value)
+            if record.type == CNAME and name_key(record.name) in names:
+                names.add(name_key(record.value))
         return tuple(
             record.value
             for record in self.answer.answers
-            if record.type in (A, AAAA) and any(same_name(record.name, name) for name in names)
+            if record.type in (A, AAAA) and name_key(record.name) in names
         )
 
 
 def lookups(sighted: Iterable[Sighted], conversations: Iterable[Seen], own: frozenset[bytes]) -> list[Lookup]:
     """All lookups of a node, `own` being its addresses; those over TCP follow those over UDP."""
-    found: list[Lookup] = []
+    over_udp = _Lookups()
     for ref, packet in sighted:
         if packet.protocol != UDP:
             continue
         if packet.dport == PORT and packet.src in own:
-            found.append(_asked(packet.payload, (packet.src, packet.sport), packet.dst, ref))
+            over_udp.asked(packet.payload, (packet.src, packet.sport), packet.dst, ref)
         elif packet.sport == PORT and packet.dst in own and packet.src not in own:
-            _answer(found, packet, ref)
+            over_udp.answered(packet.payload, (packet.dst, packet.dport), packet.src, ref)
+    found = over_udp.found
     for seen in conversations:
         if seen.server.port == PORT and seen.client.address in own:
             found += _over_tcp(seen)
     return found
 
 
-def _asked(data: bytes, asker: tuple[bytes, int], server: bytes, ref: FrameRef) -> Lookup:
-    try:
-        query = decode(data)
-    except MalformedError as error:
-        return Lookup(None, asker, server, ref, problem=str(error))
-    problem = "it is a response, not a query" if query.response else ""
-    return Lookup(None if problem else query, asker, server, ref, problem=problem)
+class _Lookups:
+    """Queries, each with the first response that answers it and no query before it: it goes back between the same ends.
 
+    Those that wait are found by all that a response has to match: a program may send very many.
+    """
 
-def _answer(found: list[Lookup], packet: Packet, ref: FrameRef) -> None:
-    """Put a response beside the query that it answers, if it answers one: it goes back between the same two ends."""
-    try:
-        answer = decode(packet.payload)
-    except MalformedError:
-        return
-    ends = packet.src, (packet.dst, packet.dport)
-    for index, each in enumerate(found):
-        if each.answer is None and (each.server, each.asker) == ends and _answers(answer, each.query):
-            found[index] = replace(each, answer=answer, answered=ref)
+    def __init__(self) -> None:
+        self.found: list[Lookup] = []
+        self._open: defaultdict[tuple[Any, ...], deque[int]] = defaultdict(deque)
+
+    def asked(self, data: bytes, asker: tuple[bytes, int], server: bytes, ref: FrameRef) -> None:
+        """A query, or what was sent as one."""
+        query, problem = None, "it is a response, not a query"
+        try:
+            query = decode(data)
+        except MalformedError as error:
+            problem = str(error)
+        if query is None or query.response:
+            self.found.append(Lookup(None, asker, server, ref, problem=problem))
             return
+        self._open[server, asker, _key(query)].append(len(self.found))
+        self.found.append(Lookup(query, asker, server, ref))
+
+    def answered(self, data: bytes, asker: tuple[bytes, int], server: bytes, ref: FrameRef) -> None:
+        """Put a response beside the query that it answers, if it answers one."""
+        try:
+            answer = decode(data)
+        except MalformedError:
+            return
+        if answer.response and (waiting := self._open.get((server, asker, _key(answer)))):
+            index = waiting.popleft()
+            self.found[index] = replace(self.found[index], answer=answer, answered=ref)
+
+
+def _key(message: Message) -> tuple[Any, ...]:
+    """What a response has in common with its query: the identifier and the question (RFC 5452 §9.1)."""
+    return message.id, *((name_key(each.name), each.type, each.klass) for each in message.questions)
 
 
 def strays(sighted: Iterable[Sighted], query: Lookup) -> Iterator[Sighted]:
     """What came after a query with its identifier and question, but from elsewhere, or to another port than asked."""
+    if query.query is None:
+        return
+    wanted = _key(query.query)
     for ref, packet in dropwhile(lambda each: each[0] != query.asked, sighted):
         if packet.protocol == UDP and packet.dst == query.asker[0]:
             try:
                 answer = decode(packet.payload)
             except MalformedError:
                 continue
-            if _answers(answer, query.query):
+            if answer.response and _key(answer) == wanted:
                 yield ref, packet
 
 
-def _answers(answer: Message, query: Message | None) -> bool:
-    """Whether a response belongs to a query: its identifier and its question are the same (RFC 5452 §9.1)."""
-    if query is None or not answer.response or answer.id != query.id or len(answer.questions) != len(query.questions):
-        return False
-    pairs = zip(answer.questions, query.questions, strict=True)
-    return all(
-        same_name(one.name, other.name) and (one.type, one.klass) == (other.type, other.klass) for one, other in pairs
-    )
-
-
-def _over_tcp(seen: Seen) -> Iterator[Lookup]:
+def _over_tcp(seen: Seen) -> list[Lookup]:
     """Messages in both streams, each behind its length in two bytes (RFC 1035 §4.2.2)."""
-    asker = seen.client.address, seen.client.port
-    queries = [_asked(data, asker, seen.server.address, ref) for data, ref in _messages(seen, seen.client)]
+    asker, server = (seen.client.address, seen.client.port), seen.server.address
+    over_tcp = _Lookups()
+    for data, ref in _messages(seen, seen.client):
+        over_tcp.asked(data, asker, server, ref)
     for data, ref in _messages(seen, seen.server):
-        try:
-            answer = decode(data)
-        except MalformedError:
-            continue
-        for index, each in enumerate(queries):
-            if each.answer is None and _answers(answer, each.query):
-                queries[index] = replace(each, answer=answer, answered=ref)
-                break
-    yield from queries
+        over_tcp.answered(data, asker, server, ref)
+    return over_tcp.found
 
 
 def _messages(seen: Seen, side: Side) -> Iterator[tuple[bytes, FrameRef]]:
+    """Each with the frame of the segment that brought its last byte first."""
     stream, at = side.stream, 0
+    segments = side.segments
+    later = sorted(range(len(segments)), key=lambda index: segments[index].start, reverse=True)
+    begun: list[int] = []  # a heap of those that begin before the end of the message
     while at + 2 <= len(stream) and (end := at + 2 + int.from_bytes(stream[at : at + 2], "big")) <= len(stream):
-        yield stream[at + 2 : end], _frame_of(seen, side, end)
+        while later and segments[later[-1]].start < end:
+            heappush(begun, later.pop())
+        while begun and segments[begun[0]].end < end:
+            heappop(begun)
+        yield stream[at + 2 : end], seen.frame(segments[begun[0] if begun else -1].packet)
         at = end
-
-
-def _frame_of(seen: Seen, side: Side, end: int) -> FrameRef:
-    """The segment that brought the last byte before `end`."""
-    holding = (each.packet for each in side.segments if each.start < end <= each.end)
-    return seen.frame(next(holding, side.segments[-1].packet))
 
 
 def first_answer(found: Sequence[Lookup]) -> Lookup | None:

@@ -95,7 +95,12 @@ def rcode_name(number: int) -> str:
 
 def same_name(one: str, other: str) -> bool:
     """Whether two names are equal: case and a last dot do not count (RFC 1035, section 2.3.3)."""
-    return one.rstrip(".").lower() == other.rstrip(".").lower()
+    return name_key(one) == name_key(other)
+
+
+def name_key(name: str) -> str:
+    """What equal names have in common."""
+    return name.rstrip(".").lower()
 
 
 def decode(data: bytes) -> Message:
