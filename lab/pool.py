@@ -9,16 +9,18 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 R_co = TypeVar("R_co", covariant=True)
 R = TypeVar("R")
 
 _HELD = (signal.SIGINT, signal.SIGTERM)
 _LATE = "it did not end in time"
-_GRACE = 10.0  # seconds in which work that is ended closes its lab
+_GRACE = 10.0  # seconds in which work that is ended closes its lab, or a process ends that has told its result …
+_GRACE_APART = 1.0  # … and those of work apart, which has no lab
 
 
 class Task(Protocol[R_co]):
@@ -38,18 +40,27 @@ class Task(Protocol[R_co]):
         ...
 
 
-class _Running(NamedTuple):
+@dataclass
+class _Running:
     task: Task[Any]
     process: BaseProcess
     until: float
+    apart: bool
+    over: bool = False
 
 
 def carry_out(
-    tasks: Iterable[Task[R]], width: int, begun: Callable[[Any], None], done: Callable[[Any, R], None]
+    tasks: Iterable[Task[R]],
+    width: int,
+    begun: Callable[[Any], None],
+    done: Callable[[Any, R], None],
+    *,
+    apart: bool = False,
 ) -> None:
     """Carry out all tasks, `width` at a time; `begun` and `done` are told of each as it happens.
 
-    When this is left by an exception (Ctrl-C), no process and no lab stays behind.
+    When this is left by an exception (Ctrl-C), no process and no lab stays behind. Work that is `apart`, as nobody
+    knows what it does, has a session of its own: what it has started ends with it, before its result is told.
     """
     waiting = iter(tasks)
     running: dict[Connection, _Running] = {}
@@ -61,13 +72,15 @@ def carry_out(
                 if task is None:
                     more = False
                     break
-                _start(task, running)
+                _start(task, running, apart)
                 begun(task)
             for reader in _ready(running):
-                task, process, until = running.pop(reader)
-                done(task, _result(task, reader, process, late=until <= time.monotonic()))
+                each = running[reader]
+                result = _result(each, reader, late=each.until <= time.monotonic())
+                del running[reader]
+                done(each.task, result)
     finally:
-        _end([each.process for each in running.values()])
+        _end(list(running.values()))
 
 
 def _ready(running: dict[Connection, _Running]) -> list[Connection]:
@@ -79,30 +92,43 @@ def _ready(running: dict[Connection, _Running]) -> list[Connection]:
     ready = [each for each in wait(list(running), patience) if isinstance(each, Connection)]
     now = time.monotonic()
     late = [reader for reader, each in running.items() if each.until <= now and reader not in ready]
-    _end([running[reader].process for reader in late])
+    _end([running[reader] for reader in late])
     return [*ready, *late]
 
 
-def _end(processes: Sequence[BaseProcess]) -> None:
-    """End processes that are still at work: they close their labs, and one that does not is killed."""
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.join(_GRACE)
-        process.kill()
-        process.join()
+def _end(running: Sequence[_Running]) -> None:
+    """End what is still at work: it closes its lab, and what does not is killed."""
+    for each in running:
+        each.process.terminate()
+    for each in running:
+        _await_end(each)
 
 
-def _start(task: Task[Any], running: dict[Connection, _Running]) -> None:
+def _await_end(each: _Running) -> None:
+    """See a process end that has no more to do; one that does not, as for a thread that it left, is killed."""
+    if each.over:
+        return
+    process = each.process
+    # Until it is joined, its number is that of no other process and no other group.
+    wait([process.sentinel], _GRACE_APART if each.apart else _GRACE)
+    if sys.platform != "win32" and each.apart and process.pid:
+        with suppress(OSError):  # there is nobody left
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.join()
+    each.over = True
+
+
+def _start(task: Task[Any], running: dict[Connection, _Running], apart: bool) -> None:
     """Start a task's process; a signal that comes meanwhile is held back until it is known here."""
     # The parent has one thread, so a fork is safe, and nothing has to be imported again.
     context = multiprocessing.get_context("fork" if sys.platform == "linux" else None)
     with _signals_held():
         reader, writer = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(task, writer, os.getpid()))
+        process = context.Process(target=_work, args=(task, writer, os.getpid(), apart))
         process.start()
         until = float("inf") if task.limit is None else time.monotonic() + task.limit
-        running[reader] = _Running(task, process, until)
+        running[reader] = _Running(task, process, until, apart)
         writer.close()
 
 
@@ -118,7 +144,7 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(task: Task[Any], writer: Connection, parent: int) -> None:
+def _work(task: Task[Any], writer: Connection, parent: int, apart: bool) -> None:
     """In the task's process: Ctrl-C, which the terminal sends to everybody, is the parent's to handle."""
     if sys.platform == "linux":
         from lab.runtime.netns.syscalls import die_with_parent
@@ -126,6 +152,8 @@ def _work(task: Task[Any], writer: Connection, parent: int) -> None:
         die_with_parent()
         if os.getppid() != parent:
             return
+    if apart and sys.platform != "win32":
+        os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
@@ -134,15 +162,16 @@ def _work(task: Task[Any], writer: Connection, parent: int) -> None:
         writer.send(task.carry_out())
 
 
-def _result(task: Task[R], reader: Connection, process: BaseProcess, *, late: bool) -> R:
+def _result(each: _Running, reader: Connection, *, late: bool) -> Any:
+    task, process = each.task, each.process
     try:
-        result: R = reader.recv() if reader.poll() else task.lost(_LATE)
+        result = reader.recv() if reader.poll() else task.lost(_LATE)
     except (EOFError, OSError):  # nothing, or the half of a result
-        process.join()
+        _await_end(each)
         result = task.lost(_LATE if late else f"its process ended ({process.exitcode}) before it told a result")
     finally:
         reader.close()
-    process.join()
+    _await_end(each)
     return result
 
 

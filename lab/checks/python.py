@@ -66,7 +66,8 @@ class Python(Check):
     returns True or False and a sentence, and if it likes a list of FrameRef(point, number); None for True or False is
     "not measured", and a whole `Verdict` is taken as it is. An error in it is never the student's failure: the check
     is then not measured, and the error is told with its line; so it is where the function takes longer than `timeout`.
-    It is asked only of evidence without a gap, in a process of its own. It runs with the teacher's own rights, so a
+    It is asked only of evidence without a gap, in a process of its own, and what it leaves running ends with its
+    answer. It runs with the teacher's own rights, so a
     kept run brings its function to life only with `lab judge --trust-code`.
     """
 
@@ -99,7 +100,7 @@ class Python(Check):
             return Verdict(Outcome.NOT_MEASURED, self.rule, expected, seen)
         answers: list[Verdict] = []
         asked = _Asked(self, evidence, expected)
-        carry_out([asked], 1, lambda _: None, lambda _, verdict: answers.append(verdict))
+        carry_out([asked], 1, lambda _: None, lambda _, verdict: answers.append(verdict), apart=True)
         return answers[0]
 
     def ask(self, evidence: Evidence, expected: str) -> Verdict:

@@ -3,6 +3,9 @@
 import multiprocessing
 import os
 import pickle
+import select
+import threading
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import pytest
 from doctored import clean, result, two_lans
 
+from lab import pool
 from lab.checks.base import Outcome, Verdict
 from lab.checks.python import Python, Source
 from lab.errors import LabError
@@ -200,3 +204,58 @@ def test_what_never_ends_holds_no_worker_up_and_does_not_outlive_it(
     assert [told in each for each in said] == [True, True]
     with pytest.raises(ProcessLookupError):
         os.kill(int(worker.mark.read_text()), 0)
+
+
+@pytest.mark.parametrize(
+    ("body", "seen"),
+    [
+        ("threading.Thread(target=time.sleep, args=(60,)).start()", "x"),
+        ("threading.Thread(target=endless).start()", "x"),
+        ("subprocess.Popen(['sleep', '60'], pass_fds=[WRITER])", "x"),
+        ("subprocess.Popen(['sh', '-c', 'trap : TERM; sleep 60 & wait; wait'], pass_fds=[WRITER])", "x"),
+        ("multiprocessing.Process(target=endless).start()", "x"),
+        ("os.fork() or endless()", "x"),
+        ("os.fork() or endless(); os._exit(3)", "it did not end in time"),
+        ("os.closerange(WRITER + 1, 99); endless()", "its process ended (-9) before it told a result"),
+        ("subprocess.run(['sleep', '60'], pass_fds=[WRITER])", "it did not end in time"),
+    ],
+)
+def test_what_it_leaves_behind_ends_with_its_answer(body: str, seen: str) -> None:
+    reader, writer = os.pipe()
+    os.set_inheritable(writer, True)
+    head = f"import multiprocessing, os, subprocess, threading, time\nWRITER = {writer}\n"
+    head += "def endless():\n    while True: time.sleep(60)\n"
+    text = f"{head}def check(evidence):\n    {body}\n    return True, 'x'\n"
+    check = Python(file=Source("own.py", text), timeout=3)
+    began = time.monotonic()
+    verdict = check.judge(replace(clean().evidence(check), own=True))
+    assert time.monotonic() - began < 9
+    assert seen in verdict.seen
+    os.close(writer)
+    with open(reader, "rb") as left:
+        assert select.select([left], [], [], 5)[0], "nobody has the other end any more"
+        assert left.read() == b""
+    assert multiprocessing.active_children() == []
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """Work that ends, but for a thread."""
+
+    limit: float | None = None
+
+    def carry_out(self) -> str:
+        threading.Thread(target=time.sleep, args=(60,)).start()
+        return "done"
+
+    def lost(self, why: str) -> str:
+        return why
+
+
+def test_a_thread_that_is_left_holds_no_command_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "_GRACE", 0.2)
+    said: list[str] = []
+    began = time.monotonic()
+    carry_out([Leaving(), Leaving()], 2, lambda _: None, lambda _, seen: said.append(seen))
+    assert said == ["done", "done"]
+    assert time.monotonic() - began < 10
