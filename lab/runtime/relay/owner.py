@@ -41,7 +41,8 @@ class Owner:
                 return _NOTHING
             self._channel, theirs = pair()
             self._channel.socket.settimeout(_ANSWER)
-            self._fork(lambda: serve(theirs, self._apart))
+            ports = sum(map(len, self._ports.values()))
+            self._fork(lambda: serve(theirs, self._apart, ports))
             theirs.close()
         # The seed is the lab's and the network's name: the nth frame of an interface meets the same fate in every run.
         take = {each: {"seed": f"{self._lab} {each}", "ports": dict(self._ports[each])} for each in wanted}
@@ -54,8 +55,8 @@ class Owner:
             received = None
         if received is None:
             raise OSError(32, "the relay, which carries this lab's links, has ended")
-        self._taken.update(wanted)
         report, _ = received
         if "failed" in report:
             raise OSError(5, f"the relay: {report['failed']}")
+        self._taken.update(wanted)
         return report

@@ -16,22 +16,21 @@ from lab.runtime.netns import netlink as nl
 from lab.runtime.netns.channel import Channel
 from lab.runtime.netns.syscalls import CLONE_NEWNET, die_with_parent, set_process_name, unshare
 from lab.runtime.netns.wiring import NO_IPV6, set_sysctls
-from lab.runtime.relay.ring import Ring
+from lab.runtime.relay.ring import Ring, share
 from lab.runtime.relay.switch import Port, Switch
 from lab.topology.links import link_from_json
 
-_ROOM = 64 << 20  # bytes of frames that wait to be read, of all interfaces that are taken at once …
-_MOST_ROOM = 8 << 20  # … and of one
 _BURST = 64  # frames that are read from one interface before the next has its turn
 _ABSOLUTE = 1  # TFD_TIMER_ABSTIME
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Relay:
-    """Serves the segments that it was told to take, until its owner is gone."""
+    """Serves the segments that it was told to take, of a lab with so many `ports`, until its owner is gone."""
 
-    def __init__(self, channel: Channel, apart: bool) -> None:
+    def __init__(self, channel: Channel, apart: bool, ports: int) -> None:
         self._channel = channel
+        self._ports = ports
         self._outside = nl.Netlink() if apart else None
         if apart:
             unshare(CLONE_NEWNET)
@@ -84,8 +83,11 @@ class Relay:
     def _carry_out(self, order: dict[str, Any]) -> dict[str, Any]:
         """Take networks, change links, set rules, cut, restore: what the order says, in this sequence; then report."""
         now = time.monotonic()
-        for network, told in order.get("take", {}).items():
-            self._take(network, told["seed"], told["ports"])
+        # After an order that failed its owner does not know which it has.
+        if take := {name: told for name, told in order.get("take", {}).items() if name not in self._switch.segments}:
+            rings = self._new_rings({point: index for told in take.values() for point, index in told["ports"].items()})
+            for network, told in take.items():
+                self._take(network, told["seed"], told["ports"], rings)
         for network, link in order.get("links", {}).items():
             self._switch.segments[network].link = link_from_json(link)
         if "rules" in order:
@@ -95,7 +97,21 @@ class Relay:
         self._dropped += sum(ring.dropped() for ring, _ in self._rings.values())
         return {**self._switch.report(), "dropped": self._dropped}
 
-    def _take(self, network: str, seed: str, interfaces: dict[str, int]) -> None:
+    def _new_rings(self, interfaces: dict[str, int]) -> dict[str, Ring]:
+        """A ring for each of these, while their networks are as they were: there may be no memory for one."""
+        mtus = _mtus(self._outside or self._netlink)
+        room = share(len(interfaces), sum(ring.size for ring, _ in self._rings.values()), self._ports)
+        rings: dict[str, Ring] = {}
+        try:
+            for point, index in interfaces.items():
+                rings[point] = Ring(mtus[index], room)
+        except OSError:
+            for ring in rings.values():
+                ring.close()
+            raise
+        return rings
+
+    def _take(self, network: str, seed: str, interfaces: dict[str, int], rings: dict[str, Ring]) -> None:
         """Take a network from its bridge. From here on the kernel of this namespace has no part in it."""
         if self._outside is not None:
             _fetch(self._outside, interfaces.values())
@@ -103,13 +119,21 @@ class Relay:
         set_sysctls((f"net.ipv4.conf.{name}.arp_ignore", "8") for name in names.values())
         free = nl.number(nl.IFLA_MASTER, 0)
         self._netlink.send((nl.RTM_NEWLINK, 0, nl.link(index, free)) for index in interfaces.values())
-        room = min(_ROOM // len(names), _MOST_ROOM)
-        rings = {point: Ring(name, room) for point, name in names.items()}
-        ports = self._switch.add(network, seed, {point: ring.socket.send for point, ring in rings.items()})
-        for port in ports:
+        for point, name in names.items():
+            rings[point].bind(name)
+        for port in self._switch.add(network, seed, {point: rings[point].socket.send for point in interfaces}):
             ring = rings[port.point]
             self._rings[ring.socket.fileno()] = (ring, port)
             self._poll.register(ring.socket, select.EPOLLIN)
+
+
+def _mtus(netlink: nl.Netlink) -> dict[int, int]:
+    """The MTU of each interface, by its index."""
+    found = {}
+    for body in netlink.dump(nl.RTM_GETLINK, bytes(16)):
+        (index,) = struct.unpack_from("=i", body, 4)
+        (found[index],) = struct.unpack("=I", nl.attributes(body[16:])[nl.IFLA_MTU])
+    return found
 
 
 def _fetch(outside: nl.Netlink, indices: Iterable[int]) -> None:
@@ -122,7 +146,7 @@ def _fetch(outside: nl.Netlink, indices: Iterable[int]) -> None:
         os.close(here)
 
 
-def serve(channel: Channel, apart: bool) -> NoReturn:
+def serve(channel: Channel, apart: bool, ports: int) -> NoReturn:
     """Be a relay, in the child that was forked for it: everything else that its owner had open is let go."""
     die_with_parent()
     set_process_name("lab-relay")
@@ -130,7 +154,7 @@ def serve(channel: Channel, apart: bool) -> NoReturn:
     os.closerange(0, kept)
     os.closerange(kept + 1, min(int(os.sysconf("SC_OPEN_MAX")), 1 << 20))
     try:
-        relay = Relay(channel, apart)
+        relay = Relay(channel, apart, ports)
         relay.run()
     except OSError as error:
         with contextlib.suppress(OSError):
