@@ -146,7 +146,7 @@ ON_FRAMES = FAULTY.format(
 """,
     faults="""
   - {id: doubled, duplicate: udp, network: wan, nth: 3}
-  - {id: late,    hold: udp, network: wan, nth: 4, for: 300ms}
+  - {id: late,    hold: udp, network: wan, nth: 4, for: 1s}
   - {id: lost,    drop: udp, network: wan, nth: 2}
 """,
     checks="""
