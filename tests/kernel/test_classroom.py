@@ -120,7 +120,7 @@ def hurried_echo(folder: Path) -> Path:
     ("size", "signals"),
     [
         (20, (signal.SIGKILL, signal.SIGINT, signal.SIGTERM)),
-        pytest.param(200, (signal.SIGKILL,), marks=pytest.mark.skipif(not SOAK, reason="make soak does this one")),
+        *([(200, (signal.SIGKILL,))] if SOAK else []),
     ],
 )
 def test_a_class_that_is_killed_until_done_gets_the_grades_of_an_undisturbed_one(
@@ -318,7 +318,7 @@ def test_who_answers_with_anothers_values_is_told_with_whose(lab: Lab, tmp_path:
     lab("bundle", "grades", "bert")
     with zipfile.ZipFile(tmp_path / "bert.zip") as archive:
         kept = [archive.read(name) for name in archive.namelist() if name.endswith("/submission/server.py")]
-        assert kept == [program.encode()]
+        assert set(kept) == {program.encode()}  # of a second run too, where a busy machine may have been at fault
         assert not any("anna" in archive.read(name).decode(errors="replace") for name in archive.namelist())
 
 
