@@ -27,7 +27,8 @@ class Connection:
         self._kept = stream
         self._socket.settimeout(None)
         self._out: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._in: queue.SimpleQueue[Incoming | None] = queue.SimpleQueue()
+        # No SimpleQueue: CPython's (3.11) waits for ever where a signal comes as the time is over.
+        self._in: queue.Queue[Incoming | None] = queue.Queue()
         self._targets: dict[tuple[int, int], int] = {}
         self._windows: dict[int, threading.Semaphore] = {}
         self.trouble = bytearray()  # what the agent said outside its frames: why it could not begin
