@@ -220,7 +220,8 @@ def test_runs_that_do_not_agree_hold_a_grade_back_for_good(lab: Lab, tmp_path: P
     hand_in(tmp_path / "all", "anna", "solution")
     hand_in(tmp_path / "all", "bert", "solution")
     source = (ECHO / "solution" / "server.py").read_text()
-    fickle = source.replace("connection.sendall(data)", "connection.sendall(data if sum(data) % 2 else data.upper())")
+    fickle = source.replace("import socket\n", "import os\nimport socket\n\nCOIN = os.urandom(1)[0] % 2\n")
+    fickle = fickle.replace("connection.sendall(data)", "connection.sendall(data if COIN else data.upper())")
     (tmp_path / "all" / "bert" / "server.py").write_text(fickle)
     done = lab("grade", "tcp-echo", "all", "--repeat", "14", code=3)
     assert "bert: the runs do not agree: echoed passed" in done.stdout
