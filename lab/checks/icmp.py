@@ -13,7 +13,7 @@ from lab.checks.connections import points_of
 from lab.checks.diagnose import Fault
 from lab.checks.follow import unanswered_arp
 from lab.checks.gaps import gaps, left_out, unusable
-from lab.checks.icmp_errors import Key, key, key_of_quoted
+from lab.checks.icmp_errors import Key, echo_numbers, key, key_of_quoted
 from lab.checks.names import addresses_of, count, listed, who
 from lab.checks.programs import idle, unfinished
 from lab.checks.routing import misrouted
@@ -97,18 +97,18 @@ class Icmp(Check):
         replies = [each for each in sighted if _is(each[1], _REPLIES) and each[1].src in theirs and each[1].dst in ours]
         order = {ref: index for index, (ref, _) in enumerate(sighted)}
         # A program may number all of its requests alike, and tell them apart by their data.
-        said = {_numbers(packet): ref for ref, packet in reversed(asked)}
-        known = {(_numbers(packet), packet.payload) for _, packet in asked}
+        said = {echo_numbers(packet): ref for ref, packet in reversed(asked)}
+        known = {(echo_numbers(packet), packet.payload) for _, packet in asked}
         for ref, packet in replies:
-            first = said.get(_numbers(packet), ref)
-            if order[first] < order[ref] and (_numbers(packet), packet.payload) not in known:
+            first = said.get(echo_numbers(packet), ref)
+            if order[first] < order[ref] and (echo_numbers(packet), packet.payload) not in known:
                 text = f"the echo reply of {self.to} has other data than its request"
                 return Fault(text, causes.altered(text), (first, ref))
-        last = {(_numbers(packet), packet.payload): ref for ref, packet in replies}
-        left = Counter((_numbers(packet), packet.payload) for _, packet in replies)
+        last = {(echo_numbers(packet), packet.payload): ref for ref, packet in replies}
+        left = Counter((echo_numbers(packet), packet.payload) for _, packet in replies)
         answered: list[tuple[FrameRef, FrameRef]] = []
         for ref, packet in asked:
-            echo = _numbers(packet), packet.payload
+            echo = echo_numbers(packet), packet.payload
             match = last.get(echo, ref)
             if order[match] <= order[ref]:
                 return self._unanswered(evidence, sighted, ref, packet)
@@ -201,11 +201,6 @@ class Icmp(Check):
 
 def _is(packet: Packet, kinds: tuple[Message, ...]) -> bool:
     return (packet.protocol, packet.icmp_type) in kinds
-
-
-def _numbers(packet: Packet) -> bytes:
-    """An echo's identifier and sequence number."""
-    return packet.data[packet.transport_start + 4 : packet.transport_start + 8]
 
 
 def _words(error: Packet) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lab.checks.connections import points_of
-from lab.checks.icmp_errors import key, key_of_quoted
+from lab.checks.icmp_errors import echo_numbers, key, key_of_quoted
 from lab.checks.names import mac_bytes
 from lab.evidence import Evidence
 from lab.trace.packets import ICMP, ICMPV6, RST, TCP, Packet
@@ -39,7 +39,7 @@ def answers(evidence: Evidence, node: str, sent: Sequence[Packet]) -> set[int]:
         if about is not None:
             own_answer = about in came and about[0] == packet.dst
         elif request := _ECHO.get((packet.protocol, packet.icmp_type)):
-            own_answer = (packet.dst, *request, _numbers(packet)) in came
+            own_answer = (packet.dst, *request, echo_numbers(packet)) in came
         else:
             reset = packet.protocol == TCP and packet.flags & RST
             own_answer = bool(reset) and _ends(packet) in came and _ends(packet) not in talked
@@ -49,12 +49,7 @@ def answers(evidence: Evidence, node: str, sent: Sequence[Packet]) -> set[int]:
 
 
 def _echo(packet: Packet) -> object:
-    return packet.src, packet.protocol, packet.icmp_type, _numbers(packet)
-
-
-def _numbers(packet: Packet) -> bytes:
-    """An echo's identifier and sequence number."""
-    return packet.data[packet.transport_start + 4 : packet.transport_start + 8]
+    return packet.src, packet.protocol, packet.icmp_type, echo_numbers(packet)
 
 
 def _ends(packet: Packet, back: bool = False) -> object:

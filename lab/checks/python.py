@@ -67,8 +67,8 @@ class Python(Check):
     "not measured", and a whole `Verdict` is taken as it is. An error in it is never the student's failure: the check
     is then not measured, and the error is told with its line; so it is where the function takes longer than `timeout`.
     It is asked only of evidence without a gap, in a process of its own, and what it leaves running ends with its
-    answer. It runs with the teacher's own rights, so a
-    kept run brings its function to life only with `lab judge --trust-code`.
+    answer. It runs with the teacher's own rights, so a kept run brings its function to life only with `lab judge
+    --trust-code`.
     """
 
     kind: ClassVar[str] = "python"

@@ -12,7 +12,7 @@ from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
 from lab.checks.connections import points_of
 from lab.checks.diagnose import Fault
 from lab.checks.gaps import gaps, left_out, unusable
-from lab.checks.icmp_errors import port_unreachable
+from lab.checks.icmp_errors import Ends, ends, port_unreachable
 from lab.checks.names import address_of, count, listed, quoted
 from lab.checks.programs import overdue, trouble, unfinished
 from lab.checks.udp_talk import Sent, Talk, no_answer, nothing_sent, strangers, talk, unsent, wrong_client
@@ -228,12 +228,12 @@ class Udp(Check):
             cause = Cause("accepted", seen, f"which programs have UDP port {self.port} of {self.to}")
             return Fault(seen, cause, (said.received[0].ref,))
         here = set(points_of(evidence, self.source))
-        first: dict[tuple[int, int], int] = {}  # Linux answers six at once, then one a second, to each peer
+        errors = port_unreachable(evidence, self.to)
+        first: dict[Ends, Sent] = {}  # Linux answers six at once, then one a second, to each peer
         for each in said.sent:
-            begun = first.setdefault((each.packet.sport, each.packet.dport), each.packet.time)
-            errors = port_unreachable(evidence, self.to, each.packet)
-            told = [ref for ref, error in errors if ref.point in here and error.time >= begun]
-            if not told:
+            first.setdefault(ends(each.packet), each)
+        for pair, each in first.items():
+            if not any(ref.point in here and error.time >= each.packet.time for ref, error in errors.get(pair, ())):
                 seen = f"no ICMP port unreachable of {self.to} came for {quoted(each.payload)}"
                 return Fault(seen, causes_talk.never_answered(self.to, each.payload), (each.ref,), timed=True)
         return None
@@ -258,7 +258,8 @@ class Udp(Check):
             seen += f"; {self.to} answered {_shown(answers)} to the port that asked"
             refs += [each.ref for each in said.received[:4]]
         if self.refused:
-            told = [next(port_unreachable(evidence, self.to, each.packet))[0] for each in said.sent[:1]]
+            errors = port_unreachable(evidence, self.to)
+            told = [errors[ends(each.packet)][0][0] for each in said.sent[:1]]
             seen += f"; {self.to} answered by ICMP that nobody has port {self.port}"
             refs += told
         if all(each.packet.checksum_ok for each in said.sent):

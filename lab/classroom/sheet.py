@@ -43,20 +43,8 @@ def _csv(exercise: Exercise, told: Iterable[dict[str, Any]]) -> str:
     graded = [each for each in exercise.checks if each.counts]
     text = io.StringIO()
     write = csv.writer(text, lineterminator="\n")
-    write.writerow(
-        [
-            "student",
-            "name",
-            "points",
-            "of",
-            "late",
-            *(each.id for each in graded),
-            "lateness",
-            "adjusted",
-            "evidence",
-            "cause",
-        ]
-    )
+    ids = [each.id for each in graded]
+    write.writerow(["student", "name", "points", "of", "late", *ids, "lateness", "adjusted", "evidence", "cause"])
     for each in told:
         if each["state"] == "graded":
             points = {check["id"]: check["points"] for check in each["report"]["checks"]}

@@ -84,7 +84,7 @@ def grade(
             _tell_roster(roster, intake)
         if times is not None:
             intake = _with_times(intake, times)
-        elif was := [told["student"] for told in results if told.get("lateness")]:
+        elif exercise.late and (was := [told["student"] for told in results if told.get("lateness")]):
             _say(f"no longer late, as --late is not given: {', '.join(was)}")
         checks = [each.id for each in exercise.checks]
         read_adjustments(results, expected=intake.hand_ins, checks=checks, totals=False)  # a mistake is told now
@@ -104,7 +104,8 @@ def grade(
             raise InterruptedRunError("interrupted", hint=hint) from None
         write_sheets(results, exercise, batch.identity, keys, intake.hand_ins)
         code = _tell_grades(list(rows.values()), results)
-        _tell_late(results, keys)
+        if times is not None:
+            _tell_late(results, keys)
         for each in intake.hand_ins:
             for one in foreign.get(each.key, ()):
                 print(safe(f"{each.student} answers with values of {one.student}: {', '.join(one.values)}"))

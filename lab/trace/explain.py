@@ -11,8 +11,6 @@ from lab.trace.explained import Field, Layer
 from lab.trace.packets import Packet, address, flags_text, mac_text, tcp_options
 from lab.trace.words import arp_text, icmp_text, protocol_name
 
-__all__ = ["Field", "Layer", "explain"]
-
 
 def explain(packet: Packet, plan: Plan | None = None) -> list[Layer]:
     """The layers of a packet from the outside in; with a plan, addresses have the names of their nodes."""

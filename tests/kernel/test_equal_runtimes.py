@@ -55,7 +55,7 @@ def inspected(folder: Path, topology: Path, runtime: str) -> Any:
     finally:
         lab("down", "equal")
     assert any(node["neighbours"] for node in asked["nodes"].values())
-    for node in (*at_rest["nodes"].values(), *asked["nodes"].values()):
+    for node in asked["nodes"].values():
         # Kernels ask each other by link-local addresses whether they are still there, seconds later.
         node["neighbours"] = [each for each in node["neighbours"] if not each["address"].startswith("fe80:")]
         for neighbour in node["neighbours"]:

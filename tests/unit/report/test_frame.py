@@ -11,7 +11,8 @@ from lab.report.frame import frame_lines
 from lab.topology import load_topology
 from lab.trace import pcap
 from lab.trace.claims import CLAIMS
-from lab.trace.explain import Field, Layer, explain
+from lab.trace.explain import explain
+from lab.trace.explained import Field, Layer
 from lab.trace.packets import Packet, decode
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "frames"

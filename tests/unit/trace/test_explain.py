@@ -2,7 +2,8 @@ import pytest
 from trace_forge import ACK, FIN, MSS_AND_SCALE, RST, SYN, arp, ethernet, icmp, ipv4, ipv6, one, pseudo, tcp, udp
 from trace_lab import MACS, planned
 
-from lab.trace.explain import Layer, explain
+from lab.trace.explain import explain
+from lab.trace.explained import Layer
 from lab.trace.packets import decode
 from lab.trace.words import arp_text, icmp_text, summary
 
