@@ -1,10 +1,13 @@
 """The entry point of `lab` and of `python -m lab`: Ctrl-C counts from the first moment on."""
 
+import atexit
+import gc
 import sys
 
 
 def main() -> None:
     """Run the command line."""
+    atexit.register(gc.freeze)  # else the interpreter looks through all its modules before it ends: 70 ms
     try:
         from lab.cli import main as run
 
