@@ -51,7 +51,8 @@ class Builder:
         self._plan = plan
         self._image = image
         self._say = say
-        self._networks: dict[str, Future[tuple[str, Asked]]] = {network.name: Future() for network in plan.networks}
+        self._networks: dict[str, Future[str]] = {network.name: Future() for network in plan.networks}  # their bridges
+        self._quiet: dict[str, Future[Asked]] = {network.name: Future() for network in plan.networks}
         self._failed = threading.Event()
         self._members: dict[str, list[str]] = {network.name: [] for network in plan.networks}  # capture points
         for interface in plan.interfaces:
@@ -70,13 +71,12 @@ class Builder:
             nodes = [workers.submit(self._start_node, node) for node in self._plan.nodes]
             lab = self._start_helper(source)
             self._lab.set_result(lab)
+            for name, future in self._networks.items():
+                self._quiet[name].set_result(self._ask({"do": "quiet", "bridge": future.result()}))
             lab.await_ready()
             networks.result()
-            bridges = []
-            for future in self._networks.values():
-                bridge, asked = future.result()
-                lab.await_answer(*asked)
-                bridges.append(bridge)
+            for quiet in self._quiet.values():
+                lab.await_answer(*quiet.result())
             for node, started in zip(self._plan.nodes, nodes, strict=True):
                 asked = started.result()
                 try:
@@ -84,7 +84,7 @@ class Builder:
                 except NotMeasuredError:
                     self._expect_running([node])
                     raise
-            lab.ask({"do": "quiet", "ports": bridges})
+            lab.ask({"do": "quiet", "ports": [future.result() for future in self._networks.values()]})
             self._expect_running(self._plan.nodes)
             links = {each.name: link_to_json(each.link) for each in self._plan.networks if not each.link.plain}
             if links:
@@ -92,8 +92,10 @@ class Builder:
             self._start_images(lab)
         except BaseException as error:
             self._failed.set()
-            if not self._lab.done():
-                self._lab.set_exception(error)
+            awaited: list[Future[Any]] = [self._lab, *self._quiet.values()]
+            for future in awaited:
+                if not future.done():
+                    future.set_exception(error)
             raise
         finally:
             workers.shutdown(wait=True, cancel_futures=True)
@@ -149,7 +151,7 @@ class Builder:
                 bridge = f"lb{self._names.mark}{number}"  # at most 15 characters, as the kernel wants it
                 self._make_network(network.name, network.mtu, bridge)
                 self._say(f"network {network.name}: {self._names.network(network.name)}, {self._subnets[network.name]}")
-                self._networks[network.name].set_result((bridge, self._ask({"do": "quiet", "bridge": bridge})))
+                self._networks[network.name].set_result(bridge)
         except BaseException as error:
             self._failed.set()
             for future in self._networks.values():
@@ -261,6 +263,8 @@ class Builder:
         planned = node_data(node, self._plan)
         for interface, data in zip(node.interfaces, planned["interfaces"], strict=True):
             data["wiring"] = self._address(interface)
+        for interface in node.interfaces:  # the host is out of a segment before a node speaks there
+            self._quiet[interface.network].result()
         contents = {file.path: base64.b64encode(file.content).decode() for file in node.files}
         return self._ask({"do": "wire", "pid": int(state["Pid"]), "node": planned, "contents": contents})
 
