@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -12,20 +13,27 @@ from lab.runtime.docker import engine, names
 if TYPE_CHECKING:
     from docker import APIClient
 
+Found = dict[str, Any]  # a container or a network
+
 _AT_ONCE = 4  # Debian's Engine 20.10 can hang for ever when eight are removed at once
 _PATIENCE = 2.0  # seconds that a removed container may take to let go of its networks
 
 
 def everything(client: APIClient, filters: dict[str, list[str]]) -> None:
-    """Remove all containers and networks that have these labels.
+    """Remove all containers and networks that have these labels; see `these`."""
+    with engine.told("listing containers"):
+        containers = client.containers(all=True, filters=filters)
+        networks = client.networks(filters=filters)
+    these(client, containers, networks)
+
+
+def these(client: APIClient, containers: Iterable[Found], networks: Iterable[Found]) -> None:
+    """Remove a lab's containers and networks, as the Engine lists them.
 
     The helper goes first: nothing then runs in the nodes any more, and nobody ends them beside us. All are tried before
     the first failure is raised, unless it is that the Engine does not answer.
     """
-    with engine.told("listing containers"):
-        containers = client.containers(all=True, filters=filters)
-        networks = client.networks(filters=filters)
-    containers.sort(key=lambda each: each["Labels"].get(names.KIND) != "helper")
+    containers = sorted(containers, key=lambda each: each["Labels"].get(names.KIND) != "helper")
     with ThreadPoolExecutor(_AT_ONCE) as workers:
         try:
             for work in [workers.submit(_remove_container, client, each) for each in containers]:
@@ -37,7 +45,7 @@ def everything(client: APIClient, filters: dict[str, list[str]]) -> None:
             raise
 
 
-def _remove_container(client: APIClient, container: dict[str, Any]) -> None:
+def _remove_container(client: APIClient, container: Found) -> None:
     """End a container, and wait until the Engine has removed it, which it does by itself.
 
     Told to remove what it is removing already, Engine 20.10 may keep the container's ends of networks for ever.

@@ -15,12 +15,11 @@ from lab.runtime.docker import build, bundle, engine, image, names, own, process
 from lab.runtime.docker.connection import Connection
 from lab.runtime.docker.live import DockerLab
 from lab.runtime.docker.names import Names
+from lab.runtime.docker.remove import Found
 from lab.runtime.setup import set_up
 
 if TYPE_CHECKING:
     from docker import APIClient
-
-Container = dict[str, Any]
 
 
 class DockerRuntime:
@@ -91,7 +90,7 @@ class DockerRuntime:
                 if isinstance(error, LabError) and not isinstance(error, engine.SilentError):
                     raise NotMeasuredError([*error.problems, *left.problems]) from None
             taken = name is not None and isinstance(error, NotMeasuredError) and "already" in str(error)
-            if taken and self._look(lab=given.lab)[1]:  # another `lab up` was a moment earlier
+            if taken and any(self._look(lab=given.lab)[1:]):  # another `lab up` was a moment earlier
                 raise _up_already(given.lab) from None
             raise
         return lab
@@ -104,7 +103,8 @@ class DockerRuntime:
             client = self._client
         except engine.DeniedError:  # who may not use the Engine has no labs there
             return []
-        helpers, others = self._look()
+        helpers, containers, networks = self._look()
+        others = [*containers, *networks]
         alive = {mark: each for mark, each in helpers.items() if _is_up(each)}
         coming = {each["Labels"][names.MARK] for each in others if process.lives(each["Labels"].get(names.MAKER, ""))}
         dead = {each["Labels"][names.MARK] for each in others} - set(alive) - coming
@@ -112,17 +112,17 @@ class DockerRuntime:
             remove.everything(client, self._owner.filters(mark=mark))
         return [self._info(each) for each in alive.values()]
 
-    def _look(self, **only: str) -> tuple[dict[str, Container], list[Container]]:
-        """The helper containers of this owner by their lab's mark, and all that this owner has."""
+    def _look(self, **only: str) -> tuple[dict[str, Found], list[Found], list[Found]]:
+        """The helper containers of this owner by their lab's mark, and all containers and networks that it has."""
         with engine.told("listing labs"):
             containers = self._client.containers(all=True, filters=self._owner.filters(**only))
             networks = self._client.networks(filters=self._owner.filters(**only))
         helpers = {
             each["Labels"][names.MARK]: each for each in containers if each["Labels"].get(names.KIND) == "helper"
         }
-        return helpers, [*containers, *networks]
+        return helpers, containers, networks
 
-    def _info(self, helper: Container) -> LabInfo:
+    def _info(self, helper: Found) -> LabInfo:
         labels = helper["Labels"]
         with engine.told("looking at a lab"):
             pid = self._client.inspect_container(helper["Id"])["State"]["Pid"]
@@ -131,7 +131,7 @@ class DockerRuntime:
 
     def open(self, name: str) -> DockerLab:
         """Enter a lasting lab; raises LabError where none has that name."""
-        helpers, _ = self._look(lab=name)
+        helpers, *_ = self._look(lab=name)
         helper = next((each for each in helpers.values() if _is_up(each)), None)
         if helper is None:
             raise LabError(f"no lab {name} is up", hint="lab ps lists the labs that are up, lab up FILE brings one up")
@@ -153,14 +153,15 @@ class DockerRuntime:
 
     def down(self, name: str) -> bool:
         """End a lasting lab and wait until nothing of it is left; whether there was one."""
-        helpers, _ = self._look(lab=name)
+        helpers, *all_there = self._look(lab=name)
         found = [mark for mark, each in helpers.items() if names.LASTING in each["Labels"]]
         for mark in found:
-            remove.everything(self._client, self._owner.filters(mark=mark))
+            its = ([each for each in kind if each["Labels"][names.MARK] == mark] for kind in all_there)
+            remove.these(self._client, *its)
         return bool(found)
 
 
-def _is_up(helper: Container) -> bool:
+def _is_up(helper: Found) -> bool:
     """Whether a lab was brought up to its end, and has not ended since: its helper then has its lasting name."""
     lasting = names.LASTING in helper["Labels"] and any(name.endswith(names.HELPER) for name in helper["Names"])
     return lasting and helper["State"] == "running"
