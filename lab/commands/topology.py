@@ -10,8 +10,6 @@ from pathlib import Path
 from lab import console
 from lab.catalog import EXERCISE_FILE, TOPOLOGY_FILE, exercises, find_exercise, find_topology, topologies
 from lab.errors import LabError, Problem
-from lab.exercise import load_exercise
-from lab.exercise.doubts import doubts
 from lab.plan import Plan, make_plan, plan_to_json
 from lab.topology import load_topology
 
@@ -46,6 +44,9 @@ def _validate(given: str) -> str:
         known = {each.name.partition("/")[2] for each in exercises()} | {each.name for each in exercises()}
         path = find_exercise(given) if given in known else find_topology(given)
     if _is_exercise(path):
+        from lab.exercise import load_exercise
+        from lab.exercise.doubts import doubts
+
         exercise = load_exercise(path)
         for doubt in doubts(exercise):
             print(f"{given}: note: {doubt}", file=sys.stderr)
