@@ -107,7 +107,7 @@ def _unreachable(error: Exception, where: str, limit: float) -> NotMeasuredError
         return DeniedError(
             "this user may not use the Docker Engine: permission denied on its socket",
             where,
-            "join the group that may (sudo usermod -aG docker $USER, then log in again), or use rootless Docker",
+            "join the group that may (sudo usermod -aG docker $USER, then log in again)",
         )
     if "timed out" in text.lower():
         return _silent(where, limit)

@@ -21,6 +21,12 @@ from lab.runtime.setup import set_up
 if TYPE_CHECKING:
     from docker import APIClient
 
+# Tried with 29.7: its containers' PID namespaces can be entered and not left again without rights on the machine.
+_ROOTLESS = Problem(
+    "the Docker Engine is rootless, and labs need one that root runs",
+    hint="DOCKER_HOST names another; or use --runtime netns, which needs no root and no Engine",
+)
+
 
 class DockerRuntime:
     """Implements `lab.runtime.base.Runtime`."""
@@ -49,6 +55,8 @@ class DockerRuntime:
                 raise NotMeasuredError(found)
             with engine.told("asking the Docker Engine"):
                 version = client.version()["Version"]
+                if "name=rootless" in client.info().get("SecurityOptions", ()):
+                    raise NotMeasuredError([_ROOTLESS])
             there = [name for name in (image.tag(image.COMPILER), image.tag()) if image.present(client, name)]
         node_image = f"node image {there[0]}" if there else "the node image is built at its first use"
         return f"Engine {version}, {node_image}"
@@ -75,7 +83,10 @@ class DockerRuntime:
         own.ensure(client, plan, say)
         try:
             lab, others = build.Builder(client, given, plan, chosen, say).up(source)
-            _refuse_filtered(plan, lab.await_ready(), others)
+            machine = lab.await_ready()
+            if not machine["comes_home"]:
+                raise NotMeasuredError([_ROOTLESS])
+            _refuse_filtered(plan, machine, others)
             set_up(lab, say)
             if name is None:
                 lab.end_with(lambda: remove.everything(client, self._owner.filters(mark=given.mark)))

@@ -64,7 +64,7 @@ class Agent:
         os.set_blocking(1, False)
         self._selector.register(reader, selectors.EVENT_READ, lambda _: self._reap(reader))
         self._selector.register(0, selectors.EVENT_READ, lambda _: self._receive())
-        self._connection.say({"ready": True, "machine": wiring.machine()})
+        self._connection.say({"ready": True, "machine": {**wiring.machine(), "comes_home": self._comes_home()}})
         while True:
             for key, mask in self._selector.select(self._until_next_look()):
                 if key.fileobj in self._selector.get_map():
@@ -72,6 +72,14 @@ class Agent:
             if self._connection.full:
                 select.select([0], [1], [], 1)
             self._watch_memory()
+
+    def _comes_home(self) -> bool:
+        """Whether this process can go into a container's PID namespace and back: not on a rootless Engine."""
+        try:
+            setns(self._home["pid"], CLONE_NEWPID)
+        except PermissionError:
+            return False
+        return True
 
     def _until_next_look(self) -> float | None:
         if any(started.memory for started in self._started.values()):
