@@ -10,6 +10,7 @@ from typing import ClassVar
 from lab.checks import causes
 from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
 from lab.checks.connections import points_of
+from lab.checks.departures import Departures, speakers
 from lab.checks.diagnose import Fault
 from lab.checks.follow import unanswered_arp
 from lab.checks.gaps import gaps, left_out, unusable
@@ -46,7 +47,8 @@ class Icmp(Check):
 
     An echo reply has the identifier, the sequence number and the data of its request. An error counts where it quotes a
     packet that the node had sent before: `time-exceeded` because its TTL ran out on the way, `unreachable` because
-    there is no way, no host or no program. Judged at the sending node; the tries that lab itself makes do not count.
+    there is no way, no host or no program. Judged at the sending node, and at the node that answers, where the exercise
+    captures it: what that did not send is somebody else's. The tries that lab itself makes do not count.
     """
 
     kind: ClassVar[str] = "icmp"
@@ -70,7 +72,7 @@ class Icmp(Check):
             yield "code", f"{self.message} has no such code", "say message: unreachable, or leave code out"
 
     def judge(self, evidence: Evidence) -> Verdict:
-        """Judge the frames of the sending node."""
+        """Judge the frames of the sending node, and whether its answers left the nodes whose addresses they bear."""
         expected = self._expectation()
         points = points_of(evidence, self.source)
         if verdict := unusable(gaps(evidence, points, [self.source]), self.rule, expected):
@@ -78,7 +80,20 @@ class Icmp(Check):
         if away := [point for point in points if left_out(evidence, point)]:
             return Verdict(Outcome.NOT_MEASURED, self.rule, expected, f"the exercise does not capture {listed(away)}")
         sighted = at_node(evidence, self.source)
-        found = self._echoes(evidence, whole(sighted)) if self.message == "echo" else self._errors(evidence, sighted)
+        sighted = whole(sighted) if self.message == "echo" else sighted
+        judge = self._echoes if self.message == "echo" else self._errors
+        found = judge(evidence, sighted)
+        if not isinstance(found, Fault):
+            departures, answers = self._departures(evidence, sighted)
+            strange = [each for each in answers if not departures.claim(each[1])]
+            names = {name for _, packet in strange for name in speakers(evidence, packet)}
+            refs = {ref for ref, _ in strange}
+            found = judge(evidence, [each for each in sighted if each[0] not in refs]) if strange else found
+            if isinstance(found, Fault):
+                if verdict := unusable(gaps(evidence, points_of(evidence, *sorted(names))), self.rule, expected):
+                    return verdict
+                forged = [each for each in strange if not departures.sent(each[1])]
+                found = self._forged(evidence, forged) if forged else found
         if isinstance(found, Fault):
             return Verdict(Outcome.FAILED, self.rule, expected, found.seen, found.frames, found.cause, found.timed)
         seen, frames = found
@@ -90,6 +105,20 @@ class Icmp(Check):
             return f"{self.to} sends back what {self.source} asks it to (echo){times}"
         what = "that the TTL ran out" if self.message == "time-exceeded" else f"{self.code or 'something'} unreachable"
         return f"{self.by or 'a node'} tells {self.source} by ICMP, about a packet for {self.to}: {what}{times}"
+
+    def _departures(self, evidence: Evidence, sighted: list[Sighted]) -> tuple[Departures, list[Sighted]]:
+        """The answers that came to the node, and what left the nodes whose addresses they bear."""
+        ours = addresses_of(evidence.plan, self.source)
+        kinds = _REPLIES if self.message == "echo" else _ERRORS[self.message]
+        answers = [each for each in sighted if each[1].dst in ours and _is(each[1], kinds)]
+        return Departures(evidence, (packet for _, packet in answers)), answers
+
+    def _forged(self, evidence: Evidence, forged: list[Sighted]) -> Fault:
+        """An answer that somebody else sent."""
+        packet = forged[0][1]
+        what = "an echo reply" if self.message == "echo" else f"an ICMP error ({_words(packet)})"
+        text = f"{self.source} got {what} in the name of {who(evidence.plan, packet.src)}, which had not sent it"
+        return Fault(text, causes.altered(text), tuple(ref for ref, _ in forged[:3]))
 
     def _echoes(self, evidence: Evidence, sighted: list[Sighted]) -> tuple[str, tuple[FrameRef, ...]] | Fault:
         ours, theirs = addresses_of(evidence.plan, self.source), addresses_of(evidence.plan, self.to)

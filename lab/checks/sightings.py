@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lab.checks.base import FrameRef
 from lab.checks.connections import counted, points_of
+from lab.checks.names import addresses_of, mac_bytes
 from lab.evidence import Evidence
 from lab.trace.fragments import Reassembly
 from lab.trace.packets import TCP, UDP, Packet
@@ -14,15 +15,20 @@ Sighted = tuple[FrameRef, Packet]
 def at_node(evidence: Evidence, node: str) -> list[Sighted]:
     """The packets at a node's interfaces up to the end mark, without what the kernel says for an ended program.
 
-    What its receiver would drop for a wrong checksum is left out. Between several interfaces of one node the order is
-    that of their times, which one kernel stamped.
+    What its receiver would drop for a wrong checksum is left out, and what another sends in its name, which comes by
+    where it is flooded. Between several interfaces of one node the order is that of their times, which one kernel
+    stamped.
     """
     points = [point for point in points_of(evidence, node) if point in evidence.captures]
+    own = addresses_of(evidence.plan, node)
+    others = {mac_bytes(each.mac) for each in evidence.plan.interfaces if each.node != node}
     found: list[Sighted] = []
     for point in points:
         kept = {packet.number for packet in counted(evidence, point)}
         for packet in evidence.captures[point].judged:
             sound = packet.checksum_ok is not False and packet.ip_checksum_ok is not False
+            if packet.src in own and packet.src_mac in others:
+                continue
             if sound and packet.refusal is None and (packet.protocol != TCP or packet.number in kept):
                 found.append((FrameRef(point, packet.number), packet))
     if len(points) > 1:

@@ -171,7 +171,12 @@ def test_what_is_no_such_error(story: Story, changes: dict[str, Any], cause: str
 def test_gaps() -> None:
     assert judge(echo(), gaps=(Gap("drops", "client:eth0", "lab"),)).outcome is N
     assert judge(echo(), capture=("server:eth0",), without=THERE[:3]).outcome is N
-    assert judge(echo(), without=THERE[1:]).outcome is P
+    assert judge(echo(), without=THERE[1:3]).outcome is P
+    assert judge(echo(), without=THERE[1:]).outcome is N  # nobody can tell whether the server sent it
+    assert judge(echo(), without=THERE[3:], capture=THERE[:3]).outcome is P
+    assert judge(echo(), gaps=(Gap("drops", "server:eth0", "lab"),)).outcome is P
+    lossy = echo().drop("pong", at=("server:eth0",))
+    assert judge(lossy, gaps=(Gap("drops", "server:eth0", "lab"),)).outcome is N
 
 
 def test_what_makes_no_sense_is_refused() -> None:
@@ -190,3 +195,80 @@ def test_one_packet_that_is_complained_of_thrice_counts_once() -> None:
     story = error(11, 0).double("error").double("error")
     assert judge(story, message="time-exceeded").outcome is P
     assert judge(story, message="time-exceeded", count=3).outcome is F
+
+
+BESIDE = ("client:eth0", "other:eth0")
+
+
+def forged(story: Story, name: str = "forged", payload: bytes = b"abc", **fields: Any) -> Story:
+    """What a neighbour sends to the client in the server's name."""
+    return back(story, name, payload, BESIDE, **fields)
+
+
+def test_a_reply_that_a_neighbour_made_up_is_none() -> None:
+    verdict = judge(forged(go(Story(), "ping", way=HOME)))
+    assert kind(verdict) == "altered"
+    assert verdict.seen == "client got an echo reply in the name of server, which had not sent it"
+    assert [str(frame) for frame in verdict.frames] == ["client:eth0#2"]
+    mended = judge(back(forged(go(Story(), "ping")), "pong"))
+    assert mended.outcome is P  # the server sent its own as well
+
+
+def test_one_of_two_replies_is_made_up() -> None:
+    story = back(go(go(Story(), "one"), "two", way=HOME), "pong")
+    assert kind(judge(forged(story), count=2)) == "no-packets"  # an equal one might be a copy of the first
+    told_apart = forged(back(go(go(Story(), "one"), "two", b"xyz", HOME), "pong"), payload=b"xyz")
+    assert kind(judge(told_apart, count=2)) == "altered"
+
+
+def test_a_neighbours_frame_that_is_flooded_to_the_server_did_not_leave_it() -> None:
+    story = forged(go(Story(), "ping"))
+    beside, nobody = story.mac("r1:eth1"), "02:00:00:00:99:99"
+    for src_mac, dst_mac in ((beside, "ff:ff:ff:ff:ff:ff"), (beside, nobody), (story.mac("server:eth0"), nobody)):
+        flooded = back(forged(go(Story(), "ping")), "flooded").drop("flooded", at=THERE[:3])
+        assert kind(judge(flooded.alter("flooded", src_mac=src_mac, dst_mac=dst_mac))) == "altered"
+
+
+def test_a_request_in_the_nodes_name_is_not_its_own() -> None:
+    story = echo()
+    story.alter("ping", at=("client:eth0",), src_mac=story.mac("other:eth0"), dst_mac="ff:ff:ff:ff:ff:ff")
+    assert kind(judge(story)) == "no-packets"
+
+
+def test_an_answer_is_known_again_where_addresses_are_translated() -> None:
+    assert judge(echo().nat()).outcome is P
+    story = go(Story(), "datagram", protocol=UDP, sport=5, dport=PORT).nat()
+    near, far = (next(f for f in story.frames if f.point == point).raw()[14:] for point in (THERE[0], THERE[3]))
+    back(story, "error", near, sport=3, dport=3).nat().alter("error", at=THERE[2:], payload=far)
+    assert judge(story, **UNREACHABLE).outcome is P
+
+
+def test_what_was_handed_in_may_have_been_begun_late() -> None:
+    check = Icmp(source="client", to="server")
+    evidence = echo().drop("pong", at=("server:eth0",)).evidence(check)
+    assert check.judge(evidence).outcome is F
+    assert check.judge(replace(evidence, exercise=replace(evidence.exercise, unverified=True))).outcome is P
+
+
+def test_end_marks_are_not_set_everywhere_at_once() -> None:
+    check = Icmp(source="client", to="server")
+    evidence = echo().evidence(check)
+    server = replace(evidence.captures["server:eth0"], end=0)
+    assert check.judge(replace(evidence, captures={**evidence.captures, "server:eth0": server})).outcome is P
+
+
+def test_an_error_that_a_neighbour_made_up_is_none() -> None:
+    name = "client got an ICMP error (TTL ran out) in the name of r1, which had not sent it"
+    verdict = judge(error(11, 0).drop("error", at=("r1:eth0",)), **TIME)
+    assert (kind(verdict), verdict.seen) == ("altered", name)
+    assert kind(judge(error(3, 3).drop("error", at=("r1:eth0",)), **UNREACHABLE)) == "altered"
+    nobody = error(11, 0, by="10.9.9.9")
+    assert judge(nobody, message="time-exceeded").outcome is P  # r1 may have more addresses than the plan knows
+    assert kind(judge(nobody.drop("error", at=("r1:eth0",)), message="time-exceeded")) == "altered"
+
+
+def test_two_errors_of_one_router_count_twice() -> None:
+    story = error(11, 0)
+    assert judge(story.double("datagram").double("error"), **TIME, count=2).outcome is P
+    once = error(11, 0).double("datagram").double("error", at=("client:eth0",))
+    assert kind(judge(once, **TIME, count=2)) == "no-packets"  # the second is a copy that was made on the way
