@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,8 +16,9 @@ from lab.checks.programs import idle, unfinished
 from lab.evidence import Evidence
 from lab.grammar import Address, Either, Filter, Int, List, NodeName, Prefix, Size, param
 from lab.grammar.nets import AnyAddress, AnyPrefix
-from lab.trace.fields import sights
+from lab.trace.fields import sight
 from lab.trace.filter import parse_filter
+from lab.trace.fragments import packets_of
 from lab.trace.packets import ACK, SYN, TCP, UDP, Packet
 
 _SECOND = 1_000_000_000
@@ -25,6 +26,7 @@ _SHOWN = 5
 _POLLS = 10  # equal questions in a second that make it polling
 
 Sent = tuple[str, Packet]  # the capture point, and an IP packet that its node sent there
+Wholes = Mapping[int, Packet | None]  # what the fragments among them are of, by their id
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Traffic(Check):
     Counted are the IP packets with its own address that leave its interfaces, up to the end of the run. What its kernel
     sends by itself is no program's doing: ARP, neighbour discovery and group membership never count, and its answers to
     packets that came (ICMP errors, echo replies, resets where there is no connection) only where `only` admits them.
+    Each fragment is a packet, and is what the datagram is that it is of.
     Whoever sends nothing has kept no budget: there must be a packet, to `to` where that is said, which also proves that
     a banned one would have been captured. All of its interfaces have to be captured.
     """
@@ -67,13 +70,15 @@ class Traffic(Check):
         if unseen or not points:
             seen = f"the exercise does not capture at {listed(unseen)}"
             return Verdict(Outcome.NOT_MEASURED, self.rule, expected, seen)
-        everything = self._sent(evidence, points)
+        leaving = [(point, packet) for point in points for packet in self._leaving(evidence, point)]
+        wholes = packets_of(packet for _, packet in leaving)
+        everything = self._sent(evidence, leaving, wholes)
         target = addresses_of(evidence.plan, self.to) if self.to else None
         packets = [(point, packet) for point, packet in everything if target is None or packet.dst in target]
         if not packets:
             seen = f"{self.source} sent no packet{f' to {self.to}' if self.to else ''}, so there is nothing to judge"
             return self._nothing(evidence, expected, seen)
-        for cause, frames in self._faults(evidence, everything, packets):
+        for cause, frames in self._faults(evidence, everything, packets, wholes):
             timed = cause.kind != "banned"  # whoever waits in vain for a busy machine asks again
             return Verdict(Outcome.FAILED, self.rule, expected, cause.text, _refs(frames), cause, timed)
         size = sum(packet.length for _, packet in packets)
@@ -97,12 +102,13 @@ class Traffic(Check):
             limits.append(f"only packets with {self.only}")
         return f"{self.source} sends{f' to {self.to}' if self.to else ''}: {'; '.join(limits)}"
 
-    def _sent(self, evidence: Evidence, points: Sequence[str]) -> list[Sent]:
+    def _sent(self, evidence: Evidence, sent: Sequence[Sent], wholes: Wholes) -> list[Sent]:
         """What the node sent, without what its kernel answered by itself unless `only` admits that."""
-        sent = [(point, packet) for point in points for packet in self._leaving(evidence, point)]
-        kernels = answers(evidence, self.source, [packet for _, packet in sent])
-        answered = [each for each in sent if id(each[1]) in kernels]
-        ignored = {id(packet) for _, packet in (_others(answered, self.only) if self.only is not None else answered)}
+        told = [wholes.get(id(packet), packet) for _, packet in sent]
+        kernels = answers(evidence, self.source, [packet for packet in told if packet is not None])
+        answered = [each for each, packet in zip(sent, told, strict=True) if id(packet) in kernels]
+        others = answered if self.only is None else self._others(evidence, answered, wholes, self.only)
+        ignored = {id(packet) for _, packet in others}
         return [each for each in sent if id(each[1]) not in ignored]
 
     def _leaving(self, evidence: Evidence, point: str) -> list[Packet]:
@@ -127,7 +133,7 @@ class Traffic(Check):
         return Verdict(Outcome.FAILED, self.rule, expected, seen, (), cause, timed)
 
     def _faults(
-        self, evidence: Evidence, everything: Sequence[Sent], packets: Sequence[Sent]
+        self, evidence: Evidence, everything: Sequence[Sent], packets: Sequence[Sent], wholes: Wholes
     ) -> Iterable[tuple[Cause, Sequence[Sent]]]:
         """Every limit that is broken, bans first: what is wrong, and the packets that show it."""
         for banned in self.never_to:
@@ -135,43 +141,53 @@ class Traffic(Check):
             if hits:
                 text = f"{self.source} sent {count(len(hits), 'packet')} to {banned}, which must get none"
                 yield Cause("banned", text, "the addresses and ports that the program sends to"), hits
-        if self.only is not None and (others := _others(packets, self.only)):
+        if self.only is not None and (others := self._others(evidence, packets, wholes, self.only)):
             text = f"{self.source} sent {count(len(others), 'packet')} of another kind than {self.only}"
             yield Cause("banned", text, "what the program sends beside what is asked for"), others
         busiest, begin = _peak(packets)
         if self.per_second is not None and busiest > self.per_second:
             text = f"{self.source} sent {count(busiest, 'packet')} within a second, at most {self.per_second} are right"
-            yield self._budget(text, packets), packets[begin:]
+            yield self._budget(text, packets, wholes), packets[begin:]
         if self.most is not None and len(packets) > self.most:
             text = f"{self.source} sent {count(len(packets), 'packet')}, at most {self.most} are right"
-            yield self._budget(text, packets), packets[self.most :]
+            yield self._budget(text, packets, wholes), packets[self.most :]
         size = sum(packet.length for _, packet in packets)
         if self.most_bytes is not None and size > self.most_bytes:
             text = f"{self.source} sent {count(size, 'byte')}, at most {self.most_bytes} are right"
-            yield self._budget(text, packets), packets[-1:]
+            yield self._budget(text, packets, wholes), packets[-1:]
 
-    def _budget(self, text: str, packets: Sequence[Sent]) -> Cause:
+    def _others(self, evidence: Evidence, packets: Sequence[Sent], wholes: Wholes, text: str) -> list[Sent]:
+        """Those that an expression does not admit; a fragment whose first was lost by a fault may be any datagram's."""
+        test = parse_filter(text)
+        told = ((each, wholes.get(id(each[1]), each[1])) for each in packets)
+        lossy = bool(evidence.exercise.faults)
+        return [each for each, whole in told if not test(sight(each[1], whole)) and (whole is not None or not lossy)]
+
+    def _budget(self, text: str, packets: Sequence[Sent], wholes: Wholes) -> Cause:
         """Too much; where most of it is the same question again within a second, that is said."""
-        asked = Counter(question for _, packet in packets if (question := _question(packet)))
-        if not asked:
+        questions = [(sent, question) for sent in packets if (question := _question(sent[1], wholes))]
+        if not questions:
             return Cause("budget", text, f"what {self.source} sends, and in which loop")
-        ((what, words), often), *_ = asked.most_common(1)
-        same = [sent for sent in packets if _question(sent[1]) == (what, words)]
+        (most, often), *_ = Counter(question for _, question in questions).most_common(1)
+        same = [sent for sent, question in questions if question == most]
         if often >= _POLLS and _peak(same)[0] >= _POLLS:
-            text = f"{text}: {often} times it {words}, {_peak(same)[0]} of them within a second (busy polling)"
+            text = f"{text}: {often} times it {most[1]}, {_peak(same)[0]} of them within a second (busy polling)"
             return Cause("busy-polling", text, "where the program waits: in one call that blocks, or in a loop")
         return Cause("budget", text, f"what {self.source} sends, and in which loop")
 
 
-def _question(packet: Packet) -> tuple[object, str] | None:
+def _question(packet: Packet, wholes: Wholes) -> tuple[object, str] | None:
     """What a packet asks, so that equal ones are the same question again: a datagram's content, or a connection."""
-    where = packet.dst, packet.dport
-    if packet.protocol == UDP and packet.payload_length >= 0:
-        return (*where, packet.payload), f"sent the same datagram to port {packet.dport}"
-    if packet.protocol == TCP and packet.flags & (SYN | ACK) == SYN:
-        return where, f"tried to connect to port {packet.dport}"
-    if packet.protocol == TCP and packet.payload_length > 0:
-        return (*where, packet.payload), f"sent the same bytes to port {packet.dport}"
+    whole = wholes.get(id(packet), packet)
+    if whole is None or packet.fragment_offset:
+        return None  # its first fragment asks
+    where = whole.dst, whole.dport
+    if whole.protocol == UDP and whole.payload_length >= 0:
+        return (*where, whole.payload), f"sent the same datagram to port {whole.dport}"
+    if whole.protocol == TCP and whole.flags & (SYN | ACK) == SYN:
+        return where, f"tried to connect to port {whole.dport}"
+    if whole.protocol == TCP and whole.payload_length > 0:
+        return (*where, whole.payload), f"sent the same bytes to port {whole.dport}"
     return None
 
 
@@ -199,17 +215,6 @@ def _goes_to(evidence: Evidence, packet: Packet, banned: str | AnyAddress | AnyP
     shift = banned.network_address.max_prefixlen - banned.prefixlen
     own = int.from_bytes(banned.network_address.packed, "big")
     return len(packet.dst) == size and int.from_bytes(packet.dst, "big") >> shift == own >> shift
-
-
-def _others(packets: Sequence[Sent], text: str) -> list[Sent]:
-    """Those that an expression does not admit; of a fragmented one the last fragment tells."""
-    test = parse_filter(text)
-    seen = sights([packet for _, packet in packets])
-    return [
-        sent
-        for sent, sight in zip(packets, seen, strict=True)
-        if not test(sight) and (sight.transport or not (sent[1].more_fragments or sent[1].fragment_offset))
-    ]
 
 
 def _refs(packets: Sequence[Sent]) -> tuple[FrameRef, ...]:

@@ -34,9 +34,14 @@ def sights(packets: Iterable[Packet]) -> Iterator[Sight]:
         whole: Packet | None = packet
         if packet.more_fragments or packet.fragment_offset:
             whole = reassembly.add(packet)
-        about = quoted(whole) if whole else None
-        quotes = (about,) if about else ()
-        yield Sight(packet, (packet, *quotes), (whole, *quotes) if whole else ())
+        yield sight(packet, whole)
+
+
+def sight(frame: Packet, whole: Packet | None) -> Sight:
+    """A frame and the packet whose transport it has: itself, or what its fragments make; None for no transport."""
+    about = quoted(whole) if whole else None
+    quotes = (about,) if about else ()
+    return Sight(frame, (frame, *quotes), (whole, *quotes) if whole else ())
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ _PENDING = 1024  # packets waiting for fragments; the oldest gives way, as no cl
 _FRAGMENTS = 8192  # of one packet, as each begins at another multiple of eight bytes; more of them are no packet's
 
 
+_Key = tuple[bytes, bytes, int, int]
+
+
 @dataclass(slots=True)
 class _Parts:
     """What has come of a packet. Each piece costs time by its own length, whatever came before it."""
@@ -43,15 +46,14 @@ class Reassembly:
     """Collects fragments until their packet is whole, in bounded memory."""
 
     def __init__(self) -> None:
-        self._pending: dict[tuple[bytes, bytes, int, int], _Parts] = {}
+        self._pending: dict[_Key, _Parts] = {}
 
     def add(self, packet: Packet) -> Packet | None:
         """Take a fragment; the whole packet with the number and time of its last fragment, once it has all.
 
         Of bytes that came twice the first count. The IPv6 extension headers before the fragment header are left out.
         """
-        protocol = packet.protocol if packet.version == 4 else 0
-        key = packet.src, packet.dst, packet.identification, protocol
+        key = _key(packet)
         parts = self._pending.setdefault(key, _Parts())
         at = packet.transport_start if packet.version == 4 else _fragment_header(packet) + 8
         end = packet.payload_start + packet.payload_length
@@ -79,6 +81,31 @@ def reassembled(packets: Iterable[Packet]) -> Iterator[Packet]:
                 yield whole
         else:
             yield packet
+
+
+def packets_of(packets: Iterable[Packet]) -> dict[int, Packet | None]:
+    """The packet that each fragment is of, by the fragment's `id`: its first fragment where it never got whole.
+
+    None where that never came either.
+    """
+    reassembly = Reassembly()
+    found: dict[int, Packet | None] = {}
+    waiting: dict[_Key, list[Packet]] = {}
+    for packet in packets:
+        if packet.more_fragments or packet.fragment_offset:
+            waiting.setdefault(_key(packet), []).append(packet)
+            if (whole := reassembly.add(packet)) is not None:
+                found |= {id(each): whole for each in waiting.pop(_key(packet))}
+    for fragments in waiting.values():
+        first = next((each for each in fragments if each.fragment_offset == 0), None)
+        found |= {id(each): first for each in fragments}
+    return found
+
+
+def _key(fragment: Packet) -> _Key:
+    """What the fragments of one packet have in common."""
+    protocol = fragment.protocol if fragment.version == 4 else 0
+    return fragment.src, fragment.dst, fragment.identification, protocol
 
 
 def _whole(last: Packet, first: Packet, frames: list[int], payload: bytes) -> Packet:

@@ -101,6 +101,23 @@ class Frame:
         return made[:at] + struct.pack("!H", total) + made[at + 2 :]
 
 
+@dataclass(frozen=True)
+class Part(Frame):
+    """A fragment of an IPv4 packet: `part` of its transport's bytes, which begin at `offset`."""
+
+    part: bytes = b""
+    offset: int = 0
+    more: bool = False
+
+    def raw(self) -> bytes:
+        made = bytearray(super().raw()[:34])
+        made[16:18] = (20 + len(self.part)).to_bytes(2, "big")
+        made[20:22] = ((0x2000 if self.more else 0) | self.offset // 8).to_bytes(2, "big")
+        made[24:26] = b"\0\0"
+        made[24:26] = checksum(bytes(made[14:34])).to_bytes(2, "big")
+        return bytes(made) + self.part
+
+
 @dataclass
 class Story:
     """Frames in the order of time; knobs change it in place and return it."""

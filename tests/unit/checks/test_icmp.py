@@ -1,10 +1,10 @@
 """`icmp`: echoes and their replies, and errors about packets that were sent."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from doctored import ICMP, PORT, UDP, Frame, Story, checksum
+from doctored import ICMP, PORT, UDP, Frame, Part, Story
 
 from lab.checks.base import Outcome, Verdict
 from lab.checks.icmp import Icmp
@@ -74,23 +74,6 @@ def test_an_echo() -> None:
 )
 def test_what_is_no_echo(story: Story, changes: dict[str, Any], cause: str) -> None:
     assert kind(judge(story, **changes)) == cause
-
-
-@dataclass(frozen=True)
-class Part(Frame):
-    """A fragment of an IPv4 packet: `part` of its transport's bytes, which begin at `offset`."""
-
-    part: bytes = b""
-    offset: int = 0
-    more: bool = False
-
-    def raw(self) -> bytes:
-        made = bytearray(super().raw()[:34])
-        made[16:18] = (20 + len(self.part)).to_bytes(2, "big")
-        made[20:22] = ((0x2000 if self.more else 0) | self.offset // 8).to_bytes(2, "big")
-        made[24:26] = b"\0\0"
-        made[24:26] = checksum(bytes(made[14:34])).to_bytes(2, "big")
-        return bytes(made) + self.part
 
 
 def in_fragments(story: Story, spoilt: bytes = b"") -> Story:

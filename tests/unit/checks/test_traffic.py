@@ -1,15 +1,16 @@
 """`traffic`: budgets, bans and polling; nobody keeps a budget by doing nothing."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from doctored import PORT, Story, clean, result, two_lans
+from doctored import PORT, Part, Story, clean, result, two_lans
 
 from lab.checks.base import Outcome, Verdict
 from lab.checks.traffic import Traffic
 from lab.errors import LabError
 from lab.evidence import Gap, Mark
+from lab.exercise.faults import Fault
 from lab.exercise.load import parse_exercise
 from lab.trace.packets import ACK, ICMP, RST, SYN, UDP
 
@@ -157,6 +158,64 @@ def test_an_echo_reply_is_the_kernels() -> None:
     back = ends | {"src": ends["dst"], "dst": ends["src"]}
     assert judge(story.send("pong", THERE, **back), "from: client, only: udp").outcome is P
     assert judge(datagrams(Story(), 1).send("pong", THERE, **back), "from: client, only: udp").outcome is F
+
+
+def in_fragments(story: Story, *kept: int, size: int = 48) -> Story:
+    """Each frame in fragments, of which only some are there: by their place; all by default."""
+    found: list[Any] = []
+    for whole in story.frames:
+        data, given = whole.raw()[34:], {each.name: getattr(whole, each.name) for each in fields(whole)}
+        starts = range(0, len(data), size)
+        parts = [Part(**given, part=data[at : at + size], offset=at, more=at != starts[-1]) for at in starts]
+        found += [each for place, each in enumerate(parts) if not kept or place in kept]
+    story.frames = found
+    return story
+
+
+@pytest.mark.parametrize(
+    ("kept", "right", "wrong"), [((), P, F), ((0, 1), P, F), ((0,), P, F), ((1, 2), F, F), ((2,), F, F)]
+)
+def test_a_fragment_is_what_its_datagram_is(kept: tuple[int, ...], right: Outcome, wrong: Outcome) -> None:
+    for port, outcome in ((9000, right), (9001, wrong)):
+        verdict = judge(
+            in_fragments(datagrams(Story(), 1, bytes(120)), *kept), f"from: client, only: udp.dstport == {port}"
+        )
+        assert verdict.outcome is outcome, verdict.seen
+    assert f"{len(kept) or 3} packet" in verdict.seen  # each of them is of another kind
+    assert judge(in_fragments(datagrams(Story(), 1, bytes(120)), *kept), "from: client, only: ip").outcome is P
+
+
+def test_a_fragment_whose_first_a_fault_took_may_be_any_datagrams() -> None:
+    check = parsed("from: client, only: udp.dstport == 9000")
+    evidence = in_fragments(datagrams(Story(), 1, bytes(120)), 1, 2).evidence(check)
+    fault = Fault("lost", "drop", network="lan", packets="udp")
+    assert check.judge(replace(evidence, exercise=replace(evidence.exercise, faults=(fault,)))).outcome is P
+
+
+def test_a_long_echo_reply_is_the_kernels_with_all_its_fragments() -> None:
+    def pinged(ask: bool) -> Story:
+        story = Story()
+        ends = {"src": story.address("server"), "dst": story.address("client"), "protocol": ICMP, "payload": bytes(120)}
+        if ask:
+            story.send("ping", THERE[::-1], sport=8, dport=0, **ends)
+        back = ends | {"src": ends["dst"], "dst": ends["src"]}
+        return in_fragments(datagrams(story.send("pong", THERE, **back), 1))
+
+    for limit in ("only: udp", "most: 1"):
+        assert judge(pinged(ask=True), f"from: client, {limit}").outcome is P
+        assert judge(pinged(ask=False), f"from: client, {limit}").outcome is F
+
+
+def test_datagrams_that_differ_in_their_last_fragments_are_no_polling() -> None:
+    story = Story()
+    for number in range(12):
+        datagrams(story, 1, bytes(80) + b"%08d" % number)
+    cause = judge(in_fragments(story), "from: client, most: 3").cause
+    assert cause is not None
+    assert cause.kind == "budget"
+    cause = judge(in_fragments(datagrams(Story(), 12, bytes(88))), "from: client, most: 3").cause
+    assert cause is not None
+    assert "12 times it sent the same datagram to port 9000" in cause.text
 
 
 def test_group_membership_is_the_kernels() -> None:
