@@ -75,7 +75,8 @@ class Sockets(Check):
     as it likes; read and recv are one call, and so are their kin, and write, send and theirs. Until the last of
     them an error is a failure unless `fails` names it; that a call would have to wait is no error. A descriptor is
     closed by close(), which the end of a program is not, or by exec where it is marked for that (FD_CLOEXEC); Python
-    closes too what no name holds any more. The run keeps every call in steps/STEP.calls.
+    closes too what no name holds any more. What exec hands over the next program has to close once it uses it, but for
+    descriptors 0 to 2, as inetd gives them. The run keeps every call in steps/STEP.calls.
     """
 
     kind: ClassVar[str] = "sockets"
@@ -300,6 +301,9 @@ def _cut(result: StepResult) -> bool:
 
 
 def _left(left: Sequence[Left]) -> str:
+    if left[0].how == "replaced":
+        return (f"descriptor {left[0].descriptor} was never closed: it was open, and not marked FD_CLOEXEC, when the "
+                "program became another (exec)")  # fmt: skip
     end = "was killed" if left[0].how.startswith("killed") else "ended"
     return f"descriptor {left[0].descriptor} was never closed: it was open when the program {end}"
 

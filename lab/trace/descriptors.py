@@ -1,14 +1,17 @@
 """System calls → sockets: what a program asked for, what it did with each, and how each descriptor was let go. Pure.
 
 A descriptor is a number of one process. fork hands copies on, dup makes a second one, and only when the last is gone is
-the socket closed. What a process made or used itself it has to close itself; what it only inherited it need not.
+the socket closed. What a process made or used itself it has to close itself; what it only inherited it need not. exec
+puts another program into the process, and what it does not close (FD_CLOEXEC) that program inherits (POSIX, exec): what
+it uses it has to close, but for the standard streams, which a program's end closes. What it leaves alone the program
+before it forgot.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 
 from lab.trace.calls import Call, Calls, Ending
@@ -26,6 +29,7 @@ _PORT = re.compile(r"sin6?_port=htons\((\d{1,5})\)")
 _ADDRESS = re.compile(r'inet_(?:addr\(|pton\(AF_INET6, )"([^"]*)"')
 _PATH = re.compile(r'sun_path=(@?"(?:[^"\\]|\\.)*")')
 _UNDER_WAY = ("EINPROGRESS", "EALREADY", "EINTR")  # the kernel goes on connecting (POSIX, connect)
+_STREAMS = (0, 1, 2)  # standard input, output and error
 _DUPLICATES = ("dup", "dup2", "dup3")
 
 
@@ -80,7 +84,10 @@ class Use:
 
 @dataclass(frozen=True)
 class Left:
-    """A descriptor that its process did not close: the process's end did, `how` that came."""
+    """A descriptor that its process did not close: the process's end did, `how` that came.
+
+    `how` is "replaced" where the program became another by exec, and that one left the descriptor alone.
+    """
 
     descriptor: int
     process: int
@@ -127,15 +134,21 @@ class _Made:
     uses: list[Use] = field(default_factory=list)
     left: list[Left] = field(default_factory=list)
     holders: int = 0
+    let_go: tuple[int, Call] | None = None  # the last close() of a descriptor while others still had one
 
 
 @dataclass
 class _Entry:
-    """A descriptor in a process's table; `own` where the process made or used it, and so has to close it."""
+    """A descriptor in a process's table; `own` where its program made or used it, and so has to close it.
+
+    `forgotten` where that was the program before this one, `stream` where exec handed it over as a standard stream.
+    """
 
     number: int
     own: bool
     cloexec: bool
+    forgotten: bool = False
+    stream: bool = False
 
 
 _Table = dict[int, _Entry]
@@ -213,7 +226,7 @@ class _Replay:
             if "CLONE_FILES" in arguments:
                 self._tables[call.child] = table
                 return
-            copied = {fd: _Entry(entry.number, own=False, cloexec=entry.cloexec) for fd, entry in table.items()}
+            copied = {fd: replace(entry, own=False, forgotten=False) for fd, entry in table.items()}
             self._tables[call.child] = copied
             for entry in copied.values():
                 self.made[entry.number].holders += 1
@@ -229,8 +242,7 @@ class _Replay:
             for descriptor in map(int, pair.groups()):
                 self._make(table, call, domain, kind, protocol, descriptor, None)
         elif call.name in ("execve", "execveat") and not call.error and call.result == 0:
-            for descriptor in [fd for fd, entry in table.items() if entry.cloexec]:
-                self._release(table, descriptor)
+            self._exec(table, call)
         elif call.name in _DUPLICATES or (call.name == "fcntl" and "F_DUPFD" in " ".join(call.arguments[1:2])):
             self._duplicate(table, call)
         elif call.name == "fcntl" and call.arguments[1:2] == ("F_SETFD",) and not call.error:
@@ -271,7 +283,7 @@ class _Replay:
             if call.error == "EBADF":
                 self._stale(call, name, descriptor)
             return
-        entry.own = True
+        entry.own = not entry.stream
         made = self.made[entry.number]
         error = "" if name == "connect" and call.error == "EISCONN" and _under_way(made) else call.error
         made.uses.append(Use(name, descriptor, call, error, call.ended))
@@ -314,6 +326,21 @@ class _Replay:
         self._release(table, descriptor)
         if made.holders == 0:
             made.uses.append(Use("close", descriptor, call, "", call.began))
+        else:
+            made.let_go = descriptor, call
+
+    def _exec(self, table: _Table, call: Call) -> None:
+        """The process becomes another program, which has what is not marked to be closed."""
+        for descriptor, entry in list(table.items()):
+            if entry.cloexec:
+                made = self.made[entry.number]
+                self._release(table, descriptor)
+                if made.holders == 0:
+                    made.uses.append(Use("close", *(made.let_go or (descriptor, call)), "", call.ended))
+                continue
+            entry.stream = descriptor in _STREAMS
+            entry.forgotten = (entry.own or entry.forgotten) and not entry.stream
+            entry.own = False
 
     def _release(self, table: _Table, descriptor: int) -> None:
         entry = table.pop(descriptor)
@@ -325,9 +352,12 @@ class _Replay:
             return  # another process has the same table
         for descriptor in list(table):
             entry = table[descriptor]
-            if entry.own:
-                self.made[entry.number].left.append(Left(descriptor, ending.process, ending.how))
+            made = self.made[entry.number]
+            if entry.own or entry.forgotten:
+                made.left.append(Left(descriptor, ending.process, ending.how if entry.own else "replaced"))
             self._release(table, descriptor)
+            if made.holders == 0 and made.let_go is not None and not made.left:
+                made.uses.append(Use("close", *made.let_go, "", ending.line))
 
 
 def _under_way(made: _Made) -> bool:

@@ -195,6 +195,23 @@ def test_listening_sockets_may_stay_open_where_connections_are_meant(end: str) -
     assert judge(order("accept", closed="connections"), *SERVER[:-2], end=end).outcome is FAILED
 
 
+def test_a_descriptor_that_exec_hands_over_is_the_first_programs() -> None:
+    exec_ = 'execve("/bin/cat", ["cat"], 0x7) = 0'
+    kept = STREAM.replace("|SOCK_CLOEXEC", "")
+    verdict = judge(order("socket", "connect", closed="all"), kept, CONNECT, exec_)
+    assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (FAILED, "not-closed")
+    assert "it was open, and not marked FD_CLOEXEC, when the program became another (exec)" in verdict.seen
+    assert judge(order("socket", "connect", "close", closed="all"), STREAM, CONNECT, exec_).outcome is PASSED
+
+
+def test_a_handler_started_as_by_inetd_passes() -> None:
+    child = ("dup2(4, 0) = 0", "dup2(4, 1) = 1", CLOSE, END, 'execve("/bin/cat", ["cat"], 0x7) = 0',
+             'read(0, "x", 9) = 1', 'write(1, "x", 1) = 1', "+++ exited with 0 +++")  # fmt: skip
+    verdict = judge(order(closed="all"), *SERVER[:4], "clone(flags=SIGCHLD) = 8", CLOSE,
+                    *(f"8: {call}" for call in child), END)  # fmt: skip
+    assert verdict.outcome is PASSED, verdict.seen
+
+
 def test_a_crash_explains_what_is_missing() -> None:
     verdict = judge(order(), STREAM, BIND, END, end="+++ exited with 1 +++", ended="exited", exit_code=1,
                     stderr=b"Traceback (most recent call last):\nNameError: x\n")  # fmt: skip

@@ -151,6 +151,56 @@ def test_what_is_marked_is_closed_by_exec(marks: tuple[str, ...], left: int) -> 
     assert len(socket.left) == 1
 
 
+EXEC = 'execve("/bin/y", ["y"], 0x7) = 0'
+KEPT = ("socket(AF_INET, SOCK_STREAM, 0) = 3", EXEC)
+
+
+@pytest.mark.parametrize(
+    ("calls", "left"),
+    [
+        (KEPT, ["replaced"]),  # the first program's: the second knows nothing of it
+        ((*KEPT, EXEC), ["replaced"]),
+        ((*KEPT, "close(3) = 0"), []),
+        ((*KEPT, 'read(3, "x", 1) = 1'), ["exited with 0"]),  # the second program's, for it took it over
+        ((*KEPT, 'read(3, "x", 1) = 1', "close(3) = 0"), []),
+        ((*KEPT, FORK, "8: +++ exited with 0 +++", "close(3) = 0"), []),
+        (("socket(AF_INET, SOCK_STREAM, 0) = 3", FORK, f"8: {EXEC}", "8: +++ exited with 0 +++", "close(3) = 0"), []),
+        (("socket(AF_INET, SOCK_STREAM, 0) = 3", "dup2(3, 0) = 0", "close(3) = 0", EXEC, 'read(0, "x", 1) = 1'), []),
+        (("socket(AF_INET, SOCK_STREAM, 0) = 3", "dup2(3, 0) = 0", "close(3) = 0"), ["exited with 0"]),
+        (("socket(AF_INET, SOCK_STREAM, 0) = 3", "dup2(3, 0) = 0", EXEC), ["replaced"]),
+    ],
+)
+def test_what_exec_hands_over(calls: tuple[str, ...], left: list[str]) -> None:
+    (socket,) = sockets(*calls)
+    assert [each.how for each in socket.left] == left
+
+
+def test_a_program_started_as_by_inetd_closes_its_connection_by_its_end() -> None:
+    listening, accepted = sockets(
+        "socket(AF_INET, SOCK_STREAM, 0) = 3", "listen(3, 5) = 0", "accept(3, NULL, NULL) = 4", FORK, "close(4) = 0",
+        "8: dup2(4, 0) = 0", "8: dup2(4, 1) = 1", "8: close(4) = 0", "8: close(3) = 0", f"8: {EXEC}",
+        '8: read(0, "x", 9) = 1', "8: clone(flags=SIGCHLD) = 9", '9: write(1, "x", 1) = 1', "9: +++ exited with 0 +++",
+        "8: +++ exited with 0 +++", "close(3) = 0",
+    )  # fmt: skip
+    assert (listening.left, accepted.left) == ((), ())
+    assert told(accepted) == ["recv(0) 1 B", "send(1) 1 B", "close(4)"]
+    assert told(listening)[-1] == "close(3)"
+
+
+@pytest.mark.parametrize("end", ["8: +++ exited with 0 +++", f"8: {EXEC}"])
+def test_a_close_counts_once_a_child_that_only_inherited_has_let_go(end: str) -> None:
+    made = "socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC, 0) = 3"
+    (socket,) = sockets(made, FORK, "close(3) = 0", end)
+    assert told(socket)[1:] == ["close(3)"]
+    (socket,) = sockets(made, FORK, end)
+    assert (told(socket)[1:], len(socket.left)) == ([], 1)
+
+
+def test_exec_closes_what_is_marked() -> None:
+    (socket,) = sockets("socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC, 0) = 3", EXEC)
+    assert told(socket)[1:] == ["close(3)"]
+
+
 def test_a_refused_socket_has_no_descriptor() -> None:
     (socket,) = sockets("socket(AF_INET, SOCK_RAW, IPPROTO_ICMP) = -1 EPERM (Operation not permitted)")
     assert (socket.descriptor, told(socket)) == (-1, ["socket(AF_INET, SOCK_RAW) = EPERM"])
