@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
@@ -15,7 +15,7 @@ from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.icmp_errors import Ends, ends, port_unreachable
 from lab.checks.names import address_of, count, listed, quoted
 from lab.checks.programs import overdue, trouble, unfinished
-from lab.checks.udp_talk import Sent, Talk, no_answer, nothing_sent, strangers, talk, unsent, wrong_client
+from lab.checks.udp_talk import Sent, Talk, no_answer, nothing_sent, strangers, talk, turns, unsent, wrong_client
 from lab.evidence import Evidence
 from lab.grammar import Bool, Duration, Int, List, NodeName, Payload, Port, param
 
@@ -27,7 +27,8 @@ class Udp(Check):
     Repeated datagrams count once, in the order in which they were first seen. What the sender's capture shows and the
     receiver's does not was lost; with `lost`, so many at least must have been, and each must have been sent again
     until a copy arrived: no kernel does that for UDP. An answer goes to the address and port that asked, and comes
-    from those that were asked. A checksum that is wrong is a failure, one that was left out is none (RFC 768).
+    from those that were asked; those to questions that were open at once may come in any order. A checksum that is
+    wrong is a failure, one that was left out is none (RFC 768).
     """
 
     kind: ClassVar[str] = "udp"
@@ -209,10 +210,15 @@ class Udp(Check):
             return None
         if not said.received:
             return self._no_answer(evidence, said, f"{self.to} answered {self.source} nothing")
-        if fault := self._differs(evidence, said, self.to, said.received, self.server_sends):
-            return fault
-        pairs = zip(self.client_sends or (), self.server_sends, strict=False)
-        for question, answer in pairs if len(self.client_sends or ()) == len(self.server_sends) else ():
+        came, left = turns(evidence, self.source, self.to, self.port)
+        paired = len(self.client_sends or ()) == len(self.server_sends)
+        pairs = dict(zip(self.server_sends, self.client_sends or (), strict=True)) if paired else {}
+        answered = paired and all(left.get(each, -1) > came.get(pairs[each], -1) for each in pairs)
+        if not self._any_order(said, left, answered):
+            fault = self._differs(evidence, said, self.to, said.received, self.server_sends)
+            if fault is not None:
+                return fault
+        for answer, question in pairs.items():
             asked = [each for each in said.sent if each.payload == question]
             got = next(each for each in said.received if each.payload == answer)
             if not any(each.place < got.place for each in asked):
@@ -221,6 +227,16 @@ class Udp(Check):
             if got.packet.dport not in {each.packet.sport for each in asked}:
                 return _to_other(self.to, got, asked[0])
         return None
+
+    def _any_order(self, said: Talk, left: Mapping[bytes, int], answered: bool) -> bool:
+        """Whether the answers are all there, and their order is no fault: UDP keeps none on the way.
+
+        They left in the right one, or each was `answered` to a question that had come before.
+        """
+        wanted = list(self.server_sends or ())
+        if {each.payload for each in said.received} != set(wanted) or not left.keys() >= set(wanted):
+            return False
+        return answered or sorted(wanted, key=lambda each: left[each]) == wanted
 
     def _not_refused(self, evidence: Evidence, said: Talk) -> Fault | None:
         if said.received:

@@ -133,6 +133,23 @@ def unsent(evidence: Evidence, said: Talk, to: str) -> list[Sent]:
     return [each for each in said.received if each.payload not in known]
 
 
+def turns(evidence: Evidence, source: str, to: str, port: int) -> tuple[dict[bytes, int], dict[bytes, int]]:
+    """When each question first came to the node that is asked, and each answer first left it: its own captures' order.
+
+    Nothing is known of those whose addresses were translated on the way.
+    """
+    ours, theirs = addresses_of(evidence.plan, source), addresses_of(evidence.plan, to)
+    came: dict[bytes, int] = {}
+    left: dict[bytes, int] = {}
+    for each in _datagrams(evidence, to, whole=True):
+        packet = each.packet
+        if packet.src in ours and packet.dst in theirs and packet.dport == port:
+            came.setdefault(each.payload, each.place)
+        elif packet.src in theirs and packet.dst in ours and packet.sport == port:
+            left.setdefault(each.payload, each.place)
+    return came, left
+
+
 def _datagrams(evidence: Evidence, node: str, *, whole: bool = False) -> list[Sent]:
     found: list[tuple[FrameRef, Packet]] = []
     points = [point for point in points_of(evidence, node) if point in evidence.captures]

@@ -78,6 +78,33 @@ def test_an_answer_that_the_server_never_sent_is_none() -> None:
     assert "in the name of server" in verdict.seen
 
 
+RE_ONE, RE_TWO = b"re: " + ONE, b"re: " + TWO
+
+
+@pytest.mark.parametrize("client_sends", [(ONE, TWO), None])
+def test_answers_that_overtake_each_other_on_the_way_are_right(client_sends: Any) -> None:
+    story = Talk().ask(ONE).ask(TWO).answer(RE_ONE).answer(RE_TWO)
+    story.later(f"answer {RE_ONE!r}", f"answer {RE_TWO!r}", at=("client:eth0",))
+    verdict = judge(story, client_sends=client_sends)
+    assert verdict.outcome is P, verdict.seen
+
+
+def test_of_two_open_questions_either_may_be_answered_first() -> None:
+    story = Talk().ask(ONE).ask(TWO)
+    story.later(f"ask {ONE!r}", f"ask {TWO!r}", at=("server:eth0",))
+    assert isinstance(story, Talk)
+    assert judge(story.answer(RE_TWO).answer(RE_ONE)).outcome is P
+    assert kind(judge(Talk().ask(ONE).answer(RE_TWO).ask(TWO).answer(RE_ONE))) == "differs"
+    assert kind(judge(Talk().ask(ONE).ask(TWO).answer(RE_TWO).answer(RE_ONE), client_sends=None)) == "differs"
+
+
+def test_an_equal_answer_to_another_client_is_none_to_this_one() -> None:
+    """The other asked something else, to which the answer is the same."""
+    story = Talk().ask(b"three", OTHERS, sport=6).answer(RE_TWO, OTHERS, dport=6)
+    story.ask(ONE).answer(RE_ONE).ask(TWO).answer(RE_TWO)
+    assert judge(story).outcome is P
+
+
 def test_a_loss_that_the_program_repaired() -> None:
     verdict = judge(lossy(), client_sends=(ONE,), server_sends=(b"re: " + ONE,), lost=1)
     assert verdict.outcome is P
