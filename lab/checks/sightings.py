@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from lab.checks.base import FrameRef
 from lab.checks.connections import counted, points_of
 from lab.checks.names import addresses_of, mac_bytes
@@ -20,20 +22,29 @@ def at_node(evidence: Evidence, node: str) -> list[Sighted]:
     stamped.
     """
     points = [point for point in points_of(evidence, node) if point in evidence.captures]
-    own = addresses_of(evidence.plan, node)
-    others = {mac_bytes(each.mac) for each in evidence.plan.interfaces if each.node != node}
+    forged = in_its_name(evidence, node)
     found: list[Sighted] = []
     for point in points:
         kept = {packet.number for packet in counted(evidence, point)}
         for packet in evidence.captures[point].judged:
             sound = packet.checksum_ok is not False and packet.ip_checksum_ok is not False
-            if packet.src in own and packet.src_mac in others:
-                continue
-            if sound and packet.refusal is None and (packet.protocol != TCP or packet.number in kept):
+            if (
+                sound
+                and packet.refusal is None
+                and not forged(packet)
+                and (packet.protocol != TCP or packet.number in kept)
+            ):
                 found.append((FrameRef(point, packet.number), packet))
     if len(points) > 1:
         found.sort(key=lambda each: each[1].time)
     return found
+
+
+def in_its_name(evidence: Evidence, node: str) -> Callable[[Packet], bool]:
+    """A test whether a packet bears an address of the node and the MAC of another."""
+    own = addresses_of(evidence.plan, node)
+    others = {mac_bytes(each.mac) for each in evidence.plan.interfaces if each.node != node}
+    return lambda packet: packet.src_mac in others and packet.src in own
 
 
 def whole(sighted: list[Sighted]) -> list[Sighted]:

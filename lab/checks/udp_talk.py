@@ -13,6 +13,7 @@ from lab.checks.follow import unanswered_arp
 from lab.checks.names import addresses_of, quoted, who
 from lab.checks.programs import overdue, trouble, unfinished
 from lab.checks.routing import misrouted
+from lab.checks.sightings import in_its_name
 from lab.evidence import Evidence
 from lab.plan import Plan
 from lab.trace.fragments import reassembled
@@ -153,9 +154,11 @@ def turns(evidence: Evidence, source: str, to: str, port: int) -> tuple[dict[byt
 def _datagrams(evidence: Evidence, node: str, *, whole: bool = False) -> list[Sent]:
     found: list[tuple[FrameRef, Packet]] = []
     points = [point for point in points_of(evidence, node) if point in evidence.captures]
+    forged = in_its_name(evidence, node)  # by another, and flooded to the node
     for point in points:
         capture = evidence.captures[point]
-        packets = reassembled(capture.packets if whole else capture.judged)
+        taken = capture.packets if whole else capture.judged
+        packets = reassembled(packet for packet in taken if not forged(packet))
         found += [(FrameRef(point, packet.number), packet) for packet in packets]
     if len(points) > 1:
         found.sort(key=lambda each: each[1].time)

@@ -78,6 +78,13 @@ def test_an_answer_that_the_server_never_sent_is_none() -> None:
     assert "in the name of server" in verdict.seen
 
 
+def test_a_neighbours_frame_that_is_flooded_did_not_leave_the_server() -> None:
+    story = Talk().ask(ONE).answer(b"re: " + ONE)
+    story.alter(f"answer {b're: ' + ONE!r}", at=("server:eth0",), src_mac=story.mac("r1:eth1"),
+                dst_mac="ff:ff:ff:ff:ff:ff")  # fmt: skip
+    assert kind(judge(story, client_sends=(ONE,), server_sends=(b"re: " + ONE,))) == "altered"
+
+
 RE_ONE, RE_TWO = b"re: " + ONE, b"re: " + TWO
 
 
