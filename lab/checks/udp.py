@@ -10,6 +10,7 @@ from typing import ClassVar
 from lab.checks import causes, causes_talk
 from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
 from lab.checks.connections import points_of
+from lab.checks.departures import Departures
 from lab.checks.diagnose import Fault
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.icmp_errors import Ends, ends, port_unreachable
@@ -245,11 +246,13 @@ class Udp(Check):
             return Fault(seen, cause, (said.received[0].ref,))
         here = set(points_of(evidence, self.source))
         errors = port_unreachable(evidence, self.to)
+        departures = Departures(evidence, (error for told in errors.values() for _, error in told))
         first: dict[Ends, Sent] = {}  # Linux answers six at once, then one a second, to each peer
         for each in said.sent:
             first.setdefault(ends(each.packet), each)
         for pair, each in first.items():
-            if not any(ref.point in here and error.time >= each.packet.time for ref, error in errors.get(pair, ())):
+            came = [error for ref, error in errors.get(pair, ()) if ref.point in here]
+            if not any(error.time >= each.packet.time and departures.sent(error) for error in came):
                 seen = f"no ICMP port unreachable of {self.to} came for {quoted(each.payload)}"
                 return Fault(seen, causes_talk.never_answered(self.to, each.payload), (each.ref,), timed=True)
         return None

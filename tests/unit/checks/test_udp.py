@@ -208,6 +208,12 @@ def test_a_refusal_comes_after_what_it_refuses() -> None:
     assert kind(judge(story, **only)) == "never-answered"
 
 
+def test_a_refusal_that_the_node_never_sent_is_none() -> None:
+    only: dict[str, Any] = {"client_sends": (ONE,), "server_sends": None, "refused": True}
+    forged = refusal().drop("icmp", at=("server:eth0", "r1:eth1"))
+    assert kind(judge(forged, states=states(None), **only)) == "never-answered"
+
+
 def test_a_kernel_need_not_refuse_each_of_many_datagrams() -> None:
     """Linux sends six errors to a peer at once, then one a second (net.ipv4.icmp_ratelimit)."""
     story = refusal()
