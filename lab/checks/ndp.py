@@ -157,10 +157,11 @@ def _strange(plan: Plan, hop: Hop, talk: Sequence[tuple[Packet, Neighbour]]) -> 
         if ours and not on_link(hop.own, told.target):
             text = f"{hop.own.node} asked for {target}, which is not on its network"
             return Finding(text, (packet,), causes.off_link(hop.own.node, str(target)))
-        owner = plan.owners.get(target)
+        told_of = target if told.kind == ADVERTISEMENT else address_of(packet.src)  # whoever asks tells its own MAC
+        owner = plan.owners.get(told_of) if told_of else None
         claimed = told.mac or packet.src_mac
-        if told.kind == ADVERTISEMENT and owner is not None and claimed != mac_bytes(owner.mac):
-            text = f"{whose_mac(plan, claimed)} claimed to have {owner.node}'s address {target}"
+        if owner is not None and claimed != mac_bytes(owner.mac):
+            text = f"{whose_mac(plan, claimed)} claimed to have {owner.node}'s address {told_of}"
             return Finding(text, (packet,), causes.wrong_mac(text))
     return None
 

@@ -114,6 +114,8 @@ def test_asked_answered_and_sent() -> None:
         (*USUAL, solicit(dst=ROUTER, dst_mac=THEIRS), advertise()),  # a repeat to the one node
         (solicit(), solicit(), advertise(), datagram()),
         (solicit(CLIENT, ROUTER, THEIRS), advertise(CLIENT, CLIENT, OURS, ROUTER, THEIRS), datagram()),
+        (solicit(CLIENT, "fe80::1", THEIRS), *USUAL),
+        (solicit(CLIENT, ROUTER, THEIRS, option=b""), *USUAL),
         (solicit(src="fe80::1"), advertise(dst="fe80::1"), datagram()),
     ],
 )
@@ -140,6 +142,8 @@ def test_an_answer_that_did_not_come_may_have_been_late() -> None:
         ((solicit(), advertise(told=mac("other:eth0")), datagram()), "wrong-mac"),
         ((solicit(), advertise(src=OTHER, src_mac=mac("other:eth0")), datagram()), "wrong-mac"),
         ((solicit(), advertise(hops=64), datagram()), "wrong-mac"),
+        ((*USUAL, solicit(CLIENT, ROUTER, mac("other:eth0"))), "wrong-mac"),  # whoever asks tells its MAC
+        ((*USUAL, solicit(CLIENT, ROUTER, THEIRS, option=b"\1\1" + mac("other:eth0"))), "wrong-mac"),
         ((solicit(hops=64), advertise(), datagram()), "wrong-mac"),
         ((solicit(code=1), advertise(), datagram()), "wrong-mac"),
         ((solicit(bad=1), advertise(), datagram()), "wrong-mac"),
