@@ -9,7 +9,6 @@ from typing import Literal
 
 from lab.checks.base import FrameRef
 from lab.checks.connections import Connection, Seen
-from lab.checks.names import mac_bytes
 from lab.evidence import Evidence
 from lab.trace.packets import FIN, SYN, Packet, mac_text
 
@@ -123,9 +122,14 @@ def understood(kind: Kind, text: str) -> int | float | str | None:
                 return int(plain)
             return int(text, 16) if re.fullmatch(r"0[xX][0-9a-fA-F]{1,16}", text) else None
         case "milliseconds":
-            found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(?: ?(us|µs|ms|s))?", text)
-            return float(found[1]) * {"us": 1e-3, "µs": 1e-3, "s": 1e3}.get(found[2], 1) if found else None
+            found = re.fullmatch(r"([0-9]{1,9}(?:[.,][0-9]{1,9})?)(?: ?(us|µs|μs|ms|s))?", text)
+            if found is None:
+                return None
+            return float(found[1].replace(",", ".")) * {"us": 1e-3, "µs": 1e-3, "μs": 1e-3, "s": 1e3}.get(found[2], 1)
         case "MAC":
-            raw = re.fullmatch(r"[0-9a-fA-F]{1,2}([:-][0-9a-fA-F]{1,2}){5}", text)
-            return mac_text(mac_bytes(":".join(f"{part:0>2}" for part in re.split("[:-]", text)))) if raw else None
+            plain = "".join(f"{part:0>2}" for part in re.split("[:-]", text))
+            if re.fullmatch(r"[0-9a-fA-F]{1,2}([:-][0-9a-fA-F]{1,2}){5}", text):
+                return mac_text(bytes.fromhex(plain))
+            dotted = re.fullmatch(r"[0-9a-fA-F]{4}(\.[0-9a-fA-F]{4}){2}", text)  # as routers of some makers show it
+            return mac_text(bytes.fromhex(text.replace(".", ""))) if dotted else None
     return text.lower() if re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", text) else None

@@ -17,6 +17,8 @@ HEAD = "version: 1\nname: x\nchecks:\n  - "
 R1_OUT = clean().plan.points["r1:eth1"].mac
 R1_IN = clean().plan.points["r1:eth0"].mac
 
+R1_DOTTED = "{}{}.{}{}.{}{}".format(*R1_IN.split(":"))
+
 
 def parsed(fields: str) -> Answer:
     text = f"{HEAD}{{id: a, check: answer, from: client, to: server, port: {PORT}, {fields}}}\n"
@@ -45,7 +47,7 @@ def judge(fields: str, sheet: str | None, story: Story | None = None, **changes:
         ("round_trips", ["3"], ["2", "4"]),
         ("ttl_at_server", ["63"], ["64"]),
         ("closes_first", ["client", "Client"], ["server", "r1", "nobody", "1"]),
-        ("target_mac_at_client", [R1_IN, R1_IN.upper(), R1_IN.replace(":", "-")], [R1_OUT, "1", "r1"]),
+        ("target_mac_at_client", [R1_IN, R1_IN.upper(), R1_IN.replace(":", "-"), R1_DOTTED], [R1_OUT, "1", "r1"]),
         ("source_mac_at_server", [R1_OUT, "2:0:0:0:3:1" if R1_OUT == "02:00:00:00:03:01" else R1_OUT], [R1_IN]),
     ],
 )  # fmt: skip
@@ -76,7 +78,8 @@ def test_tolerance(tolerance: str, given: str, outcome: Outcome) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "outcome"), [("0.004", P), ("0.004 ms", P), ("4 us", P), ("0.000004 s", P), ("4", F), ("4 h", F)]
+    ("given", "outcome"),
+    [("0.004", P), ("0.004 ms", P), ("0,004 ms", P), ("4 us", P), ("0.000004 s", P), ("4", F), ("4 h", F)],
 )
 def test_times_have_units(given: str, outcome: Outcome) -> None:
     """Of a frame every microsecond, SYN and SYN-ACK are seen at the client seven and more apart."""
