@@ -1,4 +1,4 @@
-"""Whether an ICMP message was sent by the node whose address it bears: that node's own captures tell."""
+"""Whether a message was sent by the node whose address it bears: that node's own captures tell."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.checks.icmp_errors import echo_numbers, key
 from lab.checks.names import address_of, mac_bytes
 from lab.checks.sightings import Sighted, whole
 from lab.evidence import Evidence
-from lab.trace.packets import Packet, quoted
+from lab.trace.packets import TCP, UDP, Packet, quoted
 
 Name = tuple[object, ...]
 
@@ -25,7 +25,7 @@ def speakers(evidence: Evidence, message: Packet) -> list[str]:
 
 
 class Departures:
-    """The ICMP messages that left the nodes whose addresses they bear, each to be claimed as often as it did.
+    """How often ICMP messages and UDP datagrams left the nodes whose addresses they bear; each is claimed so often.
 
     What address translation on the way changes is not compared. Nothing can be told of a node that the exercise does
     not capture whole, nor from captures that were handed in, which may have been begun one after the other: all that
@@ -35,6 +35,8 @@ class Departures:
     def __init__(self, evidence: Evidence, messages: Iterable[Packet]) -> None:
         """Ready for these messages."""
         self._evidence = evidence
+        messages = list(messages)
+        self._wanted = {name for message in messages for name in _names(message)}
         self._known: set[str] = set()
         self._unknown: set[str] = set()  # nodes that are not captured whole
         self._left: Counter[Name] = Counter()
@@ -65,11 +67,13 @@ class Departures:
             return
         for packet in _leaving(self._evidence, node):
             exact, loose = _names(packet)
-            self._left[loose if _translated(self._evidence, packet) else exact] += 1
+            name = loose if _translated(self._evidence, packet) else exact
+            if name in self._wanted:
+                self._left[name] += 1
 
 
 def _leaving(evidence: Evidence, node: str) -> Iterator[Packet]:
-    """The ICMP messages that a node sent, also after the end mark: marks are not set everywhere at once.
+    """The messages that a node sent, also after the end mark: marks are not set everywhere at once.
 
     A frame for nobody's MAC comes to every port of a segment, so that it may be a neighbour's.
     """
@@ -78,18 +82,21 @@ def _leaving(evidence: Evidence, node: str) -> Iterator[Packet]:
     for point in points_of(evidence, node):
         for packet in evidence.captures[point].packets if point in evidence.captures else ():
             sender, receiver = known.get(packet.src_mac, node), known.get(packet.dst_mac, node)
-            if _may_be_icmp(packet) and sender == node and receiver != node:
+            if _is_message(packet) and sender == node and receiver != node:
                 found.append((FrameRef(point, packet.number), packet))
     found.sort(key=lambda each: each[1].time)
-    return (packet for _, packet in whole(found) if packet.refusal is None and packet.icmp_type >= 0)
+    return (packet for _, packet in whole(found) if packet.refusal is None and packet.protocol != TCP)
 
 
-def _may_be_icmp(packet: Packet) -> bool:
-    return packet.icmp_type >= 0 or packet.more_fragments or packet.fragment_offset > 0
+def _is_message(packet: Packet) -> bool:
+    return packet.version > 0 and packet.protocol != TCP
 
 
 def _names(message: Packet) -> tuple[Name, Name]:
     """By what a message is known again elsewhere: all of it that counts, and what address translation keeps of that."""
+    if message.protocol == UDP:
+        ports = message.sport, message.dport
+        return (message.src, message.dst, *ports, message.payload), (message.src, message.sport, message.payload)
     about = quoted(message)
     kind = message.src, message.protocol, message.icmp_type, message.icmp_code
     if about is None:

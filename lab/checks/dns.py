@@ -11,12 +11,13 @@ from lab.checks import causes, datagrams
 from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
 from lab.checks.connections import at_node as connections_at
 from lab.checks.connections import points_of
+from lab.checks.departures import Departures, speakers
 from lab.checks.diagnose import Fault
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.lookups import PORT, Lookup, first_answer, lookups, strays
 from lab.checks.names import addresses_of, listed, who
 from lab.checks.programs import idle, unfinished
-from lab.checks.sightings import Sighted, at_node
+from lab.checks.sightings import Sighted, at_node, whole
 from lab.dns.message import NO_ERROR, NO_SUCH_NAME, rcode_name, same_name
 from lab.evidence import Evidence
 from lab.grammar import Choice, NodeName, Port, Text, param
@@ -55,25 +56,39 @@ class Dns(Check):
             return verdict
         if away := [point for point in points if left_out(evidence, point)]:
             return Verdict(Outcome.NOT_MEASURED, self.rule, expected, f"the exercise does not capture {listed(away)}")
-        sighted = at_node(evidence, self.source)
+        sighted = whole(at_node(evidence, self.source))
+        found = self._story(evidence, sighted)
+        if not isinstance(found, Fault) and (forged := _forged(evidence, sighted, self.source)):
+            refs = {ref for ref, _ in forged}
+            found = self._story(evidence, [each for each in sighted if each[0] not in refs])
+            if isinstance(found, Fault):
+                names = sorted({name for _, packet in forged for name in speakers(evidence, packet)})
+                if verdict := unusable(gaps(evidence, points_of(evidence, *names)), self.rule, expected):
+                    return verdict
+                text = f"{self.source} got an answer in the name of {who(evidence.plan, forged[0][1].src)}, which had "
+                text += "not sent it"
+                found = Fault(text, causes.altered(text), tuple(ref for ref, _ in forged[:3]))
+        if isinstance(found, Fault):
+            return Verdict(Outcome.FAILED, self.rule, expected, found.seen, found.frames, found.cause, found.timed)
+        asked, first = found
+        good = next(each for each in asked if each.addresses())
+        went = str(ip_address(first[0][1].dst))
+        seen = (f"{self.source} asked {who(evidence.plan, good.server)} for {self._name}; the answer was "
+                f"{listed(_addresses(asked))}; then the first {_FIRST[self.protocol]} went to {went}")  # fmt: skip
+        return Verdict(Outcome.PASSED, self.rule, expected, seen, (*good.frames, first[0][0]))
+
+    def _story(self, evidence: Evidence, sighted: list[Sighted]) -> tuple[list[Lookup], list[Sighted]] | Fault:
+        """The lookups of the name, and what was begun after them; or what is wrong."""
         own = addresses_of(evidence.plan, self.source)
         found = lookups(sighted, connections_at(evidence, self.source), own)
         went_there = addresses_of(evidence.plan, self.to)
         begun = [each for each in sighted if self._begins(each[1], own)]
         first = [each for each in begun if each[1].dst in went_there] or begun
         asked = [each for each in found if any(same_name(name, self._name) for name in each.names)]
-        fault = (
-            self._not_asked(evidence, found, first)
-            if not asked
-            else self._not_answered(evidence, sighted, asked) or self._not_followed(evidence, sighted, asked, first)
-        )
-        if fault is not None:
-            return Verdict(Outcome.FAILED, self.rule, expected, fault.seen, fault.frames, fault.cause, fault.timed)
-        good = next(each for each in asked if each.addresses())
-        went = str(ip_address(first[0][1].dst))
-        seen = (f"{self.source} asked {who(evidence.plan, good.server)} for {self._name}; the answer was "
-                f"{listed(_addresses(asked))}; then the first {_FIRST[self.protocol]} went to {went}")  # fmt: skip
-        return Verdict(Outcome.PASSED, self.rule, expected, seen, (*good.frames, first[0][0]))
+        if not asked:
+            return self._not_asked(evidence, found, first)
+        fault = self._not_answered(evidence, sighted, asked) or self._not_followed(evidence, sighted, asked, first)
+        return fault or (asked, first)
 
     @property
     def _name(self) -> str:
@@ -166,6 +181,14 @@ class Dns(Check):
             cause = causes.connected_elsewhere(self.source, where, self.to, self.port)
             return Fault(seen, cause, (*_frames(before), ref))
         return None
+
+
+def _forged(evidence: Evidence, sighted: list[Sighted], node: str) -> list[Sighted]:
+    """The answers over UDP that came to a node and had not left the node whose address they bear."""
+    own = addresses_of(evidence.plan, node)
+    answers = [(ref, p) for ref, p in sighted if p.protocol == UDP and p.sport == PORT and p.dst in own]
+    departures = Departures(evidence, (packet for _, packet in answers))
+    return [each for each in answers if not departures.sent(each[1])]
 
 
 def _addresses(found: Sequence[Lookup]) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """`dns` and `http`: a name asked for before the first packet, and messages in the byte streams."""
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
-from doctored import PORT, SOURCE_PORT, UDP, Story, clean, result
+from doctored import PORT, SOURCE_PORT, UDP, Frame, Part, Story, clean, result
 
 from lab.checks.base import Outcome, Verdict
 from lab.checks.dns import Dns
@@ -129,6 +130,31 @@ def test_a_crash_after_the_answer() -> None:
     assert kind(resolved(web(), steps=steps)) == "crashed"
 
 
+def made_up() -> Web:
+    """A neighbour answers in the name server's name."""
+    story = web()
+    story.drop("answer", at=("r1:eth0",))
+    return story
+
+
+def test_an_answer_that_the_name_server_never_sent_is_none() -> None:
+    verdict = resolved(made_up().talk())
+    assert kind(verdict) == "altered"
+    assert verdict.seen == "client got an answer in the name of r1, which had not sent it"
+    assert resolved(made_up().told(ADDRESS).talk()).outcome is P  # the name server answered as well
+
+
+def test_an_answer_in_fragments_counts_whole() -> None:
+    story = Web().query().told(*(f"10.0.2.{last}" for last in (*range(1, 9), 80))).talk()
+    story.frames = [part for each in story.frames for part in (halves(each) if each.name == "answer" else [each])]
+    assert resolved(story).outcome is P
+
+
+def halves(whole: Frame) -> list[Frame]:
+    data, given = whole.raw()[34:], {each.name: getattr(whole, each.name) for each in fields(whole)}
+    return [Part(**given, part=data[:48], more=True), Part(**given, part=data[48:], offset=48)]
+
+
 def test_datagrams_may_follow() -> None:
     story = web()
     ends = {"src": "10.0.1.10", "dst": ADDRESS, "sport": 9, "dport": PORT}
@@ -152,7 +178,9 @@ def test_a_lookup_over_tcp() -> None:
 def test_gaps_of_a_lookup() -> None:
     assert resolved(web().talk(), gaps=(Gap("drops", "client:eth0", "lab"),)).outcome is N
     assert resolved(web().talk(), capture=("server:eth0",), without=THERE[:3]).outcome is N
-    assert resolved(web().talk(), without=THERE[1:]).outcome is P
+    assert resolved(web().talk(), without=THERE[2:]).outcome is P
+    assert resolved(web().talk(), without=THERE[1:], capture=THERE[:1]).outcome is P
+    assert resolved(web().talk(), without=THERE[1:]).outcome is N  # nobody can tell whether r1 answered
 
 
 GET = b"GET /a HTTP/1.1\r\nHost: server:7000\r\n\r\n"
