@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from lab.checks.base import Cause, Outcome, Verdict
-from lab.checks.connections import Connection, find
+from lab.checks.connections import Connection, find, points_of
 from lab.checks.diagnose import Fault
+from lab.checks.gaps import left_out
+from lab.checks.names import listed
 from lab.checks.question import QUESTIONS, understood
 from lab.checks.tcp import Praise, TcpCheck
 from lab.errors import LabError
@@ -106,13 +108,24 @@ class Answer(TcpCheck):
         return super().judge(evidence)
 
     def needed(self, evidence: Evidence) -> str | None:
-        """Where no hand-in had a part in the connection, its absence is not the student's."""
+        """What the trace cannot tell for no fault of the student's: the exercise made it so, or looks elsewhere."""
         exercise = evidence.exercise
         found = find(evidence, self.source, self.to, self.port)
-        there = any(connection.established for connection in found.connections)
-        if there or exercise.runs_submission or exercise.submission.routes:
+        question = QUESTIONS[self.value]
+        at = {"client": self.source, "server": self.to}.get(question.at or "")
+        seen_at = {view.node for connection in found.connections for view in connection.views}
+        away = [point for point in points_of(evidence, at) if left_out(evidence, point)] if at else []
+        if away and at not in seen_at:
+            return f"the exercise does not capture {listed(away)}"
+        if exercise.runs_submission or exercise.submission.routes or exercise.unverified:
             return None
-        return f"the exercise's own programs made no connection from {self.source} to {self.to} port {self.port}"
+        ends = f"from {self.source} to {self.to} port {self.port}"
+        if not any(connection.established for connection in found.connections):
+            return f"the exercise's own programs made no connection {ends}"
+        chosen = self.chosen(found)
+        if len(chosen) == 1 and question.read(evidence, chosen[0]).value is None:
+            return f"the connection of the exercise's own programs {ends} shows no {self.value}"
+        return None
 
     def fault(self, evidence: Evidence, connection: Connection) -> Fault | None:
         """Whether the answer differs from what the trace shows."""

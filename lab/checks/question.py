@@ -29,6 +29,7 @@ class Question:
 
     kind: Kind
     read: Callable[[Evidence, Connection], Truth]
+    at: Literal["client", "server"] | None = None  # the end whose frames alone tell, where one is
 
 
 def _at_client(read: Callable[[Seen], tuple[int | float | None, tuple[Packet | None, ...]]]) -> Callable[
@@ -98,12 +99,12 @@ QUESTIONS: Mapping[str, Question] = {
     "round_trips": Question("number", _at_client(_round_trips)),
     "handshake_ms": Question("milliseconds", _at_client(lambda v: (
         v.conversation.rtt / 1e6 if v.conversation.syn_ack else None, (v.client.syn, v.conversation.syn_ack)))),
-    "ttl_at_server": Question("number", _ttl),
+    "ttl_at_server": Question("number", _ttl, "server"),
     "closes_first": Question("node", _closes_first),
-    "source_mac_at_client": Question("MAC", _mac(arriving=False, sender=True)),
-    "target_mac_at_client": Question("MAC", _mac(arriving=False, sender=False)),
-    "source_mac_at_server": Question("MAC", _mac(arriving=True, sender=True)),
-    "target_mac_at_server": Question("MAC", _mac(arriving=True, sender=False)),
+    "source_mac_at_client": Question("MAC", _mac(arriving=False, sender=True), "client"),
+    "target_mac_at_client": Question("MAC", _mac(arriving=False, sender=False), "client"),
+    "source_mac_at_server": Question("MAC", _mac(arriving=True, sender=True), "server"),
+    "target_mac_at_server": Question("MAC", _mac(arriving=True, sender=False), "server"),
 }  # fmt: skip
 
 

@@ -133,11 +133,45 @@ def test_no_connection_is_the_students_only_where_the_student_had_a_part_in_it()
     verdict = judge("value: client_isn", sheet, Story(), exercise_steps=own, steps=crashed)
     assert verdict.outcome is N
     assert "the exercise's own programs made no connection" in verdict.seen
+    check = parsed("value: client_isn")
+    handed_in = replace(Story().evidence(check, exercise_steps=()), submission={"answers.yaml": sheet.encode()})
+    handed_in = replace(handed_in, exercise=replace(handed_in.exercise, unverified=True))
+    assert check.judge(handed_in).outcome is F  # the captures are the student's as well
 
 
 def test_who_closed_first_by_the_nodes_name_and_nobody_when_both_did() -> None:
     assert judge("value: closes_first", "closes_first: server\n", Story().talk(closes="server")).outcome is P
     assert judge("value: closes_first", "closes_first: client\n", Story().talk(closes="both")).outcome is F
+
+
+@pytest.mark.parametrize(
+    ("value", "given", "away", "outcome"),
+    [
+        ("ttl_at_server", "63", "server:eth0", N),
+        ("ttl_at_server", "64", "server:eth0", N),
+        ("source_mac_at_server", R1_OUT, "server:eth0", N),
+        ("target_mac_at_client", R1_IN, "client:eth0", N),
+        ("target_mac_at_client", R1_IN, "server:eth0", P),
+        ("client_isn", str(CLIENT_ISN), "client:eth0", P),
+        ("handshake_ms, tolerance: 0.01", "0.008", "client:eth0", P),
+    ],
+)
+def test_what_is_seen_at_one_end_alone_needs_its_capture(value: str, given: str, away: str, outcome: Outcome) -> None:
+    kept = tuple(point for point in clean().plan.points if point != away)
+    sheet = f"{value.partition(',')[0]}: {given}\n"
+    verdict = judge(f"value: {value}", sheet, without=(away,), capture=kept)
+    assert verdict.outcome is outcome, verdict.seen
+    if outcome is N:
+        assert verdict.seen == f"the exercise does not capture {away}"
+
+
+def test_a_question_that_the_exercises_own_programs_leave_open_is_held_against_nobody() -> None:
+    own = tuple(replace(step, code=("x.py",)) for step in STEPS)
+    both = Story().talk(closes="both")
+    verdict = judge("value: closes_first", "closes_first: client\n", both, exercise_steps=own)
+    assert verdict.outcome is N
+    assert verdict.seen.endswith("shows no closes_first")
+    assert judge("value: closes_first", "closes_first: client\n", clean(), exercise_steps=own).outcome is P
 
 
 @pytest.mark.parametrize(
