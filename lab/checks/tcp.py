@@ -10,7 +10,7 @@ from lab.checks import causes
 from lab.checks.base import Check, FrameRef, Outcome, Verdict
 from lab.checks.connections import Connection, Found, Seen, find, points_of
 from lab.checks.diagnose import Fault, no_connection
-from lab.checks.gaps import gaps, unusable
+from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.names import addresses_of, count, interfaces_of, listed, mac_bytes, who, whose_mac
 from lab.evidence import Evidence
 from lab.grammar import Choice, NodeName, Port, param
@@ -113,7 +113,11 @@ def disagreement(evidence: Evidence, found: Found, connection: Connection) -> Fa
     client, server = connection.at_client, connection.at_server
     if len(found.captured) == 2:
         if client is None or server is None:
-            return _one_sided(evidence, found, connection)
+            other = found.captured[1] if server is None else found.captured[0]
+            elsewhere = any(left_out(evidence, point) for point in points_of(evidence, other))
+            if not elsewhere:  # it may have come by an interface that is not captured
+                return _one_sided(evidence, found, connection)
+            client = server = connection.views[0]
         for name, ours, theirs in (("SYN", client.client, server.client), ("SYN-ACK", client.server, server.server)):
             if ours.isn is not None and theirs.isn is not None and ours.isn != theirs.isn:
                 text = f"the {name} has sequence number {ours.isn} at {client.node} and {theirs.isn} at {server.node}"

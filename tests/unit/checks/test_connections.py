@@ -37,6 +37,19 @@ def test_a_bad_second_connection(which: str, outcome: Outcome) -> None:
     assert check.judge(second(clean(), answered=b"no").evidence()).outcome is outcome
 
 
+def test_a_connection_by_an_interface_that_is_not_captured_is_nobodys_doing() -> None:
+    """r1 itself is the server here, and the exercise looks at its other interface alone."""
+    story, own = clean(), {"10.0.2.80": "10.0.1.1"}
+    story.frames = [replace(each, src=own.get(each.src, each.src), dst=own.get(each.dst, each.dst))
+                    for each in story.frames if each.point in THERE[:2]]  # fmt: skip
+    check = TcpHandshake(source="client", to="r1", port=PORT)
+    assert check.judge(story.evidence()).outcome is P
+    kept = ("client:eth0", "r1:eth1")
+    assert check.judge(story.evidence(without=("r1:eth0",), capture=kept)).outcome is P
+    story.drop(*{each.name for each in story.frames}, at=("r1:eth0",))
+    assert check.judge(story.evidence()).outcome is F
+
+
 @pytest.mark.parametrize(("isn", "answer_isn"), [(CLIENT_ISN, 9), (5, SERVER_ISN)])
 def test_two_connections_with_one_isn(isn: int, answer_isn: int) -> None:
     verdict = opened(second(clean(), isn, answer_isn), connection="every")
