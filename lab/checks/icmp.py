@@ -45,7 +45,8 @@ _CODES = {  # RFC 792, RFC 1812 §5.2.7.1; RFC 4443 §3.1
 class Icmp(Check):
     """A node's packets to another were answered by ICMP: each echo by its reply, or a packet by an error about it.
 
-    An echo reply has the identifier, the sequence number and the data of its request. An error counts where it quotes a
+    An echo reply has the identifier, the sequence number and the data of its request; what a link lost that loses
+    something is not held against anybody. An error counts where it quotes a
     packet that the node had sent before: `time-exceeded` because its TTL ran out on the way, `unreachable` because
     there is no way, no host or no program. Judged at the sending node, and at the node that answers, where the exercise
     captures it: what that did not send is somebody else's. The tries that lab itself makes do not count.
@@ -136,19 +137,37 @@ class Icmp(Check):
         last = {(echo_numbers(packet), packet.payload): ref for ref, packet in replies}
         left = Counter((echo_numbers(packet), packet.payload) for _, packet in replies)
         answered: list[tuple[FrameRef, FrameRef]] = []
+        unanswered: list[Sighted] = []
         for ref, packet in asked:
             echo = echo_numbers(packet), packet.payload
             match = last.get(echo, ref)
             if order[match] <= order[ref]:
-                return self._unanswered(evidence, sighted, ref, packet)
-            if left[echo]:  # a request that was repeated counts as often as its reply came
+                unanswered.append((ref, packet))
+            elif left[echo]:  # a request that was repeated counts as often as its reply came
                 left[echo] -= 1
                 answered.append((ref, match))
+        if unanswered and (len(answered) < self.count or not self._lost(evidence, unanswered)):
+            return self._unanswered(evidence, sighted, *unanswered[0])
         if len(answered) < self.count:
             sent = count(len(asked), "echo request") if asked else "no echo request"
             return self._too_few(evidence, f"{self.source} sent {sent} to {self.to}", tuple(r for r, _ in asked[:4]))
         seen = f"{count(len(answered), 'echo request')} of {self.source}, each answered by {self.to} with the same data"
+        seen += f"; {len(unanswered)} more lost on the way" if unanswered else ""
         return seen, tuple(ref for pair in answered[:3] for ref in pair)
+
+    def _lost(self, evidence: Evidence, unanswered: list[Sighted]) -> bool:
+        """Whether all of these were lost by the links, which no program can help: they never came, or left answered."""
+        lossy = evidence.exercise.faults or any(network.link.loss for network in evidence.plan.networks)
+        points = points_of(evidence, self.to)
+        if not lossy or gaps(evidence, points) or any(left_out(evidence, point) for point in points):
+            return False
+        seen = [(FrameRef(point, packet.number), packet) for point in points
+                for packet in evidence.captures[point].packets if packet.protocol in (ICMP, ICMPV6)]  # fmt: skip
+        there = [packet for _, packet in whole(seen)]
+        came = {(echo_numbers(packet), packet.payload) for packet in there if _is(packet, _REQUESTS)}
+        left = {(echo_numbers(packet), packet.payload) for packet in there if _is(packet, _REPLIES)}
+        lost = [(echo_numbers(packet), packet.payload) for _, packet in unanswered]
+        return all(echo not in came or echo in left for echo in lost)
 
     def _unanswered(self, evidence: Evidence, sighted: list[Sighted], ref: FrameRef, packet: Packet) -> Fault:
         """Why an echo was not answered: an error says so, or nobody does."""

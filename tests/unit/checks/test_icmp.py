@@ -9,6 +9,8 @@ from doctored import ICMP, PORT, UDP, Frame, Part, Story
 from lab.checks.base import Outcome, Verdict
 from lab.checks.icmp import Icmp
 from lab.evidence import Gap
+from lab.exercise.faults import Fault
+from lab.topology.links import Link
 
 P, F, N = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_MEASURED
 THERE = ("client:eth0", "r1:eth0", "r1:eth1", "server:eth0")
@@ -178,6 +180,28 @@ def test_one_packet_that_is_complained_of_thrice_counts_once() -> None:
     story = error(11, 0).double("error").double("error")
     assert judge(story, message="time-exceeded").outcome is P
     assert judge(story, message="time-exceeded", count=3).outcome is F
+
+
+@pytest.mark.parametrize(
+    ("lost", "outcome"),
+    [
+        (go(echo(), "lost", b"xyz", HOME), P),
+        (back(go(echo(), "lost", b"xyz"), "reply", b"xyz").drop("reply", at=HOME), P),
+        (go(echo(), "ignored", b"xyz"), F),
+        (go(Story(), "lost", way=HOME), F),
+    ],
+)
+def test_what_a_lossy_link_lost_is_held_against_nobody(lost: Story, outcome: Outcome) -> None:
+    check = Icmp(source="client", to="server")
+    evidence = lost.evidence(check)
+    assert check.judge(evidence).outcome is F
+    lossy = tuple(replace(each, link=Link(loss=0.1)) for each in evidence.plan.networks)
+    assert check.judge(replace(evidence, plan=replace(evidence.plan, networks=lossy))).outcome is outcome
+    fault = Fault("lost", "drop", network="lan", packets="icmp")
+    faulty = replace(evidence, exercise=replace(evidence.exercise, faults=(fault,)))
+    assert check.judge(faulty).outcome is outcome
+    unseen = replace(faulty, gaps=(Gap("drops", "server:eth0", "lab"),))
+    assert check.judge(unseen).outcome is F  # whether it came to the server cannot be told
 
 
 BESIDE = ("client:eth0", "other:eth0")
