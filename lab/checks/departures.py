@@ -78,10 +78,14 @@ def _leaving(evidence: Evidence, node: str) -> Iterator[Packet]:
     A frame for nobody's MAC comes to every port of a segment, so that it may be a neighbour's.
     """
     known = {mac_bytes(mac): interface.node for mac, interface in evidence.plan.macs.items()}
+    planned = evidence.plan.by_name.get(node)
+    # Whose a MAC is that the plan does not know: a topology's own commands may have changed one.
+    unknown = node if planned is not None and planned.setup else None
+    nobody = "" if any(each.setup for each in evidence.plan.nodes) else node
     found: list[Sighted] = []
     for point in points_of(evidence, node):
         for packet in evidence.captures[point].packets if point in evidence.captures else ():
-            sender, receiver = known.get(packet.src_mac, node), known.get(packet.dst_mac, node)
+            sender, receiver = known.get(packet.src_mac, unknown), known.get(packet.dst_mac, nobody)
             if _is_message(packet) and sender == node and receiver != node:
                 found.append((FrameRef(point, packet.number), packet))
     found.sort(key=lambda each: each[1].time)

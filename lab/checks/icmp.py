@@ -15,7 +15,7 @@ from lab.checks.diagnose import Fault
 from lab.checks.follow import unanswered_arp
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.icmp_errors import Key, echo_numbers, key, key_of_quoted
-from lab.checks.names import addresses_of, count, listed, who
+from lab.checks.names import addresses_of, count, listed, mac_bytes, who
 from lab.checks.programs import idle, unfinished
 from lab.checks.routing import misrouted
 from lab.checks.sightings import Sighted, at_node, whole
@@ -25,6 +25,7 @@ from lab.trace.packets import ICMP, ICMPV6, Packet
 from lab.trace.words import ICMP_CODES, ICMPV6_CODES
 
 Message = tuple[int, int]  # protocol and type
+Shown = tuple[str, tuple[FrameRef, ...]]  # what was seen, and where
 
 _REQUESTS: tuple[Message, ...] = ((ICMP, 8), (ICMPV6, 128))
 _REPLIES: tuple[Message, ...] = ((ICMP, 0), (ICMPV6, 129))
@@ -49,7 +50,8 @@ class Icmp(Check):
     something is not held against anybody. An error counts where it quotes a
     packet that the node had sent before: `time-exceeded` because its TTL ran out on the way, `unreachable` because
     there is no way, no host or no program. Judged at the sending node, and at the node that answers, where the exercise
-    captures it: what that did not send is somebody else's. The tries that lab itself makes do not count.
+    captures it: what that did not send is somebody else's. Where the sending node is not captured, because a program
+    there has a privilege, it is judged at those that answer alone. The tries that lab itself makes do not count.
     """
 
     kind: ClassVar[str] = "icmp"
@@ -75,30 +77,66 @@ class Icmp(Check):
     def judge(self, evidence: Evidence) -> Verdict:
         """Judge the frames of the sending node, and whether its answers left the nodes whose addresses they bear."""
         expected = self._expectation()
-        points = points_of(evidence, self.source)
-        if verdict := unusable(gaps(evidence, points, [self.source]), self.rule, expected):
-            return verdict
-        if away := [point for point in points if left_out(evidence, point)]:
+        captured = [node.name for node in evidence.plan.nodes
+                    if not any(left_out(evidence, point) for point in points_of(evidence, node.name))]  # fmt: skip
+        beside = self.source not in captured
+        answering = self._answering(evidence)
+        at = [node for node in answering if node in captured] if beside else [self.source]
+        if not at:
+            away = [point for point in points_of(evidence, self.source) if left_out(evidence, point)]
             return Verdict(Outcome.NOT_MEASURED, self.rule, expected, f"the exercise does not capture {listed(away)}")
-        sighted = at_node(evidence, self.source)
-        sighted = whole(sighted) if self.message == "echo" else sighted
+        if verdict := unusable(gaps(evidence, points_of(evidence, *at), [self.source]), self.rule, expected):
+            return verdict
+        sighted = self._beside(evidence, at) if beside else at_node(evidence, self.source)
+        found = self._found(evidence, expected, whole(sighted) if self.message == "echo" else sighted)
+        if isinstance(found, Verdict):
+            return found
+        told = f" (judged at {listed(at)}: {self.source} is not captured)" if beside else ""
+        if isinstance(found, Fault):
+            seen, frames = f"{found.seen}{told}", found.frames
+            if beside and len(at) < len(answering):
+                seen += ", and another may have answered that is not captured either"
+                return Verdict(Outcome.NOT_MEASURED, self.rule, expected, seen, frames)
+            return Verdict(Outcome.FAILED, self.rule, expected, seen, frames, found.cause, found.timed)
+        return Verdict(Outcome.PASSED, self.rule, expected, f"{found[0]}{told}", found[1])
+
+    def _found(self, evidence: Evidence, expected: str, sighted: list[Sighted]) -> Shown | Fault | Verdict:
+        """What these frames show, without answers that another sent; a verdict where a gap leaves that open."""
         judge = self._echoes if self.message == "echo" else self._errors
         found = judge(evidence, sighted)
-        if not isinstance(found, Fault):
-            departures, answers = self._departures(evidence, sighted)
-            strange = [each for each in answers if not departures.claim(each[1])]
-            names = {name for _, packet in strange for name in speakers(evidence, packet)}
-            refs = {ref for ref, _ in strange}
-            found = judge(evidence, [each for each in sighted if each[0] not in refs]) if strange else found
-            if isinstance(found, Fault):
-                if verdict := unusable(gaps(evidence, points_of(evidence, *sorted(names))), self.rule, expected):
-                    return verdict
-                forged = [each for each in strange if not departures.sent(each[1])]
-                found = self._forged(evidence, forged) if forged else found
         if isinstance(found, Fault):
-            return Verdict(Outcome.FAILED, self.rule, expected, found.seen, found.frames, found.cause, found.timed)
-        seen, frames = found
-        return Verdict(Outcome.PASSED, self.rule, expected, seen, frames)
+            return found
+        departures, answers = self._departures(evidence, sighted)
+        strange = [each for each in answers if not departures.claim(each[1])]
+        refs = {ref for ref, _ in strange}
+        found = judge(evidence, [each for each in sighted if each[0] not in refs]) if strange else found
+        if isinstance(found, Fault):
+            names = sorted({name for _, packet in strange for name in speakers(evidence, packet)})
+            if verdict := unusable(gaps(evidence, points_of(evidence, *names)), self.rule, expected):
+                return verdict
+            forged = [each for each in strange if not departures.sent(each[1])]
+            return self._forged(evidence, forged) if forged else found
+        return found
+
+    def _answering(self, evidence: Evidence) -> list[str]:
+        """The nodes that may answer."""
+        if self.message == "echo" or self.by is not None:
+            return [self.by or self.to]
+        return [node.name for node in evidence.plan.nodes if node.name != self.source]
+
+    def _beside(self, evidence: Evidence, nodes: list[str]) -> list[Sighted]:
+        """What came from the sending node to those that may answer, and what they sent, one node after the other."""
+        ours = addresses_of(evidence.plan, self.source)
+        hosts = {mac_bytes(each.mac) for each in evidence.plan.interfaces
+                 if each.node != self.source and not evidence.plan.by_name[each.node].forwards}  # fmt: skip
+        found: list[Sighted] = []
+        for node in nodes:
+            own = addresses_of(evidence.plan, node)
+            for ref, packet in at_node(evidence, node):
+                came = packet.src in ours and packet.src_mac not in hosts
+                if came or (packet.src in own and packet.dst in ours):
+                    found.append((ref, packet))
+        return found
 
     def _expectation(self) -> str:
         times = f", {self.count} times at least" if self.count > 1 else ""
@@ -121,7 +159,7 @@ class Icmp(Check):
         text = f"{self.source} got {what} in the name of {who(evidence.plan, packet.src)}, which had not sent it"
         return Fault(text, causes.altered(text), tuple(ref for ref, _ in forged[:3]))
 
-    def _echoes(self, evidence: Evidence, sighted: list[Sighted]) -> tuple[str, tuple[FrameRef, ...]] | Fault:
+    def _echoes(self, evidence: Evidence, sighted: list[Sighted]) -> Shown | Fault:
         ours, theirs = addresses_of(evidence.plan, self.source), addresses_of(evidence.plan, self.to)
         asked = [each for each in sighted if _is(each[1], _REQUESTS) and each[1].src in ours and each[1].dst in theirs]
         replies = [each for each in sighted if _is(each[1], _REPLIES) and each[1].src in theirs and each[1].dst in ours]
@@ -180,7 +218,7 @@ class Icmp(Check):
         cause = misrouted(evidence, self.source, self.to) or causes.unreachable(self.source, self.to)
         return Fault(seen, cause, (ref,), timed=True)
 
-    def _errors(self, evidence: Evidence, sighted: list[Sighted]) -> tuple[str, tuple[FrameRef, ...]] | Fault:
+    def _errors(self, evidence: Evidence, sighted: list[Sighted]) -> Shown | Fault:
         ours, theirs = addresses_of(evidence.plan, self.source), addresses_of(evidence.plan, self.to)
         sent: list[Sighted] = []
         told: list[tuple[Sighted, Sighted]] = []  # an error, and the packet that it is about
@@ -235,8 +273,23 @@ class Icmp(Check):
         seen = f"{count(len(sent), 'packet')} of {self.source} for {self.to}, and no ICMP error about any"
         return Fault(seen, Cause("no-error", seen, "the TTL and the port of the packets"), frames, timed=True)
 
+    def _wrong_sum(self, evidence: Evidence) -> Fault | None:
+        """A message to the node with a wrong checksum, which it has to drop (RFC 1122 §3.2.1.2, §3.2.2)."""
+        ours, theirs = addresses_of(evidence.plan, self.source), addresses_of(evidence.plan, self.to)
+        for point in points_of(evidence, self.source, self.to):
+            for packet in evidence.captures[point].judged if point in evidence.captures else ():
+                wrong = packet.checksum_ok is False or packet.ip_checksum_ok is False
+                if wrong and packet.src in ours and packet.dst in theirs and packet.protocol in (ICMP, ICMPV6):
+                    ref = FrameRef(point, packet.number)
+                    text = f"frame {ref} has a wrong checksum, so that nobody answers it"
+                    look = "what is summed up, in which byte order, and when (RFC 1071)"
+                    return Fault(text, Cause("wrong-checksum", text, look), (ref,))
+        return None
+
     def _too_few(self, evidence: Evidence, seen: str, frames: tuple[FrameRef, ...]) -> Fault:
         """Too little was sent."""
+        if wrong := self._wrong_sum(evidence):
+            return wrong
         if blame := idle(evidence, [self.source]):
             return Fault(seen, blame.cause, frames, blame.timed)
         if cause := misrouted(evidence, self.source, self.to):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from lab.checks.base import FrameRef
 from lab.checks.connections import counted, points_of
-from lab.checks.names import addresses_of, mac_bytes
+from lab.checks.names import addresses_of, interfaces_of, mac_bytes
 from lab.evidence import Evidence
 from lab.trace.fragments import Reassembly
 from lab.trace.packets import TCP, UDP, Packet
@@ -41,10 +41,22 @@ def at_node(evidence: Evidence, node: str) -> list[Sighted]:
 
 
 def in_its_name(evidence: Evidence, node: str) -> Callable[[Packet], bool]:
-    """A test whether a packet bears an address of the node and the MAC of another."""
+    """A test whether a packet bears an address of the node and not its MAC.
+
+    On a captured node no program has the privilege to do that. Which MACs a topology's own commands gave it, and what
+    captures that were handed in come from, is not known: there only another node's MAC tells.
+    """
     own = addresses_of(evidence.plan, node)
+    macs = {mac_bytes(each.mac) for each in interfaces_of(evidence.plan, node)}
     others = {mac_bytes(each.mac) for each in evidence.plan.interfaces if each.node != node}
-    return lambda packet: packet.src_mac in others and packet.src in own
+    known = evidence.plan.by_name.get(node)
+    sure = not evidence.exercise.unverified and known is not None and not known.setup
+
+    def forged(packet: Packet) -> bool:
+        mac = packet.src_mac
+        return mac not in macs and packet.src in own and bool(mac) and (sure or mac in others)
+
+    return forged
 
 
 def whole(sighted: list[Sighted]) -> list[Sighted]:

@@ -155,7 +155,7 @@ def test_what_is_no_such_error(story: Story, changes: dict[str, Any], cause: str
 
 def test_gaps() -> None:
     assert judge(echo(), gaps=(Gap("drops", "client:eth0", "lab"),)).outcome is N
-    assert judge(echo(), capture=("server:eth0",), without=THERE[:3]).outcome is N
+    assert judge(echo(), capture=("r1:eth0",), without=(THERE[0], *THERE[2:])).outcome is N
     assert judge(echo(), without=THERE[1:3]).outcome is P
     assert judge(echo(), without=THERE[1:]).outcome is N  # nobody can tell whether the server sent it
     assert judge(echo(), without=THERE[3:], capture=THERE[:3]).outcome is P
@@ -231,7 +231,9 @@ def test_one_of_two_replies_is_made_up() -> None:
 def test_a_neighbours_frame_that_is_flooded_to_the_server_did_not_leave_it() -> None:
     story = forged(go(Story(), "ping"))
     beside, nobody = story.mac("r1:eth1"), "02:00:00:00:99:99"
-    for src_mac, dst_mac in ((beside, "ff:ff:ff:ff:ff:ff"), (beside, nobody), (story.mac("server:eth0"), nobody)):
+    for src_mac, dst_mac in (
+        (beside, "ff:ff:ff:ff:ff:ff"), (beside, nobody), (story.mac("server:eth0"), nobody), (nobody, beside)
+    ):  # fmt: skip
         flooded = back(forged(go(Story(), "ping")), "flooded").drop("flooded", at=THERE[:3])
         assert kind(judge(flooded.alter("flooded", src_mac=src_mac, dst_mac=dst_mac))) == "altered"
 
@@ -279,3 +281,43 @@ def test_two_errors_of_one_router_count_twice() -> None:
     assert judge(story.double("datagram").double("error"), **TIME, count=2).outcome is P
     once = error(11, 0).double("datagram").double("error", at=("client:eth0",))
     assert kind(judge(once, **TIME, count=2)) == "no-packets"  # the second is a copy that was made on the way
+
+
+BESIDE_CLIENT: dict[str, Any] = {"capture": ("other:eth0", *THERE[1:]), "without": THERE[:1]}
+
+
+def test_who_has_a_privilege_is_judged_at_those_who_answer() -> None:
+    verdict = judge(echo(), **BESIDE_CLIENT)
+    assert verdict.outcome is P
+    assert verdict.seen.endswith("by server with the same data (judged at server: client is not captured)")
+    assert kind(judge(go(Story(), "ping"), **BESIDE_CLIENT)) == "unreachable"
+    assert kind(judge(Story(), **BESIDE_CLIENT)) == "no-packets"
+    assert kind(judge(echo(), **BESIDE_CLIENT, count=2)) == "no-packets"
+    assert kind(judge(echo().drop("pong", at=THERE[3:]), **BESIDE_CLIENT)) == "unreachable"
+    assert judge(echo(), **BESIDE_CLIENT, gaps=(Gap("drops", "server:eth0", "lab"),)).outcome is N
+    assert judge(echo(), capture=THERE[1:3], without=(THERE[0], THERE[3])).outcome is N
+
+
+def test_an_error_for_who_has_a_privilege_is_judged_at_those_who_say_it() -> None:
+    for wanted in (TIME, {"message": "time-exceeded"}):
+        assert judge(error(11, 0), **BESIDE_CLIENT, **wanted).outcome is P
+        assert kind(judge(error(11, 0).drop("error", at=("r1:eth0",)), **BESIDE_CLIENT, **wanted)) == "no-error"
+        assert kind(judge(error(11, 0).double("error"), **BESIDE_CLIENT, **wanted, count=2)) == "no-packets"
+    some: dict[str, Any] = {"capture": THERE[1:3], "without": (THERE[0], "other:eth0", THERE[3])}
+    assert judge(error(11, 0), **some, message="time-exceeded").outcome is P
+    assert judge(error(3, 0), **some, message="time-exceeded").outcome is N  # server may have said it
+
+
+def test_a_request_that_another_sends_is_not_the_privileged_nodes() -> None:
+    plan = Story().plan
+    story = echo().alter("ping", at=("server:eth0",), src_mac=plan.points["other:eth0"].mac)
+    assert kind(judge(story, **BESIDE_CLIENT)) == "no-packets"
+    made_up = echo().alter("ping", at=("server:eth0",), src_mac="02:aa:bb:cc:dd:ee")
+    assert judge(made_up, **BESIDE_CLIENT).outcome is P
+
+
+def test_a_wrong_checksum_is_why_nobody_answers() -> None:
+    for changes in ({}, BESIDE_CLIENT):
+        verdict = judge(go(Story(), "ping", bad="tcp"), **changes)
+        assert kind(verdict) == "wrong-checksum"
+        assert "has a wrong checksum, so that nobody answers it" in verdict.seen
