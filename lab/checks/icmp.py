@@ -33,6 +33,7 @@ _ERRORS: dict[str, tuple[Message, ...]] = {
     "time-exceeded": ((ICMP, 11), (ICMPV6, 3)),
     "unreachable": ((ICMP, 3), (ICMPV6, 1)),
 }
+_ANY_ERROR = (*_ERRORS["time-exceeded"], *_ERRORS["unreachable"])
 _CODES = {  # RFC 792, RFC 1812 §5.2.7.1; RFC 4443 §3.1
     "network": ((ICMP, 0), (ICMPV6, 0)),
     "host": ((ICMP, 1), (ICMPV6, 3)),
@@ -87,7 +88,7 @@ class Icmp(Check):
             return Verdict(Outcome.NOT_MEASURED, self.rule, expected, f"the exercise does not capture {listed(away)}")
         if verdict := unusable(gaps(evidence, points_of(evidence, *at), [self.source]), self.rule, expected):
             return verdict
-        sighted = self._beside(evidence, at) if beside else at_node(evidence, self.source)
+        sighted = self._beside(evidence, at) if beside else self._at(evidence, self.source)
         found = self._found(evidence, expected, whole(sighted) if self.message == "echo" else sighted)
         if isinstance(found, Verdict):
             return found
@@ -124,6 +125,9 @@ class Icmp(Check):
             return [self.by or self.to]
         return [node.name for node in evidence.plan.nodes if node.name != self.source]
 
+    def _at(self, evidence: Evidence, node: str) -> list[Sighted]:
+        return at_node(evidence, node, passing=self.message != "echo")
+
     def _beside(self, evidence: Evidence, nodes: list[str]) -> list[Sighted]:
         """What came from the sending node to those that may answer, and what they sent, one node after the other."""
         ours = addresses_of(evidence.plan, self.source)
@@ -132,7 +136,7 @@ class Icmp(Check):
         found: list[Sighted] = []
         for node in nodes:
             own = addresses_of(evidence.plan, node)
-            for ref, packet in at_node(evidence, node):
+            for ref, packet in self._at(evidence, node):
                 came = packet.src in ours and packet.src_mac not in hosts
                 if came or (packet.src in own and packet.dst in ours):
                     found.append((ref, packet))
@@ -230,7 +234,7 @@ class Icmp(Check):
                 sent.append(each)
                 by_key[key(packet)] = each
                 left[key(packet)] += 1
-            elif packet.dst in ours and any(_is(packet, kinds) for kinds in _ERRORS.values()):
+            elif packet.dst in ours and packet.checksum_ok is not False and _is(packet, _ANY_ERROR):
                 about = key_of_quoted(packet)
                 if left[about]:
                     left[about] -= 1
@@ -270,16 +274,18 @@ class Icmp(Check):
             return Fault(seen, Cause("other-node" if other else "other-error", seen, look), (sent_ref, ref))
         if not sent:
             return self._too_few(evidence, f"{self.source} sent no packet to {self.to}", ())
+        if self.message == "unreachable" and (wrong := self._wrong_sum(evidence)):
+            return wrong
         seen = f"{count(len(sent), 'packet')} of {self.source} for {self.to}, and no ICMP error about any"
         return Fault(seen, Cause("no-error", seen, "the TTL and the port of the packets"), frames, timed=True)
 
     def _wrong_sum(self, evidence: Evidence) -> Fault | None:
-        """A message to the node with a wrong checksum, which it has to drop (RFC 1122 §3.2.1.2, §3.2.2)."""
+        """A packet to the node with a wrong checksum, which it has to drop (RFC 1122 §3.2.1.2, §4.1.3.4)."""
         ours, theirs = addresses_of(evidence.plan, self.source), addresses_of(evidence.plan, self.to)
         for point in points_of(evidence, self.source, self.to):
             for packet in evidence.captures[point].judged if point in evidence.captures else ():
                 wrong = packet.checksum_ok is False or packet.ip_checksum_ok is False
-                if wrong and packet.src in ours and packet.dst in theirs and packet.protocol in (ICMP, ICMPV6):
+                if wrong and packet.src in ours and packet.dst in theirs:
                     ref = FrameRef(point, packet.number)
                     text = f"frame {ref} has a wrong checksum, so that nobody answers it"
                     look = "what is summed up, in which byte order, and when (RFC 1071)"
@@ -288,7 +294,7 @@ class Icmp(Check):
 
     def _too_few(self, evidence: Evidence, seen: str, frames: tuple[FrameRef, ...]) -> Fault:
         """Too little was sent."""
-        if wrong := self._wrong_sum(evidence):
+        if self.message == "echo" and (wrong := self._wrong_sum(evidence)):
             return wrong
         if blame := idle(evidence, [self.source]):
             return Fault(seen, blame.cause, frames, blame.timed)

@@ -14,10 +14,11 @@ from lab.trace.packets import TCP, UDP, Packet
 Sighted = tuple[FrameRef, Packet]
 
 
-def at_node(evidence: Evidence, node: str) -> list[Sighted]:
+def at_node(evidence: Evidence, node: str, *, passing: bool = False) -> list[Sighted]:
     """The packets at a node's interfaces up to the end mark, without what the kernel says for an ended program.
 
-    What its receiver would drop for a wrong checksum is left out, and what another sends in its name, which comes by
+    What its receiver would drop for a wrong checksum is left out, with `passing` what a router would, which looks at
+    the IP header's alone; and what another sends in its name, which comes by
     where it is flooded. Between several interfaces of one node the order is that of their times, which one kernel
     stamped.
     """
@@ -27,7 +28,7 @@ def at_node(evidence: Evidence, node: str) -> list[Sighted]:
     for point in points:
         kept = {packet.number for packet in counted(evidence, point)}
         for packet in evidence.captures[point].judged:
-            sound = packet.checksum_ok is not False and packet.ip_checksum_ok is not False
+            sound = packet.ip_checksum_ok is not False and (passing or packet.checksum_ok is not False)
             if (
                 sound
                 and packet.refusal is None

@@ -321,3 +321,11 @@ def test_a_wrong_checksum_is_why_nobody_answers() -> None:
         verdict = judge(go(Story(), "ping", bad="tcp"), **changes)
         assert kind(verdict) == "wrong-checksum"
         assert "has a wrong checksum, so that nobody answers it" in verdict.seen
+
+
+def test_a_router_looks_at_the_ip_headers_checksum_alone() -> None:
+    for changes in ({}, BESIDE_CLIENT):
+        assert judge(error(11, 0).alter("datagram", bad="tcp"), **TIME, **changes).outcome is P
+        assert kind(judge(error(11, 0).alter("error", bad="tcp"), **TIME, **changes)) == "no-error"
+        unanswered = error(3, 3, by="10.0.2.80").drop("error").alter("datagram", bad="tcp")
+        assert kind(judge(unanswered, **UNREACHABLE)) == "wrong-checksum"
