@@ -118,6 +118,8 @@ def understood(kind: Kind, text: str) -> int | float | str | None:
     text = text.strip()
     match kind:
         case "number":
+            counted = re.fullmatch(r"([0-9][0-9 _,.']*?) ?(?:bytes?|B|packets?|round trips?)", text)
+            text = counted[1] if counted else text
             plain = re.sub(r"(?<=[0-9])[ _,.'](?=[0-9]{3}(?![0-9]))", "", text)
             if re.fullmatch(r"-?[0-9]{1,18}", plain):
                 return int(plain)
