@@ -47,12 +47,12 @@ _CODES = {  # RFC 792, RFC 1812 §5.2.7.1; RFC 4443 §3.1
 class Icmp(Check):
     """A node's packets to another were answered by ICMP: each echo by its reply, or a packet by an error about it.
 
-    An echo reply has the identifier, the sequence number and the data of its request; what a link lost that loses
-    something is not held against anybody. An error counts where it quotes a
-    packet that the node had sent before: `time-exceeded` because its TTL ran out on the way, `unreachable` because
-    there is no way, no host or no program. Judged at the sending node, and at the node that answers, where the exercise
-    captures it: what that did not send is somebody else's. Where the sending node is not captured, because a program
-    there has a privilege, it is judged at those that answer alone. The tries that lab itself makes do not count.
+    An echo reply has the identifier, the sequence number and the data of its request; an echo that a lossy link lost is
+    held against nobody. An error counts where it quotes a packet that the node had sent before: `time-exceeded` because
+    its TTL ran out on the way, `unreachable` because there is no way, no host or no program. Judged at the sending
+    node, and at the node that answers, where the exercise captures it: what that did not send is somebody else's. Where
+    the sending node is not captured, because a program there has a privilege, it is judged at those that answer alone.
+    The tries that lab itself makes do not count.
     """
 
     kind: ClassVar[str] = "icmp"
