@@ -184,7 +184,8 @@ class State(Check):
         table = sockets(evidence, self.when, self.node)
         if table is None:
             return None
-        here = [each for each in table if each.protocol == self.protocol and each.state in ("LISTEN", "OPEN")]
+        states = ("LISTEN",) if self.protocol == "tcp" else ("OPEN", "CONNECTED")  # both have the port
+        here = [each for each in table if each.protocol == self.protocol and each.state in states]
         told = sorted({f"{each.address} port {each.port}" for each in here})
         seen = f"{self.protocol.upper()} sockets of {self.node}: {listed(told)}"
         meant = [each for each in here if each.port == self.listening]

@@ -137,6 +137,17 @@ def test_a_loopback_listener_hears_no_other_node_and_is_not_absent(local: str) -
     assert check.judge(clean().evidence(check, **recorded)).outcome is F
 
 
+@pytest.mark.parametrize("state", ["OPEN", "CONNECTED"])
+def test_a_udp_socket_has_its_port_also_once_it_is_connected_to_a_client(state: str) -> None:
+    recorded = states(("0.0.0.0", PORT), "udp")
+    recorded["settled"]["server"]["sockets"][0]["state"] = state
+    for absent, outcome in (("", P), (", absent: true", F)):
+        check = parsed(f"node: server, listening: {PORT}, protocol: udp{absent}")
+        assert check.judge(clean().evidence(check, states=recorded)).outcome is outcome
+    tcp = parsed(f"node: server, listening: {PORT}, absent: true")
+    assert tcp.judge(clean().evidence(tcp, states=recorded)).outcome is P
+
+
 def test_a_listener_that_was_not_ready_in_time_may_only_have_been_late() -> None:
     check = parsed("node: server, listening: 7001")
     late = check.judge(clean().evidence(check, steps=result("server", ready=False)))
