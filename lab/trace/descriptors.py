@@ -356,7 +356,8 @@ class _Replay:
             if entry.own or entry.forgotten:
                 made.left.append(Left(descriptor, ending.process, ending.how if entry.own else "replaced"))
             self._release(table, descriptor)
-            if made.holders == 0 and made.let_go is not None and not made.left:
+            by_itself = ending.how.startswith("exited")  # else it would have kept the socket open for longer
+            if made.holders == 0 and made.let_go is not None and not made.left and by_itself:
                 made.uses.append(Use("close", *made.let_go, "", ending.line))
 
 

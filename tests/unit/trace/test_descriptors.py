@@ -194,6 +194,8 @@ def test_a_close_counts_once_a_child_that_only_inherited_has_let_go(end: str) ->
     assert told(socket)[1:] == ["close(3)"]
     (socket,) = sockets(made, FORK, end)
     assert (told(socket)[1:], len(socket.left)) == ([], 1)
+    (socket,) = sockets(made, FORK, "close(3) = 0", "8: +++ killed by SIGKILL +++")
+    assert told(socket)[1:] == []  # it was open for as long as the child lived
 
 
 def test_exec_closes_what_is_marked() -> None:
