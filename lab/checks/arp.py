@@ -190,7 +190,9 @@ def strange_arp(plan: Plan, hop: Hop, packets: tuple[Packet, ...]) -> Finding | 
             text = f"an ARP packet from {whose_mac(plan, packet.src_mac)} says that it comes from {claimant}"
             return Finding(text, (packet,), causes.wrong_mac(text))
         owner = plan.owners.get(claimed) if claimed else None
-        if owner is not None and any(packet.arp_sender) and packet.arp_sender_mac != mac_bytes(owner.mac):
+        # A node may tell any of its own addresses from any of its interfaces: RFC 1122 §3.3.4.2, Linux's arp_announce.
+        known = {mac_bytes(each.mac) for each in interfaces_of(plan, owner.node)} if owner else set()
+        if owner is not None and any(packet.arp_sender) and packet.arp_sender_mac not in known:
             text = f"{claimant} claimed to have {owner.node}'s address {claimed}"
             return Finding(text, (packet,), causes.wrong_mac(text))
     return None

@@ -30,6 +30,7 @@ OTHER = "02:00:00:00:02:00"
 
 FOR_ALL = {"operation": 2, "src": "10.0.1.1", "dst": "10.0.1.1", "src_mac": clean().mac("r1:eth0"),
            "sender_mac": clean().mac("r1:eth0")}  # fmt: skip
+FROM_BEYOND = FOR_ALL | {"operation": 1, "src": "10.0.2.1", "dst": "10.0.1.10"}
 
 
 def spoken(**changes: object) -> Story:
@@ -60,6 +61,7 @@ TOLD: dict[str, tuple[Callable[[], Story], set[str]]] = {
     "unicast ARP repeat": (lambda: with_frame(clean(), "answer", dst_mac=clean().mac("r1:eth0")), set()),
     "ARP request repeated": (lambda: with_frame(clean(), "arp reply"), set()),
     "ARP probe": (lambda: with_frame(clean(), "arp request", src="0.0.0.0", dst="10.0.1.10"), set()),
+    "ARP request in the name of an own other interface": (lambda: with_frame(clean(), "answer", **FROM_BEYOND), set()),
     "ARP announcement as a reply to all": (lambda: with_frame(clean(), "arp reply", **FOR_ALL), set()),
     "ARP announcement": (lambda: with_frame(clean(), "syn", dst="10.0.1.10"), set()),
     "SYN retransmitted": (lambda: again(clean(), "syn"), set()),
