@@ -192,7 +192,9 @@ class Icmp(Check):
             return self._unanswered(evidence, sighted, *unanswered[0])
         if len(answered) < self.count:
             sent = count(len(asked), "echo request") if asked else "no echo request"
-            return self._too_few(evidence, f"{self.source} sent {sent} to {self.to}", tuple(r for r, _ in asked[:4]))
+            seen = f"{self.source} sent {sent} to {self.to}"
+            seen += f", of which {len(answered)} came back" if len(asked) >= self.count else ""
+            return self._too_few(evidence, seen, tuple(ref for ref, _ in asked[:4]))
         seen = f"{count(len(answered), 'echo request')} of {self.source}, each answered by {self.to} with the same data"
         seen += f"; {len(unanswered)} more lost on the way" if unanswered else ""
         return seen, tuple(ref for pair in answered[:3] for ref in pair)
@@ -302,8 +304,10 @@ class Icmp(Check):
             return Fault(seen, cause, frames)
         if neighbour := unanswered_arp(evidence, self.source):
             return Fault(seen, causes.no_neighbour(self.source, neighbour[0]), (*frames, neighbour[1]))
-        timed = unfinished(evidence, [self.source])
-        return Fault(seen, causes.nothing_to_judge(self.source, self.to), frames, timed)
+        cause = causes.nothing_to_judge(self.source, self.to)
+        if frames:
+            cause = Cause(cause.kind, f"{seen}, where {self.count} at least are asked for", cause.look_at)
+        return Fault(seen, cause, frames, unfinished(evidence, [self.source]))
 
 
 def _is(packet: Packet, kinds: tuple[Message, ...]) -> bool:

@@ -170,6 +170,18 @@ def test_what_makes_no_sense_is_refused() -> None:
     assert not list(Icmp(source="client", to="server", message="unreachable", code="port").problems())
 
 
+def test_too_few_are_not_called_none() -> None:
+    for verdict in (judge(echo(), count=2), judge(error(11, 0), **TIME, count=2)):
+        assert verdict.cause is not None
+        assert verdict.cause.text in (
+            "client sent 1 echo request to server, where 2 at least are asked for",
+            "only 1 such error came to client, where 2 at least are asked for",
+        )
+    verdict = judge(Story(), count=2)
+    assert verdict.cause is not None
+    assert verdict.cause.text == "client sent no packet to server"
+
+
 def test_a_request_counts_as_often_as_it_was_answered() -> None:
     story = back(go(go(go(Story(), "one"), "two"), "three"), "pong")
     assert judge(story).outcome is P
@@ -223,7 +235,9 @@ def test_a_reply_that_a_neighbour_made_up_is_none() -> None:
 
 def test_one_of_two_replies_is_made_up() -> None:
     story = back(go(go(Story(), "one"), "two", way=HOME), "pong")
-    assert kind(judge(forged(story), count=2)) == "no-packets"  # an equal one might be a copy of the first
+    verdict = judge(forged(story), count=2)
+    assert kind(verdict) == "no-packets"  # an equal one might be a copy of the first
+    assert verdict.seen == "client sent 2 echo requests to server, of which 1 came back"
     told_apart = forged(back(go(go(Story(), "one"), "two", b"xyz", HOME), "pong"), payload=b"xyz")
     assert kind(judge(told_apart, count=2)) == "altered"
 
