@@ -60,7 +60,8 @@ def carry_out(
     """Carry out all tasks, `width` at a time; `begun` and `done` are told of each as it happens.
 
     When this is left by an exception (Ctrl-C), no process and no lab stays behind. Work that is `apart`, as nobody
-    knows what it does, has a session of its own: what it has started ends with it, before its result is told.
+    knows what it does, has a session of its own, and on Linux a guard: what it has started ends before its result is
+    told, on Linux even what has left that session.
     """
     waiting = iter(tasks)
     running: dict[Connection, _Running] = {}
@@ -111,7 +112,11 @@ def _await_end(each: _Running) -> None:
     process = each.process
     # Until it is joined, its number is that of no other process and no other group.
     wait([process.sentinel], _GRACE_APART if each.apart else _GRACE)
-    if sys.platform != "win32" and each.apart and process.pid:
+    if sys.platform == "linux" and each.apart:
+        from lab.guard import end_guarded
+
+        end_guarded(process)
+    elif sys.platform != "win32" and each.apart and process.pid:
         with suppress(OSError):  # there is nobody left
             os.killpg(process.pid, signal.SIGKILL)
     process.kill()
@@ -147,8 +152,12 @@ def _signals_held() -> Iterator[None]:
 def _work(task: Task[Any], writer: Connection, parent: int, apart: bool) -> None:
     """In the task's process: Ctrl-C, which the terminal sends to everybody, is the parent's to handle."""
     if sys.platform == "linux":
+        from lab.guard import fork_guarded
         from lab.runtime.netns.syscalls import die_with_parent
 
+        if apart:
+            fork_guarded(parent, writer)
+            parent = os.getppid()
         die_with_parent()
         if os.getppid() != parent:
             return

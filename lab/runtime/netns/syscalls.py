@@ -16,7 +16,8 @@ CLONE_NEWNET = 0x40000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_BIND, MS_REC, MS_SLAVE, MS_SHARED = 1 << 12, 1 << 14, 1 << 19, 1 << 20
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME, _PR_CAP_AMBIENT = 1, 4, 15, 47
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 1, 4, 15, 36
+_PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAPABILITY_VERSION_3 = 0x20080522
 _LAST_CAPABILITY = 40  # CAP_CHECKPOINT_RESTORE; a kernel that knows fewer refuses the rest with EINVAL
@@ -56,9 +57,14 @@ def sethostname(name: str) -> None:
     _call("sethostname", _libc.sethostname(raw, len(raw)))
 
 
-def die_with_parent() -> None:
-    """Have this process killed when the thread that forked it ends."""
-    _call("prctl", _libc.prctl(_PR_SET_PDEATHSIG, 9, 0, 0, 0))
+def die_with_parent(number: int = 9) -> None:
+    """Have this process killed, or sent another signal, when the thread that forked it ends."""
+    _call("prctl", _libc.prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0))
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every later descendant whose own parent ends, sessions of their own included."""
+    _call("prctl", _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 
 
 def set_dumpable() -> None:

@@ -215,7 +215,12 @@ def test_what_never_ends_holds_no_worker_up_and_does_not_outlive_it(
         ("subprocess.Popen(['sh', '-c', 'trap : TERM; sleep 60 & wait; wait'], pass_fds=[WRITER])", "x"),
         ("multiprocessing.Process(target=endless).start()", "x"),
         ("os.fork() or endless()", "x"),
-        ("os.fork() or endless(); os._exit(3)", "it did not end in time"),
+        ("os.fork() or endless(); os._exit(3)", "its process ended (3) before it told a result"),
+        ("subprocess.Popen(['sleep', '60'], pass_fds=[WRITER], start_new_session=True)", "x"),
+        ("os.fork() or (os.setsid(), os.fork() or endless(), os._exit(0))", "x"),
+        ("subprocess.run(['setsid', '-f', 'sleep', '60'], pass_fds=[WRITER])", "x"),
+        ("subprocess.run(['setsid', '-w', 'sleep', '60'], pass_fds=[WRITER])", "it did not end in time"),
+        ("os.kill(os.getpid(), 9)", "its process ended (-9) before it told a result"),
         (
             "os.closerange(3, WRITER); os.closerange(WRITER + 1, 65536); endless()",
             "its process ended (-9) before it told a result",
