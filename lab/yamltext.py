@@ -81,8 +81,8 @@ class _Open:
     items: list[Node] = field(default_factory=list)
 
 
-def read_text(path: Path) -> str:
-    """The text of a file that a person wrote.
+def read_text(path: Path, most: int = MAX_BYTES) -> str:
+    """The text of a file that a person wrote, of `most` bytes at the most.
 
     Raises `LabError` where there is no such regular file, it cannot be read, is too large, or is not UTF-8 text.
     """
@@ -93,8 +93,9 @@ def read_text(path: Path) -> str:
             raise LabError("this is a folder, where a file is expected", file)
         if not stat.S_ISREG(status.st_mode):
             raise LabError("this is a device or a pipe, where a file is expected", file)
-        if status.st_size > MAX_BYTES:
-            raise LabError(f"the file has {status.st_size} bytes; at most {MAX_BYTES} (1 MiB) are read", file)
+        if status.st_size > most:
+            said = f"the file has {status.st_size} bytes; at most {most} ({most >> 20} MiB) are read"
+            raise LabError(said, file)
         data = path.read_bytes()
     except FileNotFoundError:
         raise LabError("there is no such file", file) from None
@@ -111,7 +112,7 @@ def decode(data: bytes, file: str) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise LabError("the file is UTF-16 text", file, "save it as UTF-8")
     if b"\0" in data:
-        raise LabError("this is a binary file (it holds NUL bytes), where YAML text is expected", file)
+        raise LabError("this is a binary file (it holds NUL bytes), where text is expected", file)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -79,6 +79,11 @@ def original_names(files: Iterable[str], wanted: Iterable[str]) -> dict[str, str
     return found
 
 
+def composed(name: str) -> str:
+    """A person's name in the one of Unicode's forms (NFC) in which it is compared: macOS unpacks files into another."""
+    return unicodedata.normalize("NFC", name)
+
+
 def key(student: str, taken: Iterable[str]) -> str:
     """A folder's name for a student: plain letters, and none that is taken, whatever the case of letters."""
     plain = unicodedata.normalize("NFKD", student).encode("ascii", "ignore").decode()

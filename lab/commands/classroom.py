@@ -30,7 +30,7 @@ from lab.classroom.sheet import unformula, write_sheets
 from lab.errors import NOT_MEASURED, PASSED, InterruptedRunError, LabError
 from lab.exercise import Exercise, load_exercise
 from lab.exercise.variant import Secret, read_secret
-from lab.export.roster import Roster, compare, read_roster, target_column
+from lab.export.roster import MAX_BYTES, Roster, compare, read_roster, target_column
 from lab.grammar import NOBODY
 from lab.pool import cores
 from lab.report.safe import safe
@@ -64,6 +64,8 @@ def grade(
     `sheet` is the LMS's own, which is filled in; `late` a file that tells when each submission came.
     """
     keep_apart(submissions, Path(out))
+    if column is not None and sheet is None:
+        raise LabError("--column is a column of a sheet", hint="--roster FILE names it; or leave --column out")
     path = find_exercise(name)
     exercise = load_exercise(path)
     _refuse_nothing_asked(exercise)
@@ -166,7 +168,7 @@ def read_variants(exercise: Exercise, secret: str | None) -> Secret | None:
 
 def _read_sheet(sheet: str, column: str | None) -> Roster:
     """The LMS's sheet, of which it can be told where grades go."""
-    roster = read_roster(read_text(Path(sheet)), sheet)
+    roster = read_roster(read_text(Path(sheet), MAX_BYTES), sheet)
     target_column(roster, column)
     return roster
 

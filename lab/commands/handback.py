@@ -16,7 +16,7 @@ from lab.classroom.results import RESULT, Results, write_whole
 from lab.classroom.sheet import write_sheets
 from lab.errors import NOT_MEASURED, PASSED, LabError, NotMeasuredError, Problem
 from lab.export import FORMATS
-from lab.export.roster import fill, read_roster
+from lab.export.roster import MAX_BYTES, fill, read_roster
 from lab.grammar import nearest
 from lab.report.safe import safe
 from lab.yamltext import read_text, show
@@ -47,7 +47,7 @@ def export(form: str, out: str, folder: str, student: str | None) -> None:
 def export_roster(lms: str, out: str, sheet: str, output: str, column: str | None = None) -> None:
     """Fill in an LMS's own sheet."""
     results = find_results(out)
-    roster = read_roster(read_text(Path(sheet)), sheet)
+    roster = read_roster(read_text(Path(sheet), MAX_BYTES), sheet)
     if roster.lms != lms:
         raise LabError(f"this is a sheet of {roster.lms.capitalize()}'s", sheet, f"lab export {roster.lms} fills it in")
     adjustments, students = _adjustments(results), list[str]()
@@ -67,7 +67,7 @@ def export_roster(lms: str, out: str, sheet: str, output: str, column: str | Non
         print(safe(note), file=sys.stderr)
     for line in applied(adjustments, students):
         print(line)
-    print(f"{output}: to be uploaded to {lms.capitalize()}{earlier}")
+    print(f"{output}: {count(filled.entered, 'grade')}, to be uploaded to {lms.capitalize()}{earlier}")
 
 
 def bundle(out: str, student: str, output: str | None) -> None:

@@ -45,7 +45,7 @@ def test_what_is_no_readable_file(load, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     assert refused(Path("gone.yaml")) == "gone.yaml: there is no such file"
     Path("binary.yaml").write_bytes(b"\x7fELF\x02\x00\x00")
-    said = "this is a binary file (it holds NUL bytes), where YAML text is expected"
+    said = "this is a binary file (it holds NUL bytes), where text is expected"
     assert refused(Path("binary.yaml")) == f"binary.yaml: {said}"
     Path("utf16.yaml").write_bytes("name: x".encode("utf-16"))
     assert refused(Path("utf16.yaml")) == "utf16.yaml: the file is UTF-16 text\n  save it as UTF-8"

@@ -191,3 +191,22 @@ def test_results_of_which_none_can_be_read(results: Results, tmp_path: Path) -> 
         handback.find_results(str(results.out))
     with pytest.raises(LabError, match="there are no grades here"):
         handback.find_results(str(tmp_path / "nothing"))
+
+
+def test_a_sheet_with_a_page_of_feedback_for_each_of_a_large_class(
+    results: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head = "Identifier,Grade,Last modified (grade),Feedback comments\n"
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text(head + "".join(f'Participant {each},,-,"{"page " * 400}"\n' for each in range(11, 1011)))
+    assert sheet.stat().st_size > 2**20
+    handback.export_roster("moodle", str(results.out), str(sheet), str(tmp_path / "filled.csv"))
+    assert "filled.csv: 4 grades, to be uploaded to Moodle" in capsys.readouterr().out
+
+
+def test_a_column_without_a_sheet_is_a_mistake(tmp_path: Path) -> None:
+    from lab.commands.classroom import grade
+
+    with pytest.raises(LabError, match="--column is a column of a sheet"):
+        grade("tcp-echo", [str(tmp_path)], out=str(tmp_path.with_name("out")), side_by_side=1, repeat=1, fresh=False,
+              runtime=None, column="Echo")  # fmt: skip
