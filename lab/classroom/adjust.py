@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lab.checks.names import count
+from lab.classroom.naming import composed
 from lab.classroom.results import Results
 from lab.errors import LabError, Place, Problem, raise_problems
 from lab.grade import tidy
@@ -129,7 +130,7 @@ def _row(row: Mapping[Any, Any], place: Place) -> Row | list[Problem]:
         points = math.nan
     if not math.isfinite(points):
         problems.append(Problem(f"points are {row['points']!r}", place, "what is added, such as 2 or -1"))
-    return problems or Row(place, cells["student"], cells["check"], points, cells["reason"], cells["by"])
+    return problems or Row(place, composed(cells["student"]), cells["check"], points, cells["reason"], cells["by"])
 
 
 def _resolve(rows: Iterable[Row], known: Sequence[_Known], checks: Collection[str], *, totals: bool) -> Adjustments:

@@ -80,7 +80,7 @@ def collect(given: Sequence[str], exercise: Exercise, scratch: Path) -> Intake:
     found += _of_lms(of_lms)
     if not found:
         raise LabError("nothing was handed in there", ", ".join(given), "a folder or an archive for each student")
-    return Intake(_keyed(_once(found)), tuple(notes))
+    return Intake(_keyed(_once(map(_composed, found))), tuple(notes))
 
 
 def _of_path(path: Path, exercise: Exercise, scratch: Path, notes: list[str]) -> list[HandIn]:
@@ -238,6 +238,13 @@ def gradescope_ids(told: Mapping[str, Any], name: str) -> tuple[str, ...]:
     """By what the students of a submission are known, of what Gradescope's metadata tell about it."""
     people = told[":submitters"]
     return tuple(str(each.get(":sid") or each.get(":email") or each.get(":name")) for each in people) or (name,)
+
+
+def _composed(hand_in: HandIn) -> HandIn:
+    """With names that are equal where they look it, on whatever system they became names of files."""
+    members = tuple(map(naming.composed, hand_in.members))
+    student, name = naming.composed(hand_in.student), naming.composed(hand_in.name)
+    return replace(hand_in, student=student, name=name, members=members)
 
 
 def _once(found: Iterable[HandIn]) -> list[HandIn]:

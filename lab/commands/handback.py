@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.checks.names import count
 from lab.classroom.adjust import Adjustments, adjusted, applied, read_adjustments
+from lab.classroom.naming import composed
 from lab.classroom.results import RESULT, Results, write_whole
 from lab.classroom.sheet import write_sheets
 from lab.errors import NOT_MEASURED, PASSED, LabError, NotMeasuredError, Problem
@@ -90,11 +91,12 @@ def bundle(out: str, student: str, output: str | None) -> None:
                     archive.write(each, f"{told['key']}/judged-by/{each.relative_to(judged_by).as_posix()}")
             # Who else has the same values is between the teacher and them.
             own = {name: value for name, value in told.items() if name != "foreign"}
-            archive.writestr(f"{told['key']}/{RESULT}", json.dumps(own, indent=1, ensure_ascii=False) + "\n")
-            final = json.dumps(adjusted(own, adjustments), indent=1, ensure_ascii=False)
-            archive.writestr(f"{told['key']}/grade.json", final + "\n")
+            texts = {RESULT: json.dumps(own, indent=1, ensure_ascii=False) + "\n"}
+            texts["grade.json"] = json.dumps(adjusted(own, adjustments), indent=1, ensure_ascii=False) + "\n"
             if "grade" in told:
-                archive.writestr(f"{told['key']}/feedback.md", FORMATS["feedback"].render(adjusted(told, adjustments)))
+                texts["feedback.md"] = FORMATS["feedback"].render(adjusted(told, adjustments))
+            for name, text in texts.items():
+                archive.writestr(f"{told['key']}/{name}", text.encode(errors="backslashreplace"))
     except FileExistsError:
         raise LabError("this file exists already", str(path), "-o FILE writes another one") from None
     print(f"{path}: {count(len(told['attempts']), 'run')} of {safe(told['student'])}, all that its grade rests on")
@@ -241,6 +243,7 @@ def _listed(results: Results) -> dict[str, Listed]:
 
 def _of_student(results: Results, student: str) -> dict[str, Any]:
     known: dict[str, Mapping[str, Any]] = {}
+    student = composed(student)
     for told in results:
         if student in (told["student"], told["key"], *told["members"]):
             return told

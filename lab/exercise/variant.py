@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,12 @@ class Secret:
     content: bytes
 
     def key(self, exercise: str, student: str) -> bytes:
-        """The key of a student's values in an exercise: HMAC-SHA-256 (RFC 2104)."""
-        return hmac.digest(self.content, f"student\0{exercise}\0{student}".encode(), "sha256")
+        """The key of a student's values in an exercise: HMAC-SHA-256 (RFC 2104).
+
+        It is the same for a name typed (NFC) and for that name as macOS unpacks files (NFD).
+        """
+        text = f"student\0{exercise}\0{unicodedata.normalize('NFC', student)}"
+        return hmac.digest(self.content, text.encode(errors="surrogateescape"), "sha256")
 
     @property
     def mark(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -202,6 +203,20 @@ def test_a_sheet_with_a_page_of_feedback_for_each_of_a_large_class(
     assert sheet.stat().st_size > 2**20
     handback.export_roster("moodle", str(results.out), str(sheet), str(tmp_path / "filled.csv"))
     assert "filled.csv: 4 grades, to be uploaded to Moodle" in capsys.readouterr().out
+
+
+def test_names_in_either_form_of_unicode_and_names_that_are_no_text(results: Results) -> None:
+    for name in ("Zoë", "bad\udcff"):
+        results.keep({**told(name, "", 3), "key": name[:2]})
+    class_ = [*json.loads((results.out / "grades.json").read_text())["students"], *results]
+    (results.out / "grades.json").write_text(json.dumps({"students": class_}))
+    decomposed = unicodedata.normalize("NFD", "Zoë")
+    adjust(results, f"{decomposed},,1,r,ada")
+    assert list(read_adjustments(results)) == ["Zoë"]
+    for name, output in ((decomposed, "1.zip"), ("bad\udcff", "2.zip")):
+        handback.bundle(str(results.out), name, str(results.out / output))
+    with zipfile.ZipFile(results.out / "2.zip") as archive:
+        assert json.loads(archive.read("ba/grade.json"))["student"] == "bad\udcff"
 
 
 def test_a_column_without_a_sheet_is_a_mistake(tmp_path: Path) -> None:

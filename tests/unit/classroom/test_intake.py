@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from lab.classroom import naming
 from lab.classroom.intake import HandIn, Intake, collect, fingerprint, keep_apart, lacking, open_hand_in
 from lab.errors import LabError
 from lab.exercise import HandedIn, load_exercise
+from lab.exercise.variant import Secret
 
 ECHO = load_exercise(find_exercise("tcp-echo"))
 
@@ -151,6 +154,24 @@ def test_who_handed_in_twice_is_told(tmp_path: Path) -> None:
     anna, bert = taken(folder).hand_ins
     assert anna.problem.startswith("handed in 2 times")
     assert not bert.problem
+
+
+def test_a_name_in_both_forms_of_unicode_is_one_student(tmp_path: Path) -> None:
+    composed, decomposed = (unicodedata.normalize(form, "Zoë") for form in ("NFC", "NFD"))
+    (one,) = taken(tree(tmp_path, f"{decomposed}/server.py")).hand_ins
+    assert (one.student, one.problem) == (composed, "")
+    (both,) = taken(tree(tmp_path, f"{composed}/server.py")).hand_ins
+    assert both.problem.startswith("handed in 2 times")
+    assert Secret(b"x").key("echo", composed) == Secret(b"x").key("echo", decomposed)
+
+
+def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"bad\xff")
+    folder.mkdir()
+    (folder / "server.py").write_text("")
+    (one,) = taken(tmp_path).hand_ins
+    assert one.key == "bad"
+    assert Secret(b"x").key("echo", one.student) != Secret(b"x").key("echo", "bad")
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:
