@@ -14,6 +14,7 @@ import yaml
 
 from lab.checks.names import count
 from lab.classroom.intake import HandIn, gradescope_ids
+from lab.classroom.naming import composed
 from lab.classroom.results import Results
 from lab.errors import LabError, Place, Problem, raise_problems
 from lab.exercise import Exercise
@@ -35,7 +36,7 @@ def read_times(path: Path, rule: Late) -> dict[str, datetime]:
     rows = _gradescope(text, path) if path.suffix in (".yml", ".yaml") else _csv(text, path)
     found: dict[str, datetime] = {}
     problems = []
-    for student, submitted, place in rows:
+    for student, submitted, place in ((composed(each), *rest) for each, *rest in rows):
         if not student:
             hint = "name the student, or leave the line out"
             problems.append(Problem("no student is named beside this time", place, hint))
@@ -67,6 +68,9 @@ def _csv(text: str, path: Path) -> Iterator[tuple[str, Any, Place]]:
     try:
         if tuple(reader.fieldnames or ()) != COLUMNS:
             hint = "or name Gradescope's submission_metadata.yml"
+            for sign, called in ((";", "semicolons"), ("\t", "tabs")):
+                if sign in text.partition("\n")[0]:
+                    hint = f"its columns are parted by {called}: save it with commas between them"
             raise LabError(f"its first line is not {','.join(COLUMNS)}", Place(str(path), 1, 1), hint)
         for row in reader:
             if any(row[name].strip() for name in COLUMNS):
@@ -86,6 +90,12 @@ def with_times(hand_ins: Sequence[HandIn], times: Mapping[str, datetime]) -> tup
             unknown.append(each.student)
         found.append(replace(each, submitted=max(own).isoformat(" ")) if own else each)
     return found, unknown
+
+
+def of_nobody(hand_ins: Sequence[HandIn], times: Mapping[str, datetime]) -> list[str]:
+    """Of whom a time is told that is nobody's who handed in."""
+    known = {name for each in hand_ins for name in (each.student, each.name, *each.members)}
+    return [name for name in times if name not in known]
 
 
 def lateness(exercise: Exercise, submitted: str, of: float) -> dict[str, Any] | None:

@@ -23,7 +23,7 @@ from lab.classroom.adjust import read_adjustments
 from lab.classroom.batch import Progress, absent, alike, find_foreign, grade_all, held
 from lab.classroom.intake import Intake, collect, keep_apart, lacking, renamed_files
 from lab.classroom.job import Batch, Job
-from lab.classroom.lateness import read_times, with_times
+from lab.classroom.lateness import of_nobody, read_times, with_times
 from lab.classroom.likeness import Alike, groups
 from lab.classroom.results import Results, Row, write_whole
 from lab.classroom.sheet import unformula, write_sheets
@@ -184,6 +184,8 @@ def _with_times(intake: Intake, times: Mapping[str, datetime]) -> Intake:
     hand_ins, unknown = with_times(intake.hand_ins, times)
     if unknown:
         _say(f"{len(unknown)} of whom --late tells no time, so counted as in time: {', '.join(unknown)}")
+    if strangers := of_nobody(intake.hand_ins, times):
+        _say(f"{len(strangers)} of whom --late tells a time, and who handed nothing in: {', '.join(strangers)}")
     return replace(intake, hand_ins=tuple(hand_ins))
 
 

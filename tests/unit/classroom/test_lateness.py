@@ -11,7 +11,7 @@ from test_handback import told
 
 from lab.classroom.adjust import adjusted
 from lab.classroom.intake import HandIn
-from lab.classroom.lateness import bring_up_to_date, lateness, read_times, with_times
+from lab.classroom.lateness import bring_up_to_date, lateness, of_nobody, read_times, with_times
 from lab.classroom.results import Results
 from lab.errors import LabError
 from lab.exercise import Exercise, parse_exercise
@@ -96,6 +96,7 @@ def test_whose_time_it_is(rule: Late) -> None:
         "2026-11-30 22:59:00+00:00", "2026-12-02 22:59:00+00:00", "2026-11-30 22:59:00+00:00", "",
     ]  # fmt: skip
     assert unknown == ["15"]
+    assert of_nobody(class_, times) == ["99"]
     assert with_times(class_[3:], {"": rule.due})[1] == ["15"]  # who has no name is not meant by an empty one
 
 
