@@ -8,7 +8,8 @@ from typing import Any
 
 from lab.export.result import checks, feedback, score
 
-_LONGEST = 400_000  # characters of the report: escaped they are still below 1 MB of ASCII
+_LONGEST = 400_000  # bytes of the report, and …
+_MESSAGE = 3000  # … of what is said of a check, all as ASCII with JSON's escapes: a hundred checks stay below 1 MB
 
 
 def render(result: Mapping[str, Any]) -> str:
@@ -19,14 +20,14 @@ def render(result: Mapping[str, Any]) -> str:
             "gradable": True,
             "score": min(1.0, max(0.0, points / of)) if of else 0.0,
             "message": f"{points} of {of} points",
-            "output": feedback(result).encode("ascii", "replace").decode()[:_LONGEST],
+            "output": _cut(feedback(result), _LONGEST),
             "tests": [
                 {
                     "name": each.id,
                     "description": each.verdict,
                     "points": each.points,
                     "max_points": each.of,
-                    "message": each.text[:1000],
+                    "message": _cut(each.text, _MESSAGE),
                 }
                 for each in checks(result)
                 if each.of or each.points
@@ -34,3 +35,10 @@ def render(result: Mapping[str, Any]) -> str:
         },
         indent=1,
     )
+
+
+def _cut(text: str, most: int) -> str:
+    """The beginning of a text that takes no more bytes than this in JSON."""
+    while (size := len(json.dumps(text))) > most:
+        text = text[: min(len(text) - 1, len(text) * most // size)]
+    return text
