@@ -36,7 +36,7 @@ def checks(result: Mapping[str, Any]) -> list[Told]:
     if hidden["checks"]:
         verdict = "passed" if hidden["points"] == hidden["of"] else "failed"
         told.append(Told(HIDDEN, verdict, hidden["points"], hidden["of"], f"{hidden['checks']} in all", False))
-    return told + adjustments(result)
+    return told + adjustments(result) + _floor(result)
 
 
 def hidden_checks(result: Mapping[str, Any]) -> list[Told]:
@@ -45,15 +45,26 @@ def hidden_checks(result: Mapping[str, Any]) -> list[Told]:
 
 
 def adjustments(result: Mapping[str, Any]) -> list[Told]:
-    """What lateness costs, and what a person added or took off, each as a line of its own."""
+    """What lateness costs, and what a person added or took off, each as a line of its own with a name of its own."""
     late: Mapping[str, Any] = result.get("lateness") or {}
     why = safe(f"{late['points']:+g} points: {late['why']}") if late else ""
     lines = [Told("lateness", "failed", late["points"], 0, why)] if late else []
-    return lines + [
-        Told(f"adjustment: {safe(each['check'])}" if each["check"] else "adjustment", "passed" if each["points"] >= 0
-             else "failed", each["points"], 0, safe(f"{each['points']:+g} points by {each['by']}: {each['reason']}"))
-        for each in result.get("adjustments", ())
-    ]  # fmt: skip
+    for each in result.get("adjustments", ()):
+        verdict = "passed" if each["points"] >= 0 else "failed"
+        name = f"adjustment: {safe(each['check'])}" if each["check"] else "adjustment"
+        same = sum(told.id.partition(" (")[0] == name for told in lines)
+        name += f" ({same + 1})" if same else ""
+        text = safe(f"{each['points']:+g} points by {each['by']}: {each['reason']}")
+        lines.append(Told(name, verdict, each["points"], 0, text))
+    return lines
+
+
+def _floor(result: Mapping[str, Any]) -> list[Told]:
+    """What is given back where more was taken off than was earned, for some platforms add the points up themselves."""
+    earned = sum(each["points"] for each in result["report"]["checks"])
+    below = tidy(earned + sum(each.points for each in adjustments(result)))
+    text = "no grade is below 0 points"
+    return [Told("nothing below 0", "passed", -below, 0, text)] if below < 0 else []
 
 
 def score(result: Mapping[str, Any]) -> tuple[float, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import unicodedata
 import zipfile
@@ -14,6 +15,7 @@ from lab.classroom.adjust import FILE, adjusted, applied, parse_adjustments, rea
 from lab.classroom.results import FORMAT, Results
 from lab.commands import handback
 from lab.errors import NOT_MEASURED, LabError
+from lab.export import FORMATS
 
 HEAD = "student,check,points,reason,by\n"
 
@@ -217,6 +219,36 @@ def test_names_in_either_form_of_unicode_and_names_that_are_no_text(results: Res
         handback.bundle(str(results.out), name, str(results.out / output))
     with zipfile.ZipFile(results.out / "2.zip") as archive:
         assert json.loads(archive.read("ba/grade.json"))["student"] == "bad\udcff"
+
+
+def test_points_of_every_form_add_up_where_more_is_taken_off_than_was_earned(results: Results) -> None:
+    result = told("15", "Bo", 0.5)
+    result["report"]["checks"][0]["points"] = 0.5
+    result["lateness"] = {"days": 2, "points": -2, "why": "2 days late"}
+    line = {"check": "", "points": -1, "reason": "r", "by": "ada"}
+    result = adjusted(result, {"15": [line, {**line, "points": 0.25}]})
+    assert result["grade"]["points"] == 0
+    forms = {name: form.render(result) for name, form in FORMATS.items()}
+    classroom = json.loads(base64.b64decode(forms["github"]))["tests"]
+    assert [(each["name"], each["score"]) for each in classroom] == [
+        ("echoed", 0.5), ("lateness", -2), ("adjustment", -1), ("adjustment (2)", 0.25), ("nothing below 0", 2.25),
+    ]  # fmt: skip
+    for name, key, points in (("gradescope", "tests", "score"), ("prairielearn", "tests", "points")):
+        assert sum(each[points] for each in json.loads(forms[name])[key]) == 0
+    assert "ok 5 - nothing below 0" in forms["tap"]
+    assert FORMATS["github"].render(told("11", "Anna", 4)).strip()
+    assert "nothing below" not in FORMATS["tap"].render(told("11", "Anna", 4))
+
+
+def test_prairielearn_gets_every_letter_in_less_than_a_megabyte() -> None:
+    result = told("11", "Zoë", 9)
+    result["feedback"] = [["", "✓ echoed → «ü»"]]
+    assert "✓ echoed → «ü»" in json.loads(FORMATS["prairielearn"].render(result))["output"]
+    result["feedback"] = [["", "✓𝄞\n" * 200_000]]
+    result["shown"]["checks"] = [{**result["shown"]["checks"][0], "seen": "→" * 5000}] * 150
+    text = FORMATS["prairielearn"].render(result)
+    assert 400_000 < len(text.encode()) < 1_000_000
+    assert json.loads(text)["output"].startswith("✓𝄞\n✓")
 
 
 def test_a_column_without_a_sheet_is_a_mistake(tmp_path: Path) -> None:
