@@ -24,18 +24,26 @@ class OtherExerciseError(LabError):
 
 @dataclass(frozen=True)
 class Change:
-    """What judging again did to a student's result: the points before and after (None: no grade), and why."""
+    """What judging again did to a student's result: the points before and after (None: no grade), and why.
+
+    `was_of` and `of` are what could be earned; what a student has is their share of it, as a sheet is filled in.
+    """
 
     student: str
     before: float | None
     after: float | None
+    was_of: float
     of: float
     why: tuple[str, ...]
 
     @property
-    def gained(self) -> bool:
-        """Whether it is for the better; a grade where there was none counts as that."""
-        return (self.after if self.after is not None else -1) > (self.before if self.before is not None else -1)
+    def gained(self) -> float:
+        """By how much it is for the better, or below 0 for the worse; a grade where there was none counts as better."""
+        before, after = (
+            -1 if points is None else points / of if of else 0
+            for points, of in ((self.before, self.was_of), (self.after, self.of))
+        )
+        return tidy(after - before)
 
 
 def keep_exercise(results: Results, path: Path) -> None:
@@ -124,8 +132,8 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> Change | Non
         why += _differences(before["report"], after["report"])
     if not why and points[0] == points[1]:
         return None
-    of = after["grade"]["of"] if "grade" in after else 0
-    return Change(after["student"], points[0], points[1], of, tuple(why))
+    of = [each["grade"]["of"] if "grade" in each else 0 for each in (before, after)]
+    return Change(after["student"], points[0], points[1], of[0], of[1], tuple(why))
 
 
 def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -151,5 +159,7 @@ def _differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[st
 def words(change: Change) -> list[str]:
     """A change in lines: who, from what to what, and why."""
     before, after = ("no grade" if each is None else str(tidy(each)) for each in (change.before, change.after))
+    if change.before is not None and change.after is not None and change.was_of != change.of:
+        before += f" of {tidy(change.was_of)}"
     head = f"{change.student}: {before} → {after}" + (f" of {tidy(change.of)}" if change.after is not None else "")
     return [head, *(f"  {each}" for each in change.why)]

@@ -158,9 +158,9 @@ def _tell_changes(changes: Sequence[Change]) -> None:
     from lab.classroom.regrade import words
 
     for title, chosen in (
-        ("gained", [each for each in changes if each.gained]),
-        ("lost", [each for each in changes if not each.gained and each.before != each.after]),
-        ("the same points for other reasons", [each for each in changes if each.before == each.after]),
+        ("gained", [each for each in changes if each.gained > 0]),
+        ("lost", [each for each in changes if each.gained < 0]),
+        ("the same share of the points for other reasons", [each for each in changes if not each.gained]),
     ):
         if chosen:
             print(f"{title}: {count(len(chosen), 'student')}")

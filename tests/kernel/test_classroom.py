@@ -245,9 +245,9 @@ def test_kept_evidence_is_judged_again_without_a_run(lab: Lab, tmp_path: Path) -
     text = written.read_text()
     written.write_text(text.replace("needs: [echoed]", "needs: [opened]").replace("points: 6", "points: 5"))
     said = lab("regrade", "grades", "--exercise", "new").stdout
-    assert "gained: 1 student\n  upper-case: 3 → 5 of 9\n" in said
+    assert "gained: 1 student\n  upper-case: 3 of 10 → 5 of 9\n" in said
     assert "closed: failed → passed (0 → 2 of 2); client closed first" in said
-    assert "lost: 1 student\n  solution: 10 → 9 of 9\n" in said
+    assert "the same share of the points for other reasons: 1 student\n  solution: 10 of 10 → 9 of 9\n" in said
     assert grades(tmp_path / "grades") == {"solution": 9, "upper-case": 5}
     jsonschema.validate(json.loads((tmp_path / "grades" / "grades.json").read_text()), schema("grades"))
     assert sorted(tmp_path.glob("grades/students/*/tcp-echo/*")) == runs

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lab.classroom.adjust import FILE, adjusted, applied, parse_adjustments, read_adjustments
+from lab.classroom.regrade import Change, compare
 from lab.classroom.results import FORMAT, Results
 from lab.commands import handback
 from lab.errors import NOT_MEASURED, LabError
@@ -249,6 +250,25 @@ def test_prairielearn_gets_every_letter_in_less_than_a_megabyte() -> None:
     text = FORMATS["prairielearn"].render(result)
     assert 400_000 < len(text.encode()) < 1_000_000
     assert json.loads(text)["output"].startswith("✓𝄞\n✓")
+
+
+def test_who_gained_and_who_lost_where_all_can_earn_less(capsys: pytest.CaptureFixture[str]) -> None:
+    def changed(before: float | None, after: float | None, of: float) -> Change:
+        was, now = told("11", "Anna", before), told("11", "Anna", after)
+        if after is not None:
+            now["grade"]["of"] = of
+        change = compare(was, now)
+        assert change
+        return change
+
+    changes = [changed(10, 9, 9), changed(9, 8, 9), changed(2, 3, 9), changed(2, 3, 10), changed(None, 0, 9)]
+    handback._tell_changes([*changes, changed(3, None, 10)])
+    heads = [line for line in capsys.readouterr().out.splitlines() if "state" not in line and "→ graded" not in line]
+    assert [each for each in heads if "not measured" not in each] == [
+        "gained: 3 students", "  11: 2 of 10 → 3 of 9", "  11: 2 → 3 of 10", "  11: no grade → 0 of 9",
+        "lost: 2 students", "  11: 9 of 10 → 8 of 9", "  11: 3 → no grade",
+        "the same share of the points for other reasons: 1 student", "  11: 10 of 10 → 9 of 9",
+    ]  # fmt: skip
 
 
 def test_a_column_without_a_sheet_is_a_mistake(tmp_path: Path) -> None:
