@@ -14,6 +14,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol, TypeVar
 
+from lab.errors import LabError
+
 R_co = TypeVar("R_co", covariant=True)
 R = TypeVar("R")
 
@@ -165,7 +167,7 @@ def _work(task: Task[Any], writer: Connection, parent: int, apart: bool) -> None
         os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt):
+    with suppress(KeyboardInterrupt, LabError):  # what cannot be kept here `lost` cannot keep either, and tells
         if sys.platform != "win32":
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _HELD)
         writer.send(task.carry_out())

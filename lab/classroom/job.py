@@ -89,6 +89,8 @@ class Job:
                 runs.append(self._run(handed_in))  # noqa: PERF401 - a run that is kept stays known if the next fails
         except LabError as error:
             return self._keep("not measured", "; ".join(each.what for each in error.problems), runs)
+        except OSError as error:  # a full disk, say
+            return self._keep("not measured", f"what the run gathers cannot be kept: {error.strerror}", runs)
         verdicts = [*self.earlier, *self._verdicts(runs)]
         return self._keep(*state_of([grade for _, _, grade in runs], verdicts, alone=self.alone), runs)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from lab.errors import LabError, NotMeasuredError
 from lab.gather.rundir import MANIFEST
 
 FORMAT = 3
@@ -19,6 +22,7 @@ STUDENTS = "students"
 RESULT = "result.json"
 _SCRATCH = re.compile(r"\.(result|grades|likeness)\.(json|csv)\.[0-9a-f]{8}")  # by `write_whole`, and not whole yet
 _RUN = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")  # as `RunDirectory` calls one
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 State = Literal["graded", "timed", "not measured", "differs", "refused"]
 
 
@@ -95,21 +99,39 @@ class Results:
 
 
 def write_whole(path: Path, text: str | Iterable[str]) -> None:
-    """Write a file, given whole or in pieces, that is there as a whole or not at all, even after a power loss."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file, given whole or in pieces, that is there as a whole or not at all, even after a power loss.
+
+    Raises `LabError` where it cannot be written there, `NotMeasuredError` where there is no room.
+    """
+    with whole(path) as scratch, scratch.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        file.writelines([text] if isinstance(text, str) else text)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """An empty file to write to, which takes the place of `path` once it is whole; see `write_whole`."""
     scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    fd = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o644)
     try:
-        with open(fd, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-            file.writelines([text] if isinstance(text, str) else text)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-    except BaseException:
-        scratch.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o644))
+        try:
+            yield scratch
+            _sync(scratch)
+            scratch.replace(path)
+        except BaseException:
+            scratch.unlink(missing_ok=True)
+            raise
+        _sync(path.parent)
+    except OSError as error:
+        what = f"cannot be written: {error.strerror}"
+        if error.errno in _FULL:
+            raise NotMeasuredError(what, str(path), "make room there; the same command again does the rest") from None
+        raise LabError(what, str(path)) from None
+
+
+def _sync(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lab.checks.names import count
 from lab.classroom.adjust import Adjustments, adjusted, applied, read_adjustments
 from lab.classroom.naming import composed
-from lab.classroom.results import RESULT, Results, write_whole
+from lab.classroom.results import RESULT, Results, whole, write_whole
 from lab.classroom.sheet import write_sheets
 from lab.errors import NOT_MEASURED, PASSED, LabError, NotMeasuredError, Problem
 from lab.export import FORMATS
@@ -81,24 +81,23 @@ def bundle(out: str, student: str, output: str | None) -> None:
     adjustments = _adjustments(results)
     folder = results.folder(told["key"])
     judged_by = kept_exercise(results, told["exercise"]["sha256"])
-    try:
-        with zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as archive:
-            for each in sorted(folder.rglob("*")):
-                if each.is_file() and not each.is_symlink() and each != folder / RESULT:
-                    archive.write(each, str(Path(told["key"]) / each.relative_to(folder)))
-            for each in sorted(judged_by.rglob("*")):
-                if each.is_file():
-                    archive.write(each, f"{told['key']}/judged-by/{each.relative_to(judged_by).as_posix()}")
-            # Who else has the same values is between the teacher and them.
-            own = {name: value for name, value in told.items() if name != "foreign"}
-            texts = {RESULT: json.dumps(own, indent=1, ensure_ascii=False) + "\n"}
-            texts["grade.json"] = json.dumps(adjusted(own, adjustments), indent=1, ensure_ascii=False) + "\n"
-            if "grade" in told:
-                texts["feedback.md"] = FORMATS["feedback"].render(adjusted(told, adjustments))
-            for name, text in texts.items():
-                archive.writestr(f"{told['key']}/{name}", text.encode(errors="backslashreplace"))
-    except FileExistsError:
-        raise LabError("this file exists already", str(path), "-o FILE writes another one") from None
+    if path.exists():
+        raise LabError("this file exists already", str(path), "-o FILE writes another one")
+    with whole(path) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as archive:
+        for each in sorted(folder.rglob("*")):
+            if each.is_file() and not each.is_symlink() and each != folder / RESULT:
+                archive.write(each, str(Path(told["key"]) / each.relative_to(folder)))
+        for each in sorted(judged_by.rglob("*")):
+            if each.is_file():
+                archive.write(each, f"{told['key']}/judged-by/{each.relative_to(judged_by).as_posix()}")
+        # Who else has the same values is between the teacher and them.
+        own = {name: value for name, value in told.items() if name != "foreign"}
+        texts = {RESULT: json.dumps(own, indent=1, ensure_ascii=False) + "\n"}
+        texts["grade.json"] = json.dumps(adjusted(own, adjustments), indent=1, ensure_ascii=False) + "\n"
+        if "grade" in told:
+            texts["feedback.md"] = FORMATS["feedback"].render(adjusted(told, adjustments))
+        for name, text in texts.items():
+            archive.writestr(f"{told['key']}/{name}", text.encode(errors="backslashreplace"))
     print(f"{path}: {count(len(told['attempts']), 'run')} of {safe(told['student'])}, all that its grade rests on")
 
 

@@ -1,12 +1,23 @@
-"""One student's turn: what was handed in is kept beside the run, as it was read and nothing else."""
+"""One student's turn: what was handed in is kept beside the run, as it was read and nothing else; and a full disk."""
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lab import pipeline
+from lab.catalog import find_exercise
+from lab.classroom.intake import collect
+from lab.classroom.job import Batch, Job
+from lab.classroom.results import Results, Row, write_whole
+from lab.errors import NOT_MEASURED, USER_ERROR, LabError, NotMeasuredError
+from lab.exercise import load_exercise
 from lab.gather.rundir import RunDirectory
+from lab.pool import carry_out
 
 
 def test_what_was_handed_in_is_kept_beside_what_checks_read_of_it(tmp_path: Path) -> None:
@@ -23,3 +34,42 @@ def test_no_link_is_followed(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         RunDirectory(tmp_path / "run").keep_submission({"server.py": b"x"})
     assert not (tmp_path / "outside.py").exists()
+
+
+def full(*_: Any, **__: Any) -> Any:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def job(folder: Path) -> Job:
+    exercise = load_exercise(find_exercise("tcp-echo"))
+    (folder / "all" / "anna").mkdir(parents=True)
+    (folder / "all" / "anna" / "server.py").write_text("")
+    (hand_in,) = collect([str(folder / "all")], exercise, folder / "unpacked").hand_ins
+    return Job(Batch(exercise, None, Results(folder / "grades")), hand_in, "0" * 64)
+
+
+def test_a_run_that_finds_no_room_is_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pipeline, "run", full)
+    rows: list[Row] = []
+    carry_out([job(tmp_path)], 1, lambda _: None, lambda _, row: rows.append(row))
+    (row,) = rows
+    assert (row.state, row.why) == ("not measured", "what the run gathers cannot be kept: No space left on device")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(NotMeasuredError, match=r"anna/result\.json: cannot be written: No space left") as raised:
+        carry_out([job(tmp_path / "more")], 1, lambda _: None, lambda _, row: rows.append(row))
+    assert raised.value.exit_code == NOT_MEASURED
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_whole(tmp_path / "kept.txt", "before")
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", full)
+        with pytest.raises(NotMeasuredError, match=r"kept\.txt: cannot be written"):
+            write_whole(tmp_path / "kept.txt", "after")
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("kept.txt", "before")]
+    with pytest.raises(LabError, match=r"kept\.txt/x: cannot be written") as raised:
+        write_whole(tmp_path / "kept.txt" / "x", "")
+    assert raised.value.exit_code == USER_ERROR
