@@ -106,7 +106,7 @@ def export_canvas(
 @export.command("gradescope-autograder")
 def export_gradescope_autograder(
     exercise: NamedExercise,
-    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="A new zip file.")] = "autograder.zip",
+    output: Annotated[str, typer.Option("-o", "--output", metavar="FILE", help="The zip file.")] = "autograder.zip",
 ) -> None:
     """An autograder for Gradescope. Where the platform lets it make no namespaces, it checks files and builds."""
     from lab.commands import platforms

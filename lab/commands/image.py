@@ -41,6 +41,7 @@ def load(file: str) -> None:
 
 def export_compose(file: str, output: str | None) -> None:
     """Print a topology as a Compose file, or write it."""
+    from lab.classroom.results import write_whole
     from lab.commands.topology import topology_file
     from lab.plan import make_plan
     from lab.runtime.docker import image
@@ -51,4 +52,6 @@ def export_compose(file: str, output: str | None) -> None:
     if output is None:
         sys.stdout.write(text)
     else:
-        Path(output).write_text(text)
+        earlier = " (in place of an earlier one)" if Path(output).exists() else ""
+        write_whole(Path(output), text)
+        print(f"{output}: to look at with docker compose -f {output} up{earlier}")

@@ -9,7 +9,7 @@ from pathlib import Path
 import lab
 from lab.catalog import find_exercise
 from lab.checks.names import count
-from lab.classroom.results import write_whole
+from lab.classroom.results import whole, write_whole
 from lab.errors import LabError
 from lab.exercise import load_exercise
 from lab.export.autograder import archive_files
@@ -25,17 +25,15 @@ def gradescope_autograder(name: str, output: str) -> None:
         what = f"each student has values of their own: {', '.join(exercise.individual)}"
         raise LabError(what, exercise.folder, "let students hand in there, and grade Gradescope's export by lab grade")
     files = archive_files(exercise, Path(lab.__file__).parent)
-    try:
-        with zipfile.ZipFile(output, "x", zipfile.ZIP_DEFLATED) as archive:
-            for path, (content, runs) in files.items():
-                info = zipfile.ZipInfo(path, _FIXED)
-                info.external_attr = (0o100755 if runs else 0o100644) << 16
-                info.compress_type = zipfile.ZIP_DEFLATED
-                archive.writestr(info, content)
-    except FileExistsError:
-        raise LabError("this file exists already", output, "-o FILE writes another one") from None
+    earlier = " (in place of an earlier one)" if Path(output).exists() else ""
+    with whole(Path(output)) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path, (content, runs) in files.items():
+            info = zipfile.ZipInfo(path, _FIXED)
+            info.external_attr = (0o100755 if runs else 0o100644) << 16
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, content)
     hidden = sum(not each.visible for each in exercise.checks)
-    print(f"{output}: {count(len(files), 'file')}, to be uploaded as the autograder of {exercise.name}")
+    print(f"{output}: {count(len(files), 'file')}, to be uploaded as the autograder of {exercise.name}{earlier}")
     if hidden:
         print(f"{count(hidden, 'hidden check')} in it: students see them once grades are published")
 

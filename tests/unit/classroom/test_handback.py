@@ -14,7 +14,8 @@ import pytest
 from lab.classroom.adjust import FILE, adjusted, applied, parse_adjustments, read_adjustments
 from lab.classroom.regrade import Change, compare
 from lab.classroom.results import FORMAT, Results
-from lab.commands import handback
+from lab.commands import handback, platforms
+from lab.commands.image import export_compose
 from lab.errors import NOT_MEASURED, LabError
 from lab.export import FORMATS
 
@@ -269,6 +270,38 @@ def test_who_gained_and_who_lost_where_all_can_earn_less(capsys: pytest.CaptureF
         "lost: 2 students", "  11: 9 of 10 → 8 of 9", "  11: 3 → no grade",
         "the same share of the points for other reasons: 1 student", "  11: 10 of 10 → 9 of 9",
     ]  # fmt: skip
+
+
+def test_a_bundle_is_whole_or_not_there(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    target = results.out / "11.zip"
+    with monkeypatch.context() as changed:
+        changed.setattr(zipfile.ZipFile, "writestr", broken)
+        with pytest.raises(KeyboardInterrupt):
+            handback.bundle(str(results.out), "11", str(target))
+    assert not list(results.out.glob("*.zip*")) + list(results.out.glob(".*.zip*"))
+    handback.bundle(str(results.out), "11", str(target))
+    with pytest.raises(LabError, match="this file exists already"):
+        handback.bundle(str(results.out), "11", str(target))
+
+
+def test_what_can_be_made_again_takes_the_place_of_an_earlier_one_and_tells(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = " (in place of an earlier one)\n"
+    for export in (
+        lambda: platforms.gradescope_autograder("tcp-echo", str(tmp_path / "a.zip")),
+        lambda: platforms.github_workflow("tcp-echo", "ada/course", "main", None, str(tmp_path / "w.yml")),
+        lambda: export_compose("two-lans", str(tmp_path / "c.yml")),
+    ):
+        export()
+        assert not capsys.readouterr().out.endswith(again)
+        export()
+        assert capsys.readouterr().out.partition("hidden")[0].endswith(again)
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert archive.testzip() is None
 
 
 def test_a_column_without_a_sheet_is_a_mistake(tmp_path: Path) -> None:
