@@ -226,10 +226,10 @@ def _of_gradescope(metadata: Path, notes: list[str]) -> Iterator[HandIn]:
         raise LabError(f"this is not as Gradescope writes it: {error}", str(metadata)) from None
     for name, people in submitters.items():
         folder = metadata.parent / name
-        if not folder.is_dir():
-            notes.append(f"{metadata} names {name}, and there is no such folder")
-            continue
         ids = gradescope_ids({":submitters": people}, name)
+        if not folder.is_dir():
+            notes.append(f"{metadata} names {name} of {', '.join(ids)}, and there is no such folder")
+            continue
         names = ", ".join(str(each.get(":name") or "") for each in people)
         yield HandIn("", ids[0], names, (Part(folder),), "gradescope", members=ids if len(ids) > 1 else ())
 

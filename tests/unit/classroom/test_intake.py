@@ -94,8 +94,11 @@ def test_gradescope_with_a_group(tmp_path: Path) -> None:
         "submission_5:\n  :submitters:\n  - :name: Anna\n    :sid: '17'\n    :email: a@x\n"
         "  - :name: Bo\n    :sid: '18'\n"
         "submission_6:\n  :submitters:\n  - :name: Cy\n    :email: c@x\n  :created_at: 2026-01-01 10:00:00 Z\n"
+        "submission_7:\n  :submitters:\n  - :name: Di\n    :sid: '19'\n"
     )
     anna, cy = taken(folder).hand_ins
+    (note,) = taken(folder).notes
+    assert note.endswith("names submission_7 of 19, and there is no such folder")
     assert (anna.student, anna.name, anna.members) == ("17", "Anna, Bo", ("17", "18"))
     assert (cy.student, cy.members) == ("c@x", ())
     assert content(anna).endswith("submission_5/server.py")
