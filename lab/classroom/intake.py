@@ -80,7 +80,7 @@ def collect(given: Sequence[str], exercise: Exercise, scratch: Path) -> Intake:
     found += _of_lms(of_lms)
     if not found:
         raise LabError("nothing was handed in there", ", ".join(given), "a folder or an archive for each student")
-    return Intake(_keyed(_once(map(_composed, found))), tuple(notes))
+    return Intake(_keyed(map(_readable, _once(map(_composed, found)))), tuple(notes))
 
 
 def _of_path(path: Path, exercise: Exercise, scratch: Path, notes: list[str]) -> list[HandIn]:
@@ -255,13 +255,32 @@ def _once(found: Iterable[HandIn]) -> list[HandIn]:
     result = []
     for several in by_student.values():
         paths = [str(part.path) for each in several for part in each.parts]
-        problem = f"handed in {len(several)} times: {', '.join(paths)}" if len(several) > 1 else ""
+        twice = f"handed in {len(several)} times: {', '.join(paths)}; remove what does not count"
+        problem = twice if len(several) > 1 else ""
         result.append(replace(several[0], problem=problem))
     return sorted(result, key=lambda each: (each.name.casefold(), each.student.casefold(), each.student))
 
 
-def _keyed(hand_ins: Iterable[HandIn]) -> tuple[HandIn, ...]:
+def _readable(hand_in: HandIn) -> HandIn:
+    """With a problem where we may not read all of it: what we cannot see is not what was not handed in."""
+    closed: list[OSError] = []
+    paths: list[Path] = []
+    for part in hand_in.parts:
+        names = plain_files(part.path, closed.append) if _real_folder(part.path) else [""]
+        paths += [path for path in (part.path / name for name in names) if not _may_read(path)]
+    which = [*(error.filename for error in closed), *paths]
+    if hand_in.problem or not which:
+        return hand_in
+    return replace(hand_in, problem=f"{which[0]} may not be read: give yourself the right to")
+
+
+def _may_read(path: Path) -> bool:
+    return not stat.S_ISREG(path.lstat().st_mode) or os.access(path, os.R_OK)
+
+
+def _keyed(given: Iterable[HandIn]) -> tuple[HandIn, ...]:
     """With a folder's name for each, the same every time for the same students."""
+    hand_ins = list(given)
     taken: list[str] = []
     for each in sorted(hand_ins, key=lambda each: each.student):
         taken.append(naming.key(each.student, taken))
@@ -271,12 +290,12 @@ def _keyed(hand_ins: Iterable[HandIn]) -> tuple[HandIn, ...]:
 
 def fingerprint(hand_in: HandIn) -> str:
     """SHA-256 over everything that was handed in, as it came."""
-    hashed = hashlib.sha256(f"{hand_in.lms}\0{hand_in.late}\0{hand_in.problem}\0".encode())
+    hashed = hashlib.sha256(f"{hand_in.lms}\0{hand_in.late}\0{hand_in.problem}\0".encode(errors="surrogateescape"))
     for part in hand_in.parts:
         for name in plain_files(part.path) if _real_folder(part.path) else [""]:
             path = part.path / name if name else part.path
             hashed.update(f"{part.name}\0{name}\0".encode(errors="surrogateescape"))
-            if stat.S_ISREG(path.lstat().st_mode):
+            if stat.S_ISREG(path.lstat().st_mode) and _may_read(path):
                 with path.open("rb") as file:
                     while chunk := file.read(_CHUNK):
                         hashed.update(chunk)

@@ -228,7 +228,7 @@ def _tell_intake(intake: Intake, gone: Sequence[str], exercise: Exercise) -> Non
         _say(note)
     for each in intake.hand_ins:
         if each.problem:
-            _say(f"{each.student}: {each.problem}; remove what does not count")
+            _say(f"{each.student}: {each.problem}")
         if each.members:
             _say(f"{each.student}: a group of {len(each.members)}: {', '.join(each.members)}")
         for note in (*each.notes, *renamed_files(exercise, each), *lacking(exercise, each)):

@@ -123,10 +123,13 @@ def _counts(folder: str) -> bool:
     return not folder.startswith(".") and folder != "__MACOSX"
 
 
-def plain_files(folder: Path) -> Iterator[str]:
-    """The paths of what lies in a folder and is none, links too; hidden folders are left out."""
+def plain_files(folder: Path, closed: Callable[[OSError], object] | None = None) -> Iterator[str]:
+    """The paths of what lies in a folder and is none, links too; hidden folders are left out.
+
+    `closed` is told of folders that cannot be read.
+    """
     seen = 0
-    for current, folders, files in os.walk(folder):
+    for current, folders, files in os.walk(folder, onerror=closed):
         folders[:] = sorted(filter(_counts, folders))
         for name in files:
             seen += 1

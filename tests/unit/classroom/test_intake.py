@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import unicodedata
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -174,7 +177,31 @@ def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
     (folder / "server.py").write_text("")
     (one,) = taken(tmp_path).hand_ins
     assert one.key == "bad"
+    (twice,) = collect([str(tmp_path), str(tmp_path)], ECHO, tmp_path / "scratch").hand_ins
+    assert fingerprint(twice) != fingerprint(one)
     assert Secret(b"x").key("echo", one.student) != Secret(b"x").key("echo", "bad")
+
+
+@pytest.mark.parametrize("closed", ["anna", "anna/server.py"])
+def test_what_we_may_not_read_is_not_what_was_not_handed_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed: str
+) -> None:
+    folder = tree(tmp_path / "all", "anna/server.py", "bert/server.py")
+    path = str(folder / closed)
+
+    def walk(top: Path, onerror: Callable[[OSError], object] | None = None) -> Any:
+        if str(top) == path and onerror:  # as os.walk does where root's rights do not hide it
+            onerror(PermissionError(errno.EACCES, "Permission denied", path))
+            return iter(())
+        return walked(top, onerror=onerror)
+
+    walked = os.walk
+    monkeypatch.setattr(os, "walk", walk)
+    monkeypatch.setattr(os, "access", lambda each, _: str(each) != path)
+    anna, bert = taken(folder).hand_ins
+    assert anna.problem == f"{path} may not be read: give yourself the right to"
+    assert fingerprint(anna)
+    assert not bert.problem
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:
