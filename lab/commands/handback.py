@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lab.checks.names import count
+from lab.classroom.adjust import FILE as ADJUSTMENTS
 from lab.classroom.adjust import Adjustments, adjusted, applied, read_adjustments
 from lab.classroom.naming import composed
 from lab.classroom.results import RESULT, Results, whole, write_whole
-from lab.classroom.sheet import write_sheets
+from lab.classroom.sheet import CSV, JSON, write_sheets
 from lab.errors import NOT_MEASURED, PASSED, LabError, NotMeasuredError, Problem
 from lab.export import FORMATS
 from lab.export.roster import MAX_BYTES, fill, read_roster
@@ -61,6 +62,8 @@ def export_roster(lms: str, out: str, sheet: str, output: str, column: str | Non
 
     if Path(output).exists() and Path(output).samefile(sheet):
         raise LabError("the sheet would be filled in over itself", output, "-o FILE writes another one")
+    if any(Path(output).absolute() == (results.out / name).absolute() for name in (ADJUSTMENTS, CSV, JSON)):
+        raise LabError("this is a file of the grades themselves", output, "-o FILE writes another one")
     filled = fill(roster, graded(), column)
     earlier = " (in place of an earlier one)" if Path(output).exists() else ""
     write_whole(Path(output), filled.text)

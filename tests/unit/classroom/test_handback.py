@@ -165,6 +165,8 @@ def test_what_is_written_again_is_told_and_a_sheet_never_over_itself(
     with pytest.raises(LabError, match="over itself"):
         handback.export_roster("moodle", out, str(sheet), str(sheet))
     assert sheet.read_text() == text
+    with pytest.raises(LabError, match="a file of the grades themselves"):
+        handback.export_roster("moodle", out, str(sheet), f"{out}/adjustments.csv")
 
 
 @pytest.mark.parametrize("damage", ["", '{"format": 3', '{"format": 3, "key": "11"}', None])
