@@ -20,8 +20,8 @@ from lab import console
 from lab.catalog import find_exercise
 from lab.checks.names import count
 from lab.classroom.adjust import read_adjustments
-from lab.classroom.batch import Progress, absent, alike, find_foreign, grade_all, held
-from lab.classroom.intake import Intake, collect, keep_apart, lacking, renamed_files
+from lab.classroom.batch import Progress, absent, alike, find_foreign, grade_all, held, kept
+from lab.classroom.intake import Intake, collect, fingerprint, keep_apart, lacking, renamed_files
 from lab.classroom.job import Batch, Job
 from lab.classroom.lateness import of_nobody, read_times, with_times
 from lab.classroom.likeness import Alike, groups
@@ -101,7 +101,8 @@ def grade(
             foreign = find_foreign(batch, intake.hand_ins)
             likeness = alike(batch, intake.hand_ins, _skeleton(exercise, path.parent))
         except KeyboardInterrupt:
-            write_sheets(results, exercise, batch.identity, keys, intake.hand_ins)
+            done = [each.key for each in intake.hand_ins if kept(Job(batch, each, fingerprint(each)))]
+            write_sheets(results, exercise, batch.identity, done, intake.hand_ins)
             hint = "the same command goes on where it stopped"
             raise InterruptedRunError("interrupted", hint=hint) from None
         write_sheets(results, exercise, batch.identity, keys, intake.hand_ins)

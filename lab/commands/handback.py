@@ -33,6 +33,7 @@ def export(form: str, out: str, folder: str, student: str | None) -> None:
     chosen = [_of_student(results, student)] if student is not None else list(_graded(results))
     adjustments, left_out = _adjustments(results), [each for each in chosen if each["state"] != "graded"]
     replaced = 0
+    _tell_unlike(chosen)
     for told in chosen:
         if told["state"] == "graded":
             path = Path(folder) / f"{told['key']}{FORMATS[form].suffix}"
@@ -53,11 +54,13 @@ def export_roster(lms: str, out: str, sheet: str, output: str, column: str | Non
     if roster.lms != lms:
         raise LabError(f"this is a sheet of {roster.lms.capitalize()}'s", sheet, f"lab export {roster.lms} fills it in")
     adjustments, students = _adjustments(results), list[str]()
+    judged: list[Mapping[str, Any]] = []
 
     def graded() -> Iterator[dict[str, Any]]:
         for each in _graded(results):
             if each["state"] == "graded":
                 students.append(each["student"])
+                judged.append({name: each[name] for name in ("state", "student", "exercise", "lab")})
                 yield adjusted(each, adjustments)
 
     if Path(output).exists() and Path(output).samefile(sheet):
@@ -65,6 +68,7 @@ def export_roster(lms: str, out: str, sheet: str, output: str, column: str | Non
     if any(Path(output).absolute() == (results.out / name).absolute() for name in (ADJUSTMENTS, CSV, JSON)):
         raise LabError("this is a file of the grades themselves", output, "-o FILE writes another one")
     filled = fill(roster, graded(), column)
+    _tell_unlike(judged)
     earlier = " (in place of an earlier one)" if Path(output).exists() else ""
     write_whole(Path(output), filled.text)
     for note in filled.notes:
@@ -72,6 +76,19 @@ def export_roster(lms: str, out: str, sheet: str, output: str, column: str | Non
     for line in applied(adjustments, students):
         print(line)
     print(f"{output}: {count(filled.entered, 'grade')}, to be uploaded to {lms.capitalize()}{earlier}")
+
+
+def _tell_unlike(chosen: Iterable[Mapping[str, Any]]) -> None:
+    """Tell whose grade is by another exercise, or another `lab`, than most, as when a command was killed on its way."""
+    by_judge: dict[tuple[str, str], list[str]] = {}
+    for told in chosen:
+        if told["state"] == "graded":
+            by_judge.setdefault((told["exercise"]["sha256"], told["lab"]), []).append(told["student"])
+    fewer = sorted(by_judge.values(), key=len)[:-1]
+    if others := [student for students in fewer for student in students]:
+        what = f"{count(len(others), 'grade')} by another version of the exercise or of lab than the rest"
+        hint = "lab grade, or lab regrade, makes them alike"
+        print(safe(f"{what}: {', '.join(others)}; {hint}"), file=sys.stderr)
 
 
 def bundle(out: str, student: str, output: str | None) -> None:

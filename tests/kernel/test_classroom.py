@@ -172,6 +172,24 @@ def test_a_class_that_is_killed_until_done_gets_the_grades_of_an_undisturbed_one
     assert [run for run in runs if not (run / "manifest.json").exists()] == []
 
 
+def test_grades_of_an_earlier_exercise_are_in_no_sheet_of_a_changed_one(lab: Lab, tmp_path: Path) -> None:
+    echo = hurried_echo(tmp_path / "echo")
+    for number in range(4):
+        hand_in(tmp_path / "all", f"s{number}", "solution")
+    lab("grade", "echo", "all")
+    written = echo / "exercise.yaml"
+    written.write_text(written.read_text().replace("points: 6", "points: 7"))
+    words = [sys.executable, "-m", "lab", "grade", "echo", "all", "-j", "1"]
+    with subprocess.Popen(words, cwd=tmp_path, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        assert process.stderr
+        assert process.stderr.readline().startswith("1/4")
+        process.send_signal(signal.SIGINT)
+        assert "goes on where it stopped" in process.stderr.read()
+    found = grades(tmp_path / "grades")
+    assert set(found.values()) == {11}
+    assert len(found) < 4
+
+
 def wait_until(come: Callable[[], bool], seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not come():

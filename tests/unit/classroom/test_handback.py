@@ -29,7 +29,7 @@ def told(student: str, name: str, points: float | None, *members: str) -> dict[s
     return {
         "format": FORMAT, "key": student, "student": student, "name": name, "members": list(members), "late": False,
         "state": "not measured" if points is None else "graded", "why": "no time", "runs": [], "attempts": [],
-        "exercise": {"name": "tcp-echo", "sha256": "0" * 64}, **({} if points is None else graded),
+        "exercise": {"name": "tcp-echo", "sha256": "0" * 64}, "lab": "0.1", **({} if points is None else graded),
     }  # fmt: skip
 
 
@@ -272,6 +272,23 @@ def test_who_gained_and_who_lost_where_all_can_earn_less(capsys: pytest.CaptureF
         "lost: 2 students", "  11: 9 of 10 → 8 of 9", "  11: 3 → no grade",
         "the same share of the points for other reasons: 1 student", "  11: 10 of 10 → 9 of 9",
     ]  # fmt: skip
+
+
+def test_grades_by_two_versions_of_an_exercise_are_told(
+    results: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sheet.csv").write_text("Identifier,Grade,Last modified (grade)\nParticipant 11,,-\n")
+
+    def export() -> list[str]:
+        handback.export("tap", str(results.out), str(tmp_path / "t"), None)
+        sheet, output = str(tmp_path / "sheet.csv"), str(tmp_path / "f.csv")
+        handback.export_roster("moodle", str(results.out), sheet, output)
+        return [line for line in capsys.readouterr().err.splitlines() if "another version" in line]
+
+    assert export() == []
+    results.keep({**told("11", "Anna", 9), "exercise": {"name": "tcp-echo", "sha256": "1" * 64}})
+    said = "1 grade by another version of the exercise or of lab than the rest: 11; "
+    assert export() == [f"{said}lab grade, or lab regrade, makes them alike"] * 2
 
 
 def test_a_bundle_is_whole_or_not_there(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
