@@ -40,14 +40,15 @@ class Roster:
     parted_by: str = ","
 
     def find(self, student: str, name: str) -> Mapping[str, str] | None:
-        """The row of a student, by id or, where only one bears it, by name."""
+        """The row of a student, by id or, where only one bears it, by name; plain folders have names for ids."""
         for column in self.identities:
             wanted = {student, f"Participant {student}"} if column == "Identifier" else {student}
             found = [row for row in self.rows if composed(row[column].strip()) in wanted]
             if len(found) == 1:
                 return found[0]
-        names = [row for row in self.rows if name and composed(_name(row)) == composed(name)]
-        return names[0] if len(names) == 1 else None
+        wanted = {composed(each).casefold() for each in (student, name) if each}
+        named = [row for row in self.rows if wanted & _names(row)]
+        return named[0] if len(named) == 1 else None
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,13 @@ def _name(row: Mapping[str, str]) -> str:
     if "FirstName" in row:
         return f"{row['FirstName']} {row['LastName']}".strip()
     return row.get("Full name") or row.get("Student") or ""
+
+
+def _names(row: Mapping[str, str]) -> set[str]:
+    """How a student is called, with the surname last too where a comma says that it stands first."""
+    name = composed(_name(row)).casefold().strip()
+    last, comma, first = map(str.strip, name.partition(","))
+    return ({name, f"{first} {last}"} if comma else {name}) - {""}
 
 
 def target_column(roster: Roster, column: str | None = None) -> str:

@@ -115,3 +115,16 @@ def test_what_is_no_sheet_or_none_that_can_be_uploaded() -> None:
 def test_a_name_is_the_same_in_both_forms_of_unicode() -> None:
     decomposed = unicodedata.normalize("NFD", "Bert Böhm")
     assert compare(read_roster(MOODLE, "m.csv"), [("x", decomposed)]).unmatched == ()
+
+
+@pytest.mark.parametrize("sheet", [MOODLE, CANVAS])
+def test_folders_by_each_students_name(sheet: str) -> None:
+    roster = read_roster(sheet, "m.csv")
+    assert compare(roster, [("bert böhm", ""), ("Anna Abel", "")]).unmatched == ()
+    assert compare(roster, [("Bert", ""), ("", ""), ("Abel", "")]).unmatched == ("Bert", "", "Abel")
+    twins = read_roster(sheet.replace("Bert Böhm", "Anna Abel").replace("Böhm, Bert", "Abel, Anna"), "m.csv")
+    assert compare(twins, [("Anna Abel", ""), ("12", "Anna Abel")]).unmatched == ("Anna Abel",)
+
+
+def test_canvass_order_of_names_is_understood_as_it_stands() -> None:
+    assert compare(read_roster(CANVAS, "c.csv"), [("Abel, Anna", ""), ("x", "Böhm, Bert")]).unmatched == ()
