@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from lab.errors import LabError, NotMeasuredError
 from lab.gather.rundir import MANIFEST
@@ -103,35 +103,35 @@ def write_whole(path: Path, text: str | Iterable[str]) -> None:
 
     Raises `LabError` where it cannot be written there, `NotMeasuredError` where there is no room.
     """
-    with whole(path) as scratch, scratch.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-        file.writelines([text] if isinstance(text, str) else text)
+    pieces = [text] if isinstance(text, str) else text
+    with whole(path) as file:
+        file.writelines(piece.encode(errors="backslashreplace") for piece in pieces)
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """An empty file to write to, which takes the place of `path` once it is whole; see `write_whole`."""
+def whole(path: Path) -> Iterator[BinaryIO]:
+    """A new file to write to, which takes the place of `path` once it is whole; see `write_whole`."""
     scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o644))
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        fd = os.open(scratch, flags, 0o644)
         try:
-            yield scratch
-            _sync(scratch)
+            with open(fd, "w+b") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
             scratch.replace(path)
         except BaseException:
             scratch.unlink(missing_ok=True)
             raise
-        _sync(path.parent)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     except OSError as error:
         what = f"cannot be written: {error.strerror}"
         if error.errno in _FULL:
             raise NotMeasuredError(what, str(path), "make room there; the same command again does the rest") from None
         raise LabError(what, str(path)) from None
-
-
-def _sync(path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

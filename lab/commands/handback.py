@@ -103,7 +103,7 @@ def bundle(out: str, student: str, output: str | None) -> None:
     judged_by = kept_exercise(results, told["exercise"]["sha256"])
     if path.exists():
         raise LabError("this file exists already", str(path), "-o FILE writes another one")
-    with whole(path) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as archive:
+    with whole(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for each in sorted(folder.rglob("*")):
             if each.is_file() and not each.is_symlink() and each != folder / RESULT:
                 archive.write(each, str(Path(told["key"]) / each.relative_to(folder)))

@@ -26,7 +26,7 @@ def gradescope_autograder(name: str, output: str) -> None:
         raise LabError(what, exercise.folder, "let students hand in there, and grade Gradescope's export by lab grade")
     files = archive_files(exercise, Path(lab.__file__).parent)
     earlier = " (in place of an earlier one)" if Path(output).exists() else ""
-    with whole(Path(output)) as scratch, zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as archive:
+    with whole(Path(output)) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, (content, runs) in files.items():
             info = zipfile.ZipInfo(path, _FIXED)
             info.external_attr = (0o100755 if runs else 0o100644) << 16
