@@ -152,6 +152,8 @@ def variant_of(exercise: Exercise, student: str | None, secret: str | None) -> b
         return NOBODY
     if not exercise.individual:
         raise LabError("this exercise is the same for all", exercise.folder, "leave --student out")
+    if not student.strip():
+        raise LabError("--student names nobody", hint="the id by which your LMS names the student")
     key = read_variants(exercise, secret)
     return key.key(exercise.name, student) if key else NOBODY
 
@@ -231,7 +233,8 @@ def _tell_intake(intake: Intake, gone: Sequence[str], exercise: Exercise) -> Non
         if each.problem:
             _say(f"{each.student}: {each.problem}")
         if each.members:
-            _say(f"{each.student}: a group of {len(each.members)}: {', '.join(each.members)}")
+            whose = f"; the values are those of {each.student}" if exercise.individual else ""
+            _say(f"{each.student}: a group of {len(each.members)}: {', '.join(each.members)}{whose}")
         for note in (*each.notes, *renamed_files(exercise, each), *lacking(exercise, each)):
             _say(f"{each.student}: {note}")
     if gone:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from lab.classroom.foreign import Foreign, Owners
+from lab.classroom.intake import HandIn, Intake
+from lab.commands.classroom import _tell_intake, variant_of
 from lab.errors import LabError
 from lab.exercise import Exercise, load_exercise
 from lab.exercise.variant import Secret, read_secret
@@ -115,6 +117,16 @@ def test_a_secret_is_long_and_white_space_does_not_count(tmp_path: Path) -> None
     one = read_secret(path)
     path.write_text("a secret that is long enough")
     assert read_secret(path) == one
+
+
+def test_whose_values_hold_is_told_and_nobodys_are_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    exercise = load_exercise(folder)
+    group = HandIn("17", "17", "Anna, Bo", (), members=("17", "18"))
+    _tell_intake(Intake((group,), ()), (), exercise)
+    assert "17: a group of 2: 17, 18; the values are those of 17\n" in capsys.readouterr().err
+    for student in ("", " "):
+        with pytest.raises(LabError, match="--student names nobody"):
+            variant_of(exercise, student, None)
 
 
 def test_anothers_values_are_found_with_whose_they_are(folder: Path) -> None:
