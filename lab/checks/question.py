@@ -125,10 +125,11 @@ def understood(kind: Kind, text: str) -> int | float | str | None:
                 return int(plain)
             return int(text, 16) if re.fullmatch(r"0[xX][0-9a-fA-F]{1,16}", text) else None
         case "milliseconds":
-            found = re.fullmatch(r"([0-9]{1,9}(?:[.,][0-9]{1,9})?)(?: ?(us|µs|μs|ms|s))?", text)
+            found = re.fullmatch(r"([0-9]{1,9}(?:[.,][0-9]{1,9})?)(?: ?(us|µs|\u03bcs|ms|s))?", text)
             if found is None:
                 return None
-            return float(found[1].replace(",", ".")) * {"us": 1e-3, "µs": 1e-3, "μs": 1e-3, "s": 1e3}.get(found[2], 1)
+            factor = {None: 1.0, "ms": 1.0, "s": 1e3}.get(found[2], 1e-3)
+            return float(found[1].replace(",", ".")) * factor
         case "MAC":
             plain = "".join(f"{part:0>2}" for part in re.split("[:-]", text))
             if re.fullmatch(r"[0-9a-fA-F]{1,2}([:-][0-9a-fA-F]{1,2}){5}", text):
