@@ -105,6 +105,14 @@ class OwnEngine:
         self.start()
 
     @property
+    def _into(self) -> list[str]:
+        return ["nsenter", f"--net=/proc/{self._holder.pid}/ns/net", f"--mount=/proc/{self._holder.pid}/ns/mnt"]
+
+    def run(self, *words: str) -> None:
+        """Run a command in its network and among its files."""
+        subprocess.run([*self._into, *words], check=True, capture_output=True)
+
+    @property
     def disk(self) -> Path:
         """Its data, seen from here."""
         return Path(f"/proc/{self._holder.pid}/root{self.data}")
@@ -112,7 +120,7 @@ class OwnEngine:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         folder = self._folder
-        into = ["nsenter", f"--net=/proc/{self._holder.pid}/ns/net", f"--mount=/proc/{self._holder.pid}/ns/mnt"]
+        into = self._into
         words = ["dockerd", f"--data-root={self.data}", f"--exec-root={folder}/exec", f"--pidfile={folder}/pid"]
         with (folder / "log").open("ab") as log:
             words += [f"--host={self.host}", "--bridge=none"]

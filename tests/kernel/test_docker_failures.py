@@ -332,3 +332,29 @@ def test_a_full_disk(place: Place, own_engine: OwnEngine, own: Callable[[], list
         filler.unlink()
     place.lab("up", "two-lans")
     place.lab("down")
+
+
+@pytest.mark.docker
+@pytest.mark.root
+@pytest.mark.tool("dockerd", "unshare", "nsenter", "iptables", "ip6tables")
+@pytest.mark.parametrize(("version", "chain"), [(6, ("ip6tables", "FORWARD")), (4, ("iptables", "DOCKER-USER"))])
+def test_a_firewall_that_drops_bridged_packets(
+    place: Place, own_engine: OwnEngine, own: Callable[[], list[str]], version: int, chain: tuple[str, str]
+) -> None:
+    """What no packet can cross must not be held against a program in it."""
+    both = str(ready_made() / "two-lans" / "both-families" / "topology.yaml")
+    place.lab("up", both)
+    place.lab("exec", "client", "--", "ping", "-c1", "-W5", "fd00:1::1" if version == 6 else "10.0.1.1")
+    place.lab("down")
+    command, name = chain
+    own_engine.run(command, "-I", name, "-j", "DROP")
+    try:
+        said = place.lab("up", both, code=3)
+        assert f"drop IPv{version} packets inside network lan" in said
+        assert "sysctl net.bridge.bridge-nf-call-ip" in said
+        assert not own()
+        if version == 6:
+            place.lab("up", "two-lans")
+            place.lab("down")
+    finally:
+        own_engine.run(command, "-D", name, "-j", "DROP")

@@ -84,6 +84,7 @@ class Builder:
                 except NotMeasuredError:
                     self._expect_running([node])
                     raise
+            _expect_passage(lab.ask({"do": "pass"})["blocked"])
             lab.ask({"do": "quiet", "ports": [future.result() for future in self._networks.values()]})
             self._expect_running(self._plan.nodes)
             links = {each.name: link_to_json(each.link) for each in self._plan.networks if not each.link.plain}
@@ -272,6 +273,17 @@ class Builder:
         """What the Engine is told to give an interface; the agent knows it by that."""
         members = self._members[interface.network]
         return str(self._subnets[interface.network][members.index(interface.point) + 2])
+
+
+def _expect_passage(blocked: list[tuple[str, int]]) -> None:
+    """Where the machine's own filters cut a lab, no program in it can be judged."""
+    for network, version in blocked:
+        switch = "net.bridge.bridge-nf-call-ip6tables" if version == 6 else "net.bridge.bridge-nf-call-iptables"
+        without = ", or give the topology no IPv6 subnet" if version == 6 else ""
+        raise NotMeasuredError(
+            f"the filters of the Engine's machine drop IPv{version} packets inside network {network}",
+            hint=f"have that machine leave bridged packets alone (sysctl {switch}=0){without}",
+        )
 
 
 def _given_up() -> NotMeasuredError:

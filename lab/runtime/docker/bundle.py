@@ -22,8 +22,8 @@ _MODULES = (
     "runtime/docker/__init__.py",
     "runtime/docker/frames.py",
     *(f"runtime/docker/agent/{name}.py" for name in (
-        "__init__", "box", "cgroups", "connection", "folders", "found", "launch", "links", "main", "nodes", "programs",
-        "syscalls", "wiring",
+        "__init__", "box", "cgroups", "connection", "folders", "found", "launch", "links", "main", "nodes", "passage",
+        "programs", "syscalls", "wiring",
     )),
     *(f"runtime/netns/{name}.py" for name in (
         "__init__", "channel", "child", "kernelstate", "memory", "nameserver", "netlink", "offload", "probe",

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from lab.runtime.docker import frames
-from lab.runtime.docker.agent import box, launch, links, wiring
+from lab.runtime.docker.agent import box, launch, links, passage, wiring
 from lab.runtime.docker.agent.connection import Connection
 from lab.runtime.docker.agent.folders import Folders
 from lab.runtime.docker.agent.found import marked, with_images
@@ -234,6 +234,10 @@ class Agent:
                 if node.route is not None:
                     wiring.forget_neighbours(node.route)
         return {}
+
+    def _do_pass(self, _: Message) -> Message:
+        """Find out whether packets pass inside every network, or the machine's filters drop them."""
+        return {"blocked": passage.blocked(self._nodes.values(), lambda node: inside(node, self._home, "net"))}
 
     def _do_put(self, message: Message) -> Message:
         self._folders.put(message["node"], message["folder"], message["files"])
