@@ -344,7 +344,8 @@ def test_a_firewall_that_drops_bridged_packets(
     """What no packet can cross must not be held against a program in it."""
     both = str(ready_made() / "two-lans" / "both-families" / "topology.yaml")
     place.lab("up", both)
-    place.lab("exec", "client", "--", "ping", "-c1", "-W5", "fd00:1::1" if version == 6 else "10.0.1.1")
+    router = "fd00:1::1" if version == 6 else "10.0.1.1"
+    place.lab("exec", "two-lans-both-families", "client", "--", "ping", "-c1", "-W5", router)
     place.lab("down")
     command, name = chain
     own_engine.run(command, "-I", name, "-j", "DROP")

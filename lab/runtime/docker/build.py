@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.errors import NotMeasuredError
 from lab.plan import Plan, PlannedInterface, PlannedNode, plan_from_json, plan_to_json
-from lab.runtime.docker import bundle, engine, names, own, pool, process
+from lab.runtime.docker import bundle, engine, machine, names, own, pool, process
 from lab.runtime.docker.connection import Connection
 from lab.runtime.docker.live import DockerLab
 from lab.runtime.docker.names import Names
@@ -62,8 +62,8 @@ class Builder:
         self._others: dict[str, str] = {}  # subnet → the Engine's network that has it
         self._labels = {**given.labels, names.MAKER: process.identity()}
 
-    def up(self, source: str) -> tuple[DockerLab, dict[str, str]]:
-        """The lab, wired; and the subnets of all other networks that the Engine has, with their names."""
+    def up(self, source: str) -> DockerLab:
+        """The lab, wired."""
         self._choose_subnets(0)
         workers = ThreadPoolExecutor(AT_ONCE + 1)
         try:
@@ -73,7 +73,7 @@ class Builder:
             self._lab.set_result(lab)
             for name, future in self._networks.items():
                 self._quiet[name].set_result(self._ask({"do": "quiet", "bridge": future.result()}))
-            lab.await_ready()
+            machine.refuse(self._plan, lab.await_ready(), self._others)
             networks.result()
             for quiet in self._quiet.values():
                 lab.await_answer(*quiet.result())
@@ -84,7 +84,7 @@ class Builder:
                 except NotMeasuredError:
                     self._expect_running([node])
                     raise
-            _expect_passage(lab.ask({"do": "pass"})["blocked"])
+            self._expect_passage(lab)
             lab.ask({"do": "quiet", "ports": [future.result() for future in self._networks.values()]})
             self._expect_running(self._plan.nodes)
             links = {each.name: link_to_json(each.link) for each in self._plan.networks if not each.link.plain}
@@ -100,7 +100,7 @@ class Builder:
             raise
         finally:
             workers.shutdown(wait=True, cancel_futures=True)
-        return lab, self._others
+        return lab
 
     def _expect_running(self, nodes: Iterable[PlannedNode]) -> None:
         """A container may be killed, or run out of memory, at any moment: no lab without it is said to be up."""
@@ -111,6 +111,14 @@ class Builder:
             if node.name not in there:
                 what = f"node {node.name}: its container ended while lab {self._names.lab} came up"
                 raise NotMeasuredError(what, hint=engine.ENDED_HINT)
+
+    def _expect_passage(self, lab: DockerLab) -> None:
+        try:
+            blocked = lab.ask({"do": "pass"})["blocked"]
+        except NotMeasuredError:
+            self._expect_running(self._plan.nodes)
+            raise
+        machine.expect_passage(blocked)
 
     def _start_images(self, lab: DockerLab) -> None:
         """Start the images of the topology's own: all is wired by now."""
@@ -273,17 +281,6 @@ class Builder:
         """What the Engine is told to give an interface; the agent knows it by that."""
         members = self._members[interface.network]
         return str(self._subnets[interface.network][members.index(interface.point) + 2])
-
-
-def _expect_passage(blocked: list[tuple[str, int]]) -> None:
-    """Where the machine's own filters cut a lab, no program in it can be judged."""
-    for network, version in blocked:
-        switch = "net.bridge.bridge-nf-call-ip6tables" if version == 6 else "net.bridge.bridge-nf-call-iptables"
-        without = ", or give the topology no IPv6 subnet" if version == 6 else ""
-        raise NotMeasuredError(
-            f"the filters of the Engine's machine drop IPv{version} packets inside network {network}",
-            hint=f"have that machine leave bridged packets alone (sysctl {switch}=0){without}",
-        )
 
 
 def _given_up() -> NotMeasuredError:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import secrets
 from collections.abc import Callable
-from ipaddress import ip_network
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lab.errors import LabError, NotMeasuredError, Problem
 from lab.plan import Plan
 from lab.runtime.base import LabInfo, Limits
-from lab.runtime.docker import build, bundle, engine, image, names, own, process, remove
+from lab.runtime.docker import build, bundle, engine, image, machine, names, own, process, remove
 from lab.runtime.docker.connection import Connection
 from lab.runtime.docker.live import DockerLab
 from lab.runtime.docker.names import Names
@@ -20,12 +19,6 @@ from lab.runtime.setup import set_up
 
 if TYPE_CHECKING:
     from docker import APIClient
-
-# Tried with 29.7: its containers' PID namespaces can be entered and not left again without rights on the machine.
-_ROOTLESS = Problem(
-    "the Docker Engine is rootless, and labs need one that root runs",
-    hint="DOCKER_HOST names another; or use --runtime netns, which needs no root and no Engine",
-)
 
 
 class DockerRuntime:
@@ -56,7 +49,7 @@ class DockerRuntime:
             with engine.told("asking the Docker Engine"):
                 version = client.version()["Version"]
                 if "name=rootless" in client.info().get("SecurityOptions", ()):
-                    raise NotMeasuredError([_ROOTLESS])
+                    raise NotMeasuredError([machine.ROOTLESS])
             there = [name for name in (image.tag(image.COMPILER), image.tag()) if image.present(client, name)]
         node_image = f"node image {there[0]}" if there else "the node image is built at its first use"
         return f"Engine {version}, {node_image}"
@@ -82,11 +75,7 @@ class DockerRuntime:
         chosen = image.ensure(client, say)
         own.ensure(client, plan, say)
         try:
-            lab, others = build.Builder(client, given, plan, chosen, say).up(source)
-            machine = lab.await_ready()
-            if not machine["comes_home"]:
-                raise NotMeasuredError([_ROOTLESS])
-            _refuse_filtered(plan, machine, others)
+            lab = build.Builder(client, given, plan, chosen, say).up(source)
             set_up(lab, say)
             if name is None:
                 lab.end_with(lambda: remove.everything(client, self._owner.filters(mark=given.mark)))
@@ -180,22 +169,3 @@ def _is_up(helper: Found) -> bool:
 
 def _up_already(name: str) -> LabError:
     return LabError(f"lab {name} is up already", hint=f"lab down {name} ends it; --name gives another one its own name")
-
-
-def _refuse_filtered(plan: Plan, machine: dict[str, Any], others: dict[str, str]) -> None:
-    """Where packets inside a segment pass the filters of the Engine's machine, the subnets that these know are taken.
-
-    The Engine rewrites the source of what comes from its networks' addresses, wherever it sees it.
-    """
-    if not machine["filtered"]:
-        return
-    for network in plan.networks:
-        for subnet in network.subnets:
-            for taken, owner in others.items():
-                if subnet.version == 4 and ip_network(taken, strict=False).overlaps(subnet):
-                    raise NotMeasuredError(
-                        f"subnet {subnet} of network {network.name} is also that of the Docker network {owner}, "
-                        "whose filter rules would change the lab's packets",
-                        hint="give the topology another subnet, or remove that network (docker network rm), or have "
-                        "the machine leave bridged packets alone (sysctl net.bridge.bridge-nf-call-iptables=0)",
-                    )

@@ -26,7 +26,7 @@ _SHARED = re.compile(r"^\S+ ...s \S+ \S+ (\d+) +/dev/zero", re.MULTILINE)  # how
 
 def exceeds(processes: Sequence[int], limit: int) -> bool:
     """Whether these processes have more than `limit` bytes together."""
-    shared = mapped(processes) + buffers(processes)
+    shared = mapped(processes) + buffers(processes, limit)
     return shared + private(processes, limit - shared) > limit
 
 
@@ -56,8 +56,8 @@ def mapped(processes: Iterable[int]) -> int:
     return len(mappings) * SHARED_MAPPING
 
 
-def buffers(processes: Iterable[int]) -> int:
-    """Bytes that the buffers of sockets may hold; 0 where there are not many descriptors."""
+def buffers(processes: Iterable[int], enough: int) -> int:
+    """Bytes that the buffers of sockets may hold, counted until they are above `enough`; 0 of few descriptors."""
     listed: dict[int, list[str]] = {}
     for process in processes:
         with contextlib.suppress(OSError):
@@ -71,4 +71,6 @@ def buffers(processes: Iterable[int]) -> int:
                 target = os.readlink(f"/proc/{process}/fd/{descriptor}")
                 if target.startswith("socket:"):
                     sockets.add(target)
+            if len(sockets) * _BUFFERS > enough:  # the rest would take a second, and more memory meanwhile
+                return len(sockets) * _BUFFERS
     return len(sockets) * _BUFFERS

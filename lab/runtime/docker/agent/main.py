@@ -31,7 +31,6 @@ from lab.runtime.netns.syscalls import CLONE_NEWNET, CLONE_NEWPID, set_process_n
 
 Message = frames.Message
 
-_MEMORY_LOOK = 0.5  # seconds between two looks at all processes of the machine
 _PACE = 0.06  # seconds between two ended containers: some Engines hang when many end at once
 
 
@@ -98,7 +97,7 @@ class Agent:
                     started.exceeded = True
                     self._leave_or_end(started, sandboxed)
         took = time.monotonic() - begun
-        self._next_look = begun + max(_MEMORY_LOOK, memory.PATIENCE * took)
+        self._next_look = begun + max(memory.PERIOD, memory.PATIENCE * took)
 
     def _leave_or_end(self, started: Started, sandboxed: list[int]) -> None:
         if not started.lingers:
