@@ -64,6 +64,13 @@ def collect(given: Sequence[str], exercise: Exercise, scratch: Path) -> Intake:
 
     Raises `LabError` for a path that does not exist or cannot be opened, or where nothing was handed in at all.
     """
+    try:
+        return _collect(given, exercise, scratch)
+    except PermissionError as error:
+        raise LabError("this may not be read", str(error.filename), "give yourself the right to") from None
+
+
+def _collect(given: Sequence[str], exercise: Exercise, scratch: Path) -> Intake:
     found: list[HandIn] = []
     notes: list[str] = []
     of_lms: list[tuple[naming.Named, Path]] = []
@@ -275,7 +282,11 @@ def _readable(hand_in: HandIn) -> HandIn:
 
 
 def _may_read(path: Path) -> bool:
-    return not stat.S_ISREG(path.lstat().st_mode) or os.access(path, os.R_OK)
+    """False also in a folder that may be listed and not entered."""
+    try:
+        return not stat.S_ISREG(path.lstat().st_mode) or os.access(path, os.R_OK)
+    except PermissionError:
+        return False
 
 
 def _keyed(given: Iterable[HandIn]) -> tuple[HandIn, ...]:
@@ -295,7 +306,7 @@ def fingerprint(hand_in: HandIn) -> str:
         for name in plain_files(part.path) if _real_folder(part.path) else [""]:
             path = part.path / name if name else part.path
             hashed.update(f"{part.name}\0{name}\0".encode(errors="surrogateescape"))
-            if stat.S_ISREG(path.lstat().st_mode) and _may_read(path):
+            if _may_read(path) and stat.S_ISREG(path.lstat().st_mode):
                 with path.open("rb") as file:
                     while chunk := file.read(_CHUNK):
                         hashed.update(chunk)

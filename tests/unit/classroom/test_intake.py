@@ -204,6 +204,33 @@ def test_what_we_may_not_read_is_not_what_was_not_handed_in(
     assert not bert.problem
 
 
+def test_a_folder_that_may_be_listed_and_not_entered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tree(tmp_path / "all", "anna/server.py", "bert/server.py")
+
+    def lstat(path: Path) -> os.stat_result:
+        if path.parent == folder / "anna":  # as where root's rights do not hide it
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return looked(path)
+
+    looked = Path.lstat
+    monkeypatch.setattr(Path, "lstat", lstat)
+    anna, bert = taken(folder).hand_ins
+    assert anna.problem == f"{folder}/anna/server.py may not be read: give yourself the right to"
+    assert fingerprint(anna)
+    assert not bert.problem
+
+
+def test_a_class_folder_that_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tree(tmp_path / "all", "anna/server.py")
+
+    def iterdir(path: Path) -> Any:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    with pytest.raises(LabError, match="this may not be read"):
+        taken(folder)
+
+
 def test_links_are_not_followed(tmp_path: Path) -> None:
     folder = tree(tmp_path / "all", "anna/x", "bert/x")
     (tmp_path / "secret").mkdir()
