@@ -111,8 +111,11 @@ def write_whole(path: Path, text: str | Iterable[str]) -> None:
 @contextmanager
 def whole(path: Path) -> Iterator[BinaryIO]:
     """A new file to write to, which takes the place of `path` once it is whole; see `write_whole`."""
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
+        if path.exists() and not path.is_file():  # root's `-o /dev/null` would make a file of that
+            kind = "folder" if path.is_dir() else "device or a pipe"
+            raise LabError(f"this is a {kind}, where a file is expected", str(path))
+        scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         fd = os.open(scratch, flags, 0o644)
@@ -125,11 +128,12 @@ def whole(path: Path) -> Iterator[BinaryIO]:
         except BaseException:
             scratch.unlink(missing_ok=True)
             raise
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        if hasattr(os, "O_DIRECTORY"):  # Windows opens no folder
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
     except OSError as error:
         what = f"cannot be written: {error.strerror}"
         if error.errno in _FULL:

@@ -73,3 +73,29 @@ def test_a_file_is_whole_or_as_it_was(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(LabError, match=r"kept\.txt/x: cannot be written") as raised:
         write_whole(tmp_path / "kept.txt" / "x", "")
     assert raised.value.exit_code == USER_ERROR
+
+
+@pytest.mark.parametrize(("name", "said"), [("there", "this is a folder"), ("pipe", "this is a device or a pipe")])
+def test_only_a_file_is_replaced(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "there").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(LabError, match=f"{name}: {said}, where a file is expected"):
+        write_whole(tmp_path / name, "")
+    with pytest.raises(LabError, match="this is a folder"):
+        write_whole(Path(), "")
+    assert {each.name for each in tmp_path.iterdir()} == {"there", "pipe"}
+
+
+def test_a_file_is_written_where_folders_cannot_be_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows."""
+
+    def as_on_windows(path: Path, flags: int, mode: int = 0o777) -> int:
+        if path.is_dir():
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, flags, mode)
+
+    opened = os.open
+    monkeypatch.setattr(os, "open", as_on_windows)
+    monkeypatch.delattr(os, "O_DIRECTORY")
+    write_whole(tmp_path / "kept.txt", "whole")
+    assert (tmp_path / "kept.txt").read_text() == "whole"
