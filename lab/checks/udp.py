@@ -191,8 +191,10 @@ class Udp(Check):
 
     def _repeat_fault(self, said: Talk) -> Fault | None:
         """A datagram that was sent again too soon, or too often."""
-        for payload in dict.fromkeys(each.payload for each in said.sent):
-            copies = [each for each in said.sent if each.payload == payload]
+        sent: dict[bytes, list[Sent]] = {}
+        for each in said.sent:
+            sent.setdefault(each.payload, []).append(each)
+        for payload, copies in sent.items():
             refs = tuple(each.ref for each in copies[:4])
             for before, after in pairwise(copies):
                 passed = (after.packet.time - before.packet.time) / 1e9

@@ -10,6 +10,7 @@ from doctored import UDP as UDP_NUMBER
 from lab.checks.base import Outcome, Verdict
 from lab.checks.compare import Compare
 from lab.checks.udp import Udp
+from lab.checks.udp_talk import Sent
 from lab.evidence import Evidence, Gap
 from lab.trace.packets import SYN, TCP
 
@@ -103,6 +104,22 @@ def test_of_two_open_questions_either_may_be_answered_first() -> None:
     assert judge(story.answer(RE_TWO).answer(RE_ONE)).outcome is P
     assert kind(judge(Talk().ask(ONE).answer(RE_TWO).ask(TWO).answer(RE_ONE))) == "differs"
     assert kind(judge(Talk().ask(ONE).ask(TWO).answer(RE_TWO).answer(RE_ONE), client_sends=None)) == "differs"
+
+
+def test_many_datagrams_are_looked_through_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, read = [0], Sent.payload.fget
+    assert read is not None
+
+    def counted(each: Sent) -> bytes:
+        looks[0] += 1
+        return read(each)
+
+    monkeypatch.setattr(Sent, "payload", property(counted))
+    story = Talk()
+    for number in range(300):
+        story.ask(b"%d" % number)
+    assert judge(story.answer(RE_ONE), client_sends=None, server_sends=(RE_ONE,)).outcome is P
+    assert looks[0] < 300 * 30
 
 
 def test_an_equal_answer_to_another_client_is_none_to_this_one() -> None:
