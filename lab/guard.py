@@ -15,6 +15,7 @@ from lab.runtime.netns.syscalls import adopt_orphans, die_with_parent
 
 END = signal.SIGUSR1  # tells the guard to end everything at once; SIGTERM it passes on to the work
 _TOLD = {signal.SIGTERM, signal.SIGCHLD, END}
+_FROM_TERMINAL = {signal.SIGHUP, signal.SIGQUIT}  # which every process there gets, and which would end the guard alone
 _PATIENCE = 5.0  # seconds after which what cannot be ended, as it is another user's, is left
 _PAUSE = 0.002  # seconds until those that were killed are looked at again
 
@@ -23,10 +24,12 @@ def fork_guarded(parent: int, told: Connection) -> None:
     """Return in a child of its own, the work; this process stays behind as its guard and never returns.
 
     A descendant that is orphaned becomes the guard's child (prctl(2), PR_SET_CHILD_SUBREAPER), so none gets out of
-    its sight by setsid or a second fork. It ends them once the work has ended, at the signal `END`, or when the thread
-    of `parent` that forked it ends, and then ends itself as the work did. What the work tells by `told` is not its own.
+    its sight by setsid or a second fork. It ends them once the work has ended, at the signal `END`, when the thread of
+    `parent` that forked it ends, or with the terminal, and then ends itself as the work did. What the work tells by
+    `told` is not its own.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _TOLD)
+    told_of = _TOLD | {each for each in _FROM_TERMINAL if signal.getsignal(each) != signal.SIG_IGN}  # as nohup has it
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, told_of)
     die_with_parent(END)
     if os.getppid() != parent:
         os._exit(1)
@@ -34,7 +37,7 @@ def fork_guarded(parent: int, told: Connection) -> None:
     work = os.fork()
     if work:
         told.close()
-        _stand_guard(work)
+        _stand_guard(work, told_of)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
@@ -45,9 +48,9 @@ def end_guarded(process: BaseProcess) -> None:
         process.join(2 * _PATIENCE)
 
 
-def _stand_guard(work: int) -> NoReturn:
+def _stand_guard(work: int, told_of: set[signal.Signals]) -> NoReturn:
     status = None
-    while status is None and (told := signal.sigwait(_TOLD)) != END:
+    while status is None and (told := signal.sigwait(told_of)) in (signal.SIGTERM, signal.SIGCHLD):
         if told == signal.SIGTERM:
             os.kill(work, signal.SIGTERM)
         else:

@@ -222,6 +222,11 @@ def test_what_never_ends_holds_no_worker_up_and_does_not_outlive_it(
         ("subprocess.run(['setsid', '-w', 'sleep', '60'], pass_fds=[WRITER])", "it did not end in time"),
         ("os.kill(os.getpid(), 9)", "its process ended (-9) before it told a result"),
         (
+            # As a terminal that is closed tells its guard:
+            "subprocess.run(['setsid', '-f', 'sleep', '60'], pass_fds=[WRITER]); os.kill(os.getppid(), 1); endless()",
+            "its process ended (-9) before it told a result",
+        ),
+        (
             "os.closerange(3, WRITER); os.closerange(WRITER + 1, 65536); endless()",
             "its process ended (-9) before it told a result",
         ),
