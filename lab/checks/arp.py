@@ -119,7 +119,8 @@ class Arp(Check):
             seen = f"{self.node} asked and was answered, but sent no packet"
             timed = blame.timed if blame else unfinished(evidence, [self.node])
             return Finding(seen, (request, reply), cause, timed=timed)
-        if packets.index(sent) < packets.index(reply) and not _learned(hop, packets, sent):
+        told = next(p for p in after if p.arp_operation and p.arp_sender == hop.address)  # an announcement too: RFC 826
+        if packets.index(sent) < packets.index(told) and not _learned(hop, packets, sent):
             text = f"{self.node} sent a packet to {name} before it was told the MAC"
             return Finding(text, (sent, request, reply), causes.wrong_mac(text))
         seen = f"{self.node} asked everyone for {name}; {name} answered {mac_text(hop.mac)}; then the first packet left"

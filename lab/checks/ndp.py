@@ -106,7 +106,9 @@ class Ndp(Check):
             seen = f"{self.node} asked and was answered, but sent no packet"
             timed = blame.timed if blame else unfinished(evidence, [self.node])
             return Finding(seen, (asked, answer), cause, timed=timed)
-        if place[sent.number] < place[answer.number] and not _learned(hop, talk, sent):
+        first = next(packet for packet, told in talk if place[packet.number] > place[asked.number]
+                     and (packet is answer or _tells(told, hop.address)))  # fmt: skip
+        if place[sent.number] < place[first.number] and not _learned(hop, talk, sent):
             text = f"{self.node} sent a packet to {name} before it was told the MAC"
             return Finding(text, (sent, asked, answer), causes.wrong_mac(text))
         seen = (f"{self.node} asked the group {address_of(asked.dst)} for {name}; {name} answered "
@@ -130,6 +132,11 @@ def _answers(packet: Packet, told: Neighbour, own: bytes, address: bytes) -> boo
     """Whether a message is an advertisement that answers us."""
     answers = told.kind == ADVERTISEMENT and told.solicited and not told.refusal
     return answers and packet.dst_mac == own and told.target == address
+
+
+def _tells(told: Neighbour, address: bytes) -> bool:
+    """Whether a message tells a MAC to whoever waits for it, also if it answers nobody (RFC 4861 §7.2.5)."""
+    return told.kind == ADVERTISEMENT and not told.refusal and told.target == address and told.mac != b""
 
 
 def _learned(hop: Hop, talk: Sequence[tuple[Packet, Neighbour]], sent: Packet) -> Packet | None:

@@ -63,6 +63,9 @@ TOLD: dict[str, tuple[Callable[[], Story], set[str]]] = {
     "ARP probe": (lambda: with_frame(clean(), "arp request", src="0.0.0.0", dst="10.0.1.10"), set()),
     "ARP request in the name of an own other interface": (lambda: with_frame(clean(), "answer", **FROM_BEYOND), set()),
     "ARP announcement as a reply to all": (lambda: with_frame(clean(), "arp reply", **FOR_ALL), set()),
+    "ARP announcement that comes before the reply": (
+        lambda: with_frame(clean().later("arp reply", "syn", at=NEAR[:1]), "syn", **FOR_ALL), set()
+    ),
     "ARP announcement": (lambda: with_frame(clean(), "syn", dst="10.0.1.10"), set()),
     "SYN retransmitted": (lambda: again(clean(), "syn"), set()),
     "question retransmitted": (lambda: again(clean(), "question"), set()),

@@ -94,6 +94,7 @@ def kind(verdict: Verdict) -> str:
 
 
 USUAL = (solicit(), advertise(), datagram())
+TO_ALL: dict[str, Any] = {"dst": "ff02::1", "dst_mac": group_mac(ip_address("ff02::1").packed), "flags": 0x20}
 
 
 def test_asked_answered_and_sent() -> None:
@@ -117,6 +118,7 @@ def test_asked_answered_and_sent() -> None:
         (solicit(CLIENT, "fe80::1", THEIRS), *USUAL),
         (solicit(CLIENT, ROUTER, THEIRS, option=b""), *USUAL),
         (solicit(src="fe80::1"), advertise(dst="fe80::1"), datagram()),
+        (solicit(), advertise(**TO_ALL), datagram(), advertise()),  # whoever waits learns from an announcement too
     ],
 )
 def test_what_is_right_too(frames: tuple[bytes, ...]) -> None:
@@ -137,6 +139,7 @@ def test_an_answer_that_did_not_come_may_have_been_late() -> None:
         ((solicit(),), "no-neighbour"),
         ((solicit(), advertise()), "no-packets"),
         ((solicit(), datagram(), advertise()), "wrong-mac"),
+        ((advertise(**TO_ALL), solicit(), datagram(), advertise()), "wrong-mac"),
         ((datagram(),), "wrong-mac"),
         ((solicit(), advertise(flags=0x20), datagram()), "no-neighbour"),  # it answers nobody
         ((solicit(), advertise(told=mac("other:eth0")), datagram()), "wrong-mac"),
