@@ -105,7 +105,7 @@ class Icmp(Check):
         """What these frames show, without answers that another sent; a verdict where a gap leaves that open."""
         judge = self._echoes if self.message == "echo" else self._errors
         found = judge(evidence, sighted)
-        if isinstance(found, Fault):
+        if isinstance(found, Fault | Verdict):
             return found
         departures, answers = self._departures(evidence, sighted)
         strange = [each for each in answers if not departures.claim(each[1])]
@@ -163,7 +163,7 @@ class Icmp(Check):
         text = f"{self.source} got {what} in the name of {who(evidence.plan, packet.src)}, which had not sent it"
         return Fault(text, causes.altered(text), tuple(ref for ref, _ in forged[:3]))
 
-    def _echoes(self, evidence: Evidence, sighted: list[Sighted]) -> Shown | Fault:
+    def _echoes(self, evidence: Evidence, sighted: list[Sighted]) -> Shown | Fault | Verdict:
         ours, theirs = addresses_of(evidence.plan, self.source), addresses_of(evidence.plan, self.to)
         asked = [each for each in sighted if _is(each[1], _REQUESTS) and each[1].src in ours and each[1].dst in theirs]
         replies = [each for each in sighted if _is(each[1], _REPLIES) and each[1].src in theirs and each[1].dst in ours]
@@ -188,8 +188,12 @@ class Icmp(Check):
             elif left[echo]:  # a request that was repeated counts as often as its reply came
                 left[echo] -= 1
                 answered.append((ref, match))
-        if unanswered and (len(answered) < self.count or not self._lost(evidence, unanswered)):
-            return self._unanswered(evidence, sighted, *unanswered[0])
+        if unanswered:
+            lost = len(answered) >= self.count and self._lost(evidence, unanswered)
+            if isinstance(lost, Verdict):
+                return lost
+            if not lost:
+                return self._unanswered(evidence, sighted, *unanswered[0])
         if len(answered) < self.count:
             sent = count(len(asked), "echo request") if asked else "no echo request"
             seen = f"{self.source} sent {sent} to {self.to}"
@@ -199,12 +203,19 @@ class Icmp(Check):
         seen += f"; {len(unanswered)} more lost on the way" if unanswered else ""
         return seen, tuple(ref for pair in answered[:3] for ref in pair)
 
-    def _lost(self, evidence: Evidence, unanswered: list[Sighted]) -> bool:
-        """Whether all of these were lost by the links, which no program can help: they never came, or left answered."""
-        lossy = evidence.exercise.faults or any(network.link.loss for network in evidence.plan.networks)
-        points = points_of(evidence, self.to)
-        if not lossy or gaps(evidence, points) or any(left_out(evidence, point) for point in points):
+    def _lost(self, evidence: Evidence, unanswered: list[Sighted]) -> bool | Verdict:
+        """Whether all of these were lost by the links, which no program can help: they never came, or left answered.
+
+        A verdict where a link may have lost them and nobody can tell.
+        """
+        if not evidence.exercise.faults and not any(network.link.loss for network in evidence.plan.networks):
             return False
+        points = points_of(evidence, self.to)
+        if verdict := unusable(gaps(evidence, points), self.rule, self._expectation()):
+            return verdict
+        if away := [point for point in points if left_out(evidence, point)]:
+            told = f"the links may have lost {count(len(unanswered), 'echo request')}, with no capture at"
+            return Verdict(Outcome.NOT_MEASURED, self.rule, self._expectation(), f"{told} {listed(away)}")
         seen = [(FrameRef(point, packet.number), packet) for point in points
                 for packet in evidence.captures[point].packets if packet.protocol in (ICMP, ICMPV6)]  # fmt: skip
         there = [packet for _, packet in whole(seen)]
