@@ -18,9 +18,8 @@ def at_node(evidence: Evidence, node: str, *, passing: bool = False) -> list[Sig
     """The packets at a node's interfaces up to the end mark, without what the kernel says for an ended program.
 
     What its receiver would drop for a wrong checksum is left out, with `passing` what a router would, which looks at
-    the IP header's alone; and what another sends in its name, which comes by
-    where it is flooded. Between several interfaces of one node the order is that of their times, which one kernel
-    stamped.
+    the IP header's alone; and what another sends in its name, which comes by where it is flooded. Between several
+    interfaces of one node the order is that of their times, which one kernel stamped.
     """
     points = [point for point in points_of(evidence, node) if point in evidence.captures]
     forged = in_its_name(evidence, node)
