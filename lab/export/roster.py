@@ -41,14 +41,21 @@ class Roster:
 
     def find(self, student: str, name: str) -> Mapping[str, str] | None:
         """The row of a student, by id or, where only one bears it, by name; plain folders have names for ids."""
+        if (row := self.find_by_id(student)) is not None:
+            return row
+        wanted = {composed(each).casefold() for each in (student, name) if each}
+        named = [row for row in self.rows if wanted & _names(row)]
+        return named[0] if len(named) == 1 else None
+
+    def find_by_id(self, student: str) -> Mapping[str, str] | None:
+        """The row that bears a student's id."""
+        student = composed(student)  # results of an earlier version have it as it was
         for column in self.identities:
             wanted = {student, f"Participant {student}"} if column == "Identifier" else {student}
             found = [row for row in self.rows if composed(row[column].strip()) in wanted]
             if len(found) == 1:
                 return found[0]
-        wanted = {composed(each).casefold() for each in (student, name) if each}
-        named = [row for row in self.rows if wanted & _names(row)]
-        return named[0] if len(named) == 1 else None
+        return None
 
 
 @dataclass(frozen=True)
@@ -151,16 +158,22 @@ def fill(roster: Roster, results: Iterable[Mapping[str, Any]], column: str | Non
     if roster.lms == "moodle" and _MODIFIED not in roster.columns:
         notes.append(f"the sheet has no column {_MODIFIED}, without which Moodle takes none")
     grades: dict[int, dict[str, str]] = {}
+    by_name: dict[int, str] = {}  # whose grade stands in a row for the name alone
     for result in results:
         for student in result["members"] or [result["student"]]:
-            row = roster.find(student, "" if result["members"] else result["name"])
+            own = roster.find_by_id(student)
+            row = own or roster.find(student, "" if result["members"] else result["name"])
             if row is None:
                 notes.append(f"{student} is not in the sheet and is left out of it")
-            elif id(row) in grades:
+            elif id(row) in grades and (own is None or id(row) not in by_name):
                 notes.append(f"{student} is a second one for a row of the sheet: only the first was entered")
             elif reason := _protected(roster, row, target):
                 notes.append(f"{student} is left out: {reason}")
             else:
+                if id(row) in by_name:
+                    notes.append(f"{by_name.pop(id(row))} is left out: the row with that name is {student}'s")
+                elif own is None:
+                    by_name[id(row)] = student
                 grades[id(row)] = _entered(roster, row, target, result)
     columns = roster.columns if roster.lms == "moodle" else (*_present(roster.columns, *_CANVAS), target)
     text = io.StringIO()

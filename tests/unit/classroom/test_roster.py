@@ -47,6 +47,20 @@ def test_a_sheet_of_moodles_is_filled_in_and_nobody_is_invented() -> None:
     assert [note.partition(" ")[0] for note in filled.notes] == ["99", "13"]
 
 
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_row_is_whose_id_it_bears_before_another_of_that_name(turn: int) -> None:
+    both = [result("05", 2, name="Anna Abel"), result("11", 7, name="Anna Abel")]
+    filled = fill(read_roster(MOODLE, "m.csv"), both[::turn])
+    assert [line.split(",")[3] for line in filled.text.splitlines()[1:]] == ["35"]
+    (note,) = filled.notes
+    assert note.startswith("05 is ")
+
+
+def test_an_id_is_the_same_in_both_of_unicodes_forms() -> None:
+    roster = read_roster(MOODLE.replace("b@x", "b\u00f6@x"), "m.csv")
+    assert fill(roster, [result(unicodedata.normalize("NFD", "b\u00f6@x"), 7)]).entered == 1
+
+
 def test_a_group_gets_its_grade_each() -> None:
     filled = fill(read_roster(CANVAS, "c.csv"), [result("11", 5, "11", "12")], "Echo")
     assert filled.text.splitlines() == [
