@@ -123,6 +123,8 @@ class Answer(TcpCheck):
         if not any(connection.established for connection in found.connections):
             return f"the exercise's own programs made no connection {ends}"
         chosen = self.chosen(found)
+        if len(chosen) > 1:
+            return f"the exercise's own programs made {len(chosen)} connections {ends}, and one is asked about"
         if len(chosen) == 1 and question.read(evidence, chosen[0]).value is None:
             return f"the connection of the exercise's own programs {ends} shows no {self.value}"
         return None

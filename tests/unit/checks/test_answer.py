@@ -174,6 +174,16 @@ def test_a_question_that_the_exercises_own_programs_leave_open_is_held_against_n
     assert judge("value: closes_first", "closes_first: client\n", clean(), exercise_steps=own).outcome is P
 
 
+def test_connections_of_the_exercises_own_programs_are_not_the_students_to_make_one() -> None:
+    own = tuple(replace(step, code=("x.py",)) for step in STEPS)
+    sheet, two = f"client_isn: {CLIENT_ISN}\n", clean().talk(sport=40002, isn=5, answer_isn=9, prefix="2 ")
+    verdict = judge("value: client_isn", sheet, two, exercise_steps=own)
+    assert verdict.outcome is N
+    assert "own programs made 2 connections" in verdict.seen
+    assert judge("value: client_isn", sheet, two).outcome is F
+    assert judge("value: client_isn, connection: first", sheet, two, exercise_steps=own).outcome is P
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
