@@ -108,8 +108,9 @@ class Arp(Check):
             return unasked(evidence, self.node, hop, sent, sent and _learned(hop, packets, sent))
         after = packets[packets.index(request) :]
         replies = [p for p in after if p.arp_operation == REPLY and p.arp_sender == hop.address]
+        replies = [p for p in replies if p.dst_mac == own or p.arp_target != p.arp_sender]  # RFC 5227 §3: announcements
         reply = next((p for p in replies if p.dst_mac == own), None) or next(iter(replies), None)
-        if reply is None or reply.dst_mac != own:  # one for all may be an announcement, which answers nobody
+        if reply is None or reply.dst_mac != own:
             cause = causes.no_neighbour(self.node, str(address_of(hop.address)))
             shown = (request,) if reply is None else (request, reply)
             return Finding(f"{self.node} asked for {name} and no unicast reply came", shown, cause, timed=reply is None)

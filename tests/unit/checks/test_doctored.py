@@ -200,6 +200,14 @@ def test_frames_exist(name: str) -> None:
             assert any(packet.number == ref.number for packet in evidence.captures[ref.point].packets)
 
 
+def test_a_reply_may_have_been_late_though_an_announcement_came() -> None:
+    story = with_frame(clean(), "arp reply", **FOR_ALL).drop("arp reply", at=NEAR[:1])
+    verdict = Arp(node="client", next_hop="r1").judge(story.evidence(*CHECKS))
+    assert (verdict.outcome, verdict.timed) == (Outcome.FAILED, True)
+    to_all = clean().alter("arp reply", dst_mac="ff:ff:ff:ff:ff:ff")
+    assert not Arp(node="client", next_hop="r1").judge(to_all.evidence(*CHECKS)).timed
+
+
 def marked(before: str | None, step: str) -> Evidence:
     """A step was ended by us right before a packet."""
     return clean().evidence(*CHECKS, marks=(Mark("ended", clean().counts(before), step), end()))
