@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,6 +20,9 @@ from lab.checks.programs import overdue, trouble, unfinished
 from lab.checks.udp_talk import Sent, Talk, no_answer, nothing_sent, strangers, talk, turns, unsent, wrong_client
 from lab.evidence import Evidence
 from lab.grammar import Bool, Duration, Int, List, NodeName, Payload, Port, param
+
+_SECOND = 1_000_000_000
+_BURST = 6  # errors that Linux sends to a peer at once; then one a second (net.ipv4.icmp_ratelimit), or more by IPv6
 
 
 @dataclass(frozen=True)
@@ -249,12 +253,17 @@ class Udp(Check):
         here = set(points_of(evidence, self.source))
         errors = port_unreachable(evidence, self.to)
         departures = Departures(evidence, (error for told in errors.values() for _, error in told))
-        first: dict[Ends, Sent] = {}  # Linux answers six at once, then one a second, to each peer
+        told: dict[bytes, list[int]] = {}  # when errors came, by whom they are for
+        for ref, error in (each for several in errors.values() for each in several):
+            if ref.point in here and departures.sent(error):
+                insort(told.setdefault(error.dst, []), error.time)
+        first: dict[Ends, Sent] = {}
         for each in said.sent:
             first.setdefault(ends(each.packet), each)
         for pair, each in first.items():
             came = [error for ref, error in errors.get(pair, ()) if ref.point in here]
-            if not any(error.time >= each.packet.time and departures.sent(error) for error in came):
+            refused = any(error.time >= each.packet.time and departures.sent(error) for error in came)
+            if not refused and not _spent(told.get(each.packet.src, ()), each.packet.time):
                 seen = f"no ICMP port unreachable of {self.to} came for {quoted(each.payload)}"
                 return Fault(seen, causes_talk.never_answered(self.to, each.payload), (each.ref,), timed=True)
         return None
@@ -280,12 +289,17 @@ class Udp(Check):
             refs += [each.ref for each in said.received[:4]]
         if self.refused:
             errors = port_unreachable(evidence, self.to)
-            told = [errors[ends(each.packet)][0][0] for each in said.sent[:1]]
+            told = [errors[pair][0][0] for each in said.sent if (pair := ends(each.packet)) in errors][:1]
             seen += f"; {self.to} answered by ICMP that nobody has port {self.port}"
             refs += told
         if all(each.packet.checksum_ok for each in said.sent):
             seen += "; all checksums right"
         return seen, tuple(refs)
+
+
+def _spent(told: Sequence[int], at: int) -> bool:
+    """Whether a kernel may have left a datagram unanswered, as so many errors had gone to that peer."""
+    return bisect_right(told, at + _SECOND) - bisect_right(told, at - _BURST * _SECOND) >= _BURST
 
 
 def _shown(payloads: Sequence[bytes]) -> str:

@@ -240,6 +240,20 @@ def test_a_kernel_need_not_refuse_each_of_many_datagrams() -> None:
     assert verdict.outcome is P
 
 
+@pytest.mark.parametrize(("answered", "outcome"), [(10, P), (6, P), (5, F), (0, F)])
+def test_a_kernel_need_not_refuse_each_of_many_sockets(answered: int, outcome: Outcome) -> None:
+    """Linux refused six of ten that were sent within a second."""
+    story, questions = Talk(), tuple(b"%d" % number for number in range(10))
+    for number, question in enumerate(questions):
+        story.ask(question, sport=SPORT + number)
+        if number < answered:
+            quote = next(f for f in story.frames if f.name == f"ask {question!r}" and f.point == "server:eth0").raw()
+            story.send("icmp", THERE[::-1], protocol=ICMP, sport=3, dport=3, payload=quote[14:],
+                       src=story.address("server"), dst=story.address("client"))  # fmt: skip
+    only: dict[str, Any] = {"client_sends": questions, "server_sends": None, "refused": True}
+    assert judge(story, states=states(None), **only).outcome is outcome
+
+
 def test_what_demands_nothing_is_refused() -> None:
     assert list(Udp(**ENDS).problems())
     assert list(Udp(**ENDS, client_sends=(ONE, ONE)).problems())
