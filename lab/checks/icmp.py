@@ -188,6 +188,7 @@ class Icmp(Check):
             elif left[echo]:  # a request that was repeated counts as often as its reply came
                 left[echo] -= 1
                 answered.append((ref, match))
+        unanswered = self._due(evidence, sighted, answered, unanswered)
         if unanswered:
             lost = len(answered) >= self.count and self._lost(evidence, unanswered)
             if isinstance(lost, Verdict):
@@ -202,6 +203,20 @@ class Icmp(Check):
         seen = f"{count(len(answered), 'echo request')} of {self.source}, each answered by {self.to} with the same data"
         seen += f"; {len(unanswered)} more lost on the way" if unanswered else ""
         return seen, tuple(ref for pair in answered[:3] for ref in pair)
+
+    def _due(
+        self, evidence: Evidence, sighted: list[Sighted], answered: list[tuple[FrameRef, FrameRef]],
+        unanswered: list[Sighted],
+    ) -> list[Sighted]:  # fmt: skip
+        """Those without what was still on its way when the program was ended: no older than the slowest echo took."""
+        if not answered or not unfinished(evidence, [self.source]):
+            return unanswered
+        packets = dict(sighted)
+        said = Counter((echo_numbers(packet), packet.payload) for _, packet in sighted if _is(packet, _REQUESTS))
+        took = [packets[back].time - packets[ref].time for ref, back in answered
+                if said[echo_numbers(packets[ref]), packets[ref].payload] == 1]  # fmt: skip
+        begin = sighted[-1][1].time - max(took, default=-1)
+        return [(ref, packet) for ref, packet in unanswered if packet.time < begin]
 
     def _lost(self, evidence: Evidence, unanswered: list[Sighted]) -> bool | Verdict:
         """Whether all of these were lost by the links, which no program can help: they never came, or left answered.

@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from doctored import ICMP, PORT, UDP, Frame, Part, Story
+from doctored import ICMP, PORT, UDP, Frame, Part, Story, result
 
 from lab.checks.base import Outcome, Verdict
 from lab.checks.icmp import Icmp
@@ -218,6 +218,16 @@ def test_what_a_lossy_link_lost_is_held_against_nobody(lost: Story, outcome: Out
     kept = replace(faulty.exercise, capture=HOME)
     away = {point: each for point, each in faulty.captures.items() if point in HOME}
     assert check.judge(replace(faulty, exercise=kept, captures=away)).outcome is told
+
+
+def test_what_was_on_its_way_when_the_program_was_ended_is_not_unanswered() -> None:
+    story = back(go(go(Story(), "one"), "two", b"xyz"), "pong")
+    ended = {"steps": result("client", ended="killed")}
+    assert judge(story).outcome is F
+    assert judge(story, **ended).outcome is P
+    assert judge(story, **ended, count=2).outcome is F
+    late = go(back(back(go(go(Story(), "two", b"xyz"), "one"), "pong"), "pong"), "three", b"x", HOME)
+    assert judge(late, **ended).outcome is F  # the first was sent long before
 
 
 BESIDE = ("client:eth0", "other:eth0")
