@@ -163,13 +163,13 @@ def _resolve(rows: Iterable[Row], known: Sequence[_Known], checks: Collection[st
 
 
 def _meant(row: Row, known: Sequence[_Known]) -> _Known | Problem:
-    """The student of a line, by id or by a name that only one bears."""
-    if same := [each for each in known if each.student == row.student]:
+    """The student of a line, by id or by a name that only one bears; results of an earlier lab have names as typed."""
+    if same := [each for each in known if composed(each.student) == row.student]:
         return same[0]
-    if group := [each for each in known if row.student in each.members]:
+    if group := [each for each in known if row.student in map(composed, each.members)]:
         hint = f"what is said of {show(group[0].student)} holds for the whole group"
         return Problem(f"{show(row.student)} was graded in the group of {show(group[0].student)}", row.place, hint)
-    named = [each for each in known if each.name.casefold() == row.student.casefold()]
+    named = [each for each in known if composed(each.name).casefold() == row.student.casefold()]
     if len(named) == 1:
         return named[0]
     if named:

@@ -264,7 +264,7 @@ def _of_student(results: Results, student: str) -> dict[str, Any]:
     known: dict[str, Mapping[str, Any]] = {}
     student = composed(student)
     for told in results:
-        if student in (told["student"], told["key"], *told["members"]):
+        if student in map(composed, (told["student"], told["key"], *told["members"])):
             return told
         known[told["student"]] = told
     if unread := [each for each in _listed(results).values() if student in (each.student, each.key, *each.members)]:

@@ -225,6 +225,16 @@ def test_names_in_either_form_of_unicode_and_names_that_are_no_text(results: Res
         assert json.loads(archive.read("ba/grade.json"))["student"] == "bad\udcff"
 
 
+def test_results_that_were_kept_before_names_were_composed(results: Results) -> None:
+    decomposed = unicodedata.normalize("NFD", "Zoë")
+    results.keep({**told(decomposed, "", 3), "key": "zoe"})
+    class_ = [*json.loads((results.out / "grades.json").read_text())["students"], *results]
+    (results.out / "grades.json").write_text(json.dumps({"students": class_}))
+    adjust(results, "Zoë,,1,r,ada")
+    assert list(read_adjustments(results)) == [decomposed]
+    handback.bundle(str(results.out), "Zoë", str(results.out / "1.zip"))
+
+
 def test_points_of_every_form_add_up_where_more_is_taken_off_than_was_earned(results: Results) -> None:
     result = told("15", "Bo", 0.5)
     result["report"]["checks"][0]["points"] = 0.5
