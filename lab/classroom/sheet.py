@@ -11,10 +11,11 @@ from typing import Any
 
 from lab.checks.base import Outcome
 from lab.classroom.adjust import Person, adjusted, read_adjustments
-from lab.classroom.results import FORMAT, Results, write_whole
+from lab.classroom.results import FORMAT, Results
 from lab.exercise import Exercise
 from lab.grade import UNVERIFIED, tidy
 from lab.report.json import object_schema, report_schema
+from lab.wholefile import write_whole
 
 CSV, JSON = "grades.csv", "grades.json"
 

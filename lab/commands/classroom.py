@@ -25,7 +25,7 @@ from lab.classroom.intake import Intake, collect, fingerprint, keep_apart, lacki
 from lab.classroom.job import Batch, Job
 from lab.classroom.lateness import of_nobody, read_times, with_times
 from lab.classroom.likeness import Alike, groups
-from lab.classroom.results import Results, Row, write_whole
+from lab.classroom.results import Results, Row
 from lab.classroom.sheet import unformula, write_sheets
 from lab.errors import NOT_MEASURED, PASSED, InterruptedRunError, LabError
 from lab.exercise import Exercise, load_exercise
@@ -35,6 +35,7 @@ from lab.grammar import NOBODY
 from lab.pool import cores
 from lab.report.safe import safe
 from lab.runtime import choose_for
+from lab.wholefile import write_whole
 from lab.yamltext import read_text
 
 if TYPE_CHECKING:

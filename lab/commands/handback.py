@@ -14,13 +14,14 @@ from lab.checks.names import count
 from lab.classroom.adjust import FILE as ADJUSTMENTS
 from lab.classroom.adjust import Adjustments, adjusted, applied, read_adjustments
 from lab.classroom.naming import composed
-from lab.classroom.results import RESULT, Results, whole, write_whole
+from lab.classroom.results import RESULT, Results
 from lab.classroom.sheet import CSV, JSON, write_sheets
 from lab.errors import NOT_MEASURED, PASSED, LabError, NotMeasuredError, Problem
 from lab.export import FORMATS
 from lab.export.roster import MAX_BYTES, fill, read_roster
 from lab.grammar import nearest
 from lab.report.safe import safe
+from lab.wholefile import earlier, whole, write_whole
 from lab.yamltext import read_text, show
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def export(form: str, out: str, folder: str, student: str | None) -> None:
         print(safe(f"{told['student']} has no grade and is left out: {told['why']}"), file=sys.stderr)
     for line in applied(adjustments, [each["student"] for each in chosen if each["state"] == "graded"]):
         print(line)
-    earlier = f", {replaced} of them in place of an earlier one" if replaced else ""
-    print(f"{folder}: {count(len(chosen) - len(left_out), 'file')}{earlier}")
+    instead = f", {replaced} of them in place of an earlier one" if replaced else ""
+    print(f"{folder}: {count(len(chosen) - len(left_out), 'file')}{instead}")
 
 
 def export_roster(lms: str, out: str, sheet: str, output: str, column: str | None = None) -> None:
@@ -69,13 +70,13 @@ def export_roster(lms: str, out: str, sheet: str, output: str, column: str | Non
         raise LabError("this is a file of the grades themselves", output, "-o FILE writes another one")
     filled = fill(roster, graded(), column)
     _tell_unlike(judged)
-    earlier = " (in place of an earlier one)" if Path(output).exists() else ""
+    instead = earlier(Path(output))
     write_whole(Path(output), filled.text)
     for note in filled.notes:
         print(safe(note), file=sys.stderr)
     for line in applied(adjustments, students):
         print(line)
-    print(f"{output}: {count(filled.entered, 'grade')}, to be uploaded to {lms.capitalize()}{earlier}")
+    print(f"{output}: {count(filled.entered, 'grade')}, to be uploaded to {lms.capitalize()}{instead}")
 
 
 def _tell_unlike(chosen: Iterable[Mapping[str, Any]]) -> None:

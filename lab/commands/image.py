@@ -41,17 +41,17 @@ def load(file: str) -> None:
 
 def export_compose(file: str, output: str | None) -> None:
     """Print a topology as a Compose file, or write it."""
-    from lab.classroom.results import write_whole
     from lab.commands.topology import topology_file
     from lab.plan import make_plan
     from lab.runtime.docker import image
     from lab.runtime.docker.compose import compose_file
     from lab.topology import load_topology
+    from lab.wholefile import earlier, write_whole
 
     text = compose_file(make_plan(load_topology(topology_file(file))), image.tag())
     if output is None:
         sys.stdout.write(text)
     else:
-        earlier = " (in place of an earlier one)" if Path(output).exists() else ""
+        instead = earlier(Path(output))
         write_whole(Path(output), text)
-        print(f"{output}: to look at with docker compose -f {output} up{earlier}")
+        print(f"{output}: to look at with docker compose -f {output} up{instead}")

@@ -9,11 +9,11 @@ from pathlib import Path
 import lab
 from lab.catalog import find_exercise
 from lab.checks.names import count
-from lab.classroom.results import whole, write_whole
 from lab.errors import LabError
 from lab.exercise import load_exercise
 from lab.export.autograder import archive_files
 from lab.export.workflow import workflow
+from lab.wholefile import earlier, whole, write_whole
 
 _FIXED = (2020, 1, 1, 0, 0, 0)  # the same exercise gives the same zip
 
@@ -25,7 +25,7 @@ def gradescope_autograder(name: str, output: str) -> None:
         what = f"each student has values of their own: {', '.join(exercise.individual)}"
         raise LabError(what, exercise.folder, "let students hand in there, and grade Gradescope's export by lab grade")
     files = archive_files(exercise, Path(lab.__file__).parent)
-    earlier = " (in place of an earlier one)" if Path(output).exists() else ""
+    instead = earlier(Path(output))
     with whole(Path(output)) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, (content, runs) in files.items():
             info = zipfile.ZipInfo(path, _FIXED)
@@ -33,7 +33,7 @@ def gradescope_autograder(name: str, output: str) -> None:
             info.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(info, content)
     hidden = sum(not each.visible for each in exercise.checks)
-    print(f"{output}: {count(len(files), 'file')}, to be uploaded as the autograder of {exercise.name}{earlier}")
+    print(f"{output}: {count(len(files), 'file')}, to be uploaded as the autograder of {exercise.name}{instead}")
     if hidden:
         print(f"{count(hidden, 'hidden check')} in it: students see them once grades are published")
 
@@ -44,6 +44,6 @@ def github_workflow(name: str, repository: str, ref: str, requirement: str | Non
     if output is None:
         sys.stdout.write(text)
     else:
-        earlier = " (in place of an earlier one)" if Path(output).exists() else ""
+        instead = earlier(Path(output))
         write_whole(Path(output), text)
-        print(f"{output}: belongs into .github/workflows/ of each student's repository{earlier}")
+        print(f"{output}: belongs into .github/workflows/ of each student's repository{instead}")

@@ -18,7 +18,6 @@ from typing import Any
 
 from lab import pipeline
 from lab.classroom.job import judged
-from lab.classroom.results import write_whole
 from lab.console import quiet
 from lab.errors import LabError
 from lab.exercise import Exercise, HandedIn, load_exercise
@@ -26,6 +25,7 @@ from lab.exercise.submission import read_submission
 from lab.export import gradescope
 from lab.report.safe import safe
 from lab.runtime import choose_for
+from lab.wholefile import write_whole
 
 ROOT = Path("/autograder")
 _COMPILER_LIMIT = 20  # seconds

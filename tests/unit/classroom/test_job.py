@@ -13,11 +13,12 @@ from lab import pipeline
 from lab.catalog import find_exercise
 from lab.classroom.intake import collect
 from lab.classroom.job import Batch, Job
-from lab.classroom.results import Results, Row, write_whole
+from lab.classroom.results import Results, Row
 from lab.errors import NOT_MEASURED, USER_ERROR, LabError, NotMeasuredError
 from lab.exercise import load_exercise
 from lab.gather.rundir import RunDirectory
 from lab.pool import carry_out
+from lab.wholefile import write_whole
 
 
 def test_what_was_handed_in_is_kept_beside_what_checks_read_of_it(tmp_path: Path) -> None:
