@@ -17,7 +17,6 @@ END = signal.SIGUSR1  # tells the guard to end everything at once; SIGTERM it pa
 _TOLD = {signal.SIGTERM, signal.SIGCHLD, END}
 _FROM_TERMINAL = {signal.SIGHUP, signal.SIGQUIT}  # which every process there gets, and which would end the guard alone
 _PATIENCE = 5.0  # seconds after which what cannot be ended, as it is another user's, is left
-_PAUSE = 0.002  # seconds until those that were killed are looked at again
 
 
 def fork_guarded(parent: int, told: Connection) -> None:
@@ -62,7 +61,7 @@ def _stand_guard(work: int, told_of: set[signal.Signals]) -> NoReturn:
 def _end_all(work: int, status: int | None) -> int:
     """End every descendant; how the work ended, of which `status` tells where it has already."""
     patience = time.monotonic() + _PATIENCE
-    while time.monotonic() < patience:
+    while (left := patience - time.monotonic()) > 0:
         for process in tree(os.getpid()):
             if process != os.getpid():
                 with suppress(OSError):  # it has ended meanwhile, or is another user's
@@ -75,7 +74,7 @@ def _end_all(work: int, status: int | None) -> int:
                     break
         except ChildProcessError:
             break
-        time.sleep(_PAUSE)
+        signal.sigtimedwait({signal.SIGCHLD}, left)  # another has ended: what it had started is ours now
     return status or 0
 
 
