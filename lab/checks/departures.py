@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from lab.checks import causes
 from lab.checks.base import FrameRef
 from lab.checks.connections import points_of
-from lab.checks.gaps import left_out
+from lab.checks.diagnose import Fault
+from lab.checks.gaps import gaps, left_out
 from lab.checks.icmp_errors import echo_numbers, key
-from lab.checks.names import address_of, mac_bytes
+from lab.checks.names import address_of, mac_bytes, who
 from lab.checks.sightings import Sighted, whole
-from lab.evidence import Evidence
+from lab.evidence import Evidence, Gap
 from lab.trace.packets import TCP, UDP, Packet, quoted
 
 Name = tuple[object, ...]
@@ -22,6 +24,18 @@ def speakers(evidence: Evidence, message: Packet) -> list[str]:
     address = address_of(message.src)
     owner = evidence.plan.owners.get(address) if address else None
     return [owner.node] if owner else [node.name for node in evidence.plan.nodes if node.forwards or node.setup]
+
+
+def gaps_of_speakers(evidence: Evidence, messages: Iterable[Packet]) -> list[Gap]:
+    """What is missing from the captures of those who can have said these: one of them may have been sent after all."""
+    names = sorted({name for message in messages for name in speakers(evidence, message)})
+    return gaps(evidence, points_of(evidence, *names))
+
+
+def forged(evidence: Evidence, node: str, what: str, messages: list[Sighted]) -> Fault:
+    """A node got such an answer in the name of another, which had not sent it."""
+    text = f"{node} got {what} in the name of {who(evidence.plan, messages[0][1].src)}, which had not sent it"
+    return Fault(text, causes.altered(text), tuple(ref for ref, _ in messages[:3]))
 
 
 class Departures:

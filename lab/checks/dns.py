@@ -11,7 +11,7 @@ from lab.checks import causes, datagrams
 from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
 from lab.checks.connections import at_node as connections_at
 from lab.checks.connections import points_of
-from lab.checks.departures import Departures, speakers
+from lab.checks.departures import Departures, forged, gaps_of_speakers
 from lab.checks.diagnose import Fault
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.lookups import PORT, Lookup, first_answer, lookups, strays
@@ -58,16 +58,14 @@ class Dns(Check):
             return Verdict(Outcome.NOT_MEASURED, self.rule, expected, f"the exercise does not capture {listed(away)}")
         sighted = whole(at_node(evidence, self.source))
         found = self._story(evidence, sighted)
-        if not isinstance(found, Fault) and (forged := _forged(evidence, sighted, self.source)):
-            refs = {ref for ref, _ in forged}
+        if not isinstance(found, Fault) and (strange := _strange(evidence, sighted, self.source)):
+            refs = {ref for ref, _ in strange}
             found = self._story(evidence, [each for each in sighted if each[0] not in refs])
             if isinstance(found, Fault):
-                names = sorted({name for _, packet in forged for name in speakers(evidence, packet)})
-                if verdict := unusable(gaps(evidence, points_of(evidence, *names)), self.rule, expected):
+                missing = gaps_of_speakers(evidence, (packet for _, packet in strange))
+                if verdict := unusable(missing, self.rule, expected):
                     return verdict
-                text = f"{self.source} got an answer in the name of {who(evidence.plan, forged[0][1].src)}, which had "
-                text += "not sent it"
-                found = Fault(text, causes.altered(text), tuple(ref for ref, _ in forged[:3]))
+                found = forged(evidence, self.source, "an answer", strange)
         if isinstance(found, Fault):
             return Verdict(Outcome.FAILED, self.rule, expected, found.seen, found.frames, found.cause, found.timed)
         asked, first = found
@@ -183,7 +181,7 @@ class Dns(Check):
         return None
 
 
-def _forged(evidence: Evidence, sighted: list[Sighted], node: str) -> list[Sighted]:
+def _strange(evidence: Evidence, sighted: list[Sighted], node: str) -> list[Sighted]:
     """The answers over UDP that came to a node and had not left the node whose address they bear."""
     own = addresses_of(evidence.plan, node)
     answers = [(ref, p) for ref, p in sighted if p.protocol == UDP and p.sport == PORT and p.dst in own]

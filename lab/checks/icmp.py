@@ -10,7 +10,7 @@ from typing import ClassVar
 from lab.checks import causes
 from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
 from lab.checks.connections import points_of
-from lab.checks.departures import Departures, speakers
+from lab.checks.departures import Departures, forged, gaps_of_speakers
 from lab.checks.diagnose import Fault
 from lab.checks.follow import unanswered_arp
 from lab.checks.gaps import gaps, left_out, unusable
@@ -112,11 +112,12 @@ class Icmp(Check):
         refs = {ref for ref, _ in strange}
         found = judge(evidence, [each for each in sighted if each[0] not in refs]) if strange else found
         if isinstance(found, Fault):
-            names = sorted({name for _, packet in strange for name in speakers(evidence, packet)})
-            if verdict := unusable(gaps(evidence, points_of(evidence, *names)), self.rule, expected):
+            missing = gaps_of_speakers(evidence, (packet for _, packet in strange))
+            if verdict := unusable(missing, self.rule, expected):
                 return verdict
-            forged = [each for each in strange if not departures.sent(each[1])]
-            return self._forged(evidence, forged) if forged else found
+            if unsent := [each for each in strange if not departures.sent(each[1])]:
+                what = "an echo reply" if self.message == "echo" else f"an ICMP error ({_words(unsent[0][1])})"
+                return forged(evidence, self.source, what, unsent)
         return found
 
     def _answering(self, evidence: Evidence) -> list[str]:
@@ -155,13 +156,6 @@ class Icmp(Check):
         kinds = _REPLIES if self.message == "echo" else _ERRORS[self.message]
         answers = [each for each in sighted if each[1].dst in ours and _is(each[1], kinds)]
         return Departures(evidence, (packet for _, packet in answers)), answers
-
-    def _forged(self, evidence: Evidence, forged: list[Sighted]) -> Fault:
-        """An answer that somebody else sent."""
-        packet = forged[0][1]
-        what = "an echo reply" if self.message == "echo" else f"an ICMP error ({_words(packet)})"
-        text = f"{self.source} got {what} in the name of {who(evidence.plan, packet.src)}, which had not sent it"
-        return Fault(text, causes.altered(text), tuple(ref for ref, _ in forged[:3]))
 
     def _echoes(self, evidence: Evidence, sighted: list[Sighted]) -> Shown | Fault | Verdict:
         ours, theirs = addresses_of(evidence.plan, self.source), addresses_of(evidence.plan, self.to)
