@@ -67,14 +67,13 @@ class Builder:
         self._choose_subnets(0)
         workers = ThreadPoolExecutor(AT_ONCE + 1)
         try:
-            networks = workers.submit(self._make_networks)
+            workers.submit(self._make_networks)
             nodes = [workers.submit(self._start_node, node) for node in self._plan.nodes]
             lab = self._start_helper(source)
             self._lab.set_result(lab)
             for name, future in self._networks.items():
                 self._quiet[name].set_result(self._ask({"do": "quiet", "bridge": future.result()}))
             machine.refuse(self._plan, lab.await_ready(), self._others)
-            networks.result()
             for quiet in self._quiet.values():
                 lab.await_answer(*quiet.result())
             for node, started in zip(self._plan.nodes, nodes, strict=True):

@@ -105,7 +105,7 @@ def _frame(mac: str, source: IPv4Interface | IPv6Interface) -> bytes:
         to, group = bytes.fromhex("01005e000001"), bytes((224, 0, 0, 1))
         fields = (0x45, 0, 20 + len(mark), 0, 0, 1, _FOR_EXPERIMENTS)
         head = struct.pack(">BBHHHBBH4s4s", *fields, 0, source.ip.packed, group)
-        checksum = 0xFFFF - int.from_bytes(head) % 0xFFFF  # RFC 791 section 3.1
+        checksum = 0xFFFF - int.from_bytes(head, "big") % 0xFFFF  # RFC 791 section 3.1
         head = struct.pack(">BBHHHBBH4s4s", *fields, checksum, source.ip.packed, group)
     else:
         to, group = bytes.fromhex("333300000001"), bytes.fromhex("ff020000000000000000000000000001")
