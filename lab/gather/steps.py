@@ -141,6 +141,7 @@ class Steps:
             privilege=step.privilege,
             record=_RECORD if step.calls else 0,
             lingers=True,
+            handed_in=step.code == "submission",
         )
         running = _Running(step, self._lab.start(program), time.time_ns())
         self._running[step.name] = running

@@ -173,4 +173,5 @@ def start_message(program: Program) -> Message:
         "file_size": program.file_size,
         "privilege": program.privilege,
         "lingers": program.lingers,
+        "handed_in": program.handed_in,
     }

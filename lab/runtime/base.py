@@ -55,6 +55,7 @@ class Program:
     terminal: bool = False  # `stdin` becomes the controlling terminal of a new session
     privilege: Privilege | None = None  # of a step, in its node's network alone
     lingers: bool = False  # what a step leaves running when it ends waits, stopped, to be ended by a signal to its tree
+    handed_in: bool = False  # a student's, which goes first should memory run out
     record: int = 0  # bytes of a step's system calls that are kept; 0 where they are not recorded
 
 

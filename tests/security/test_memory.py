@@ -54,6 +54,33 @@ multiprocessing.Pool(4).map(len, ["a"] * 10)
 print(multiprocessing.Value("i", 7).value, len(multiprocessing.Array("b", 1 << 20)))
 """
 
+PRECIOUS = """
+import signal
+hoard = b"x" * (300 << 20)
+print("here", flush=True)
+signal.pause()
+"""
+BUFFERS = """
+import os, signal, socket
+for _ in range(60):
+    if os.fork() == 0:
+        break
+hoard = []
+while True:
+    try:
+        pair = socket.socketpair()
+        hoard.append(pair)
+        for each in pair:
+            each.setblocking(False)
+            try:
+                while each.send(b"x" * 65536):
+                    pass
+            except BlockingIOError:
+                pass
+    except OSError:
+        signal.pause()
+"""
+
 
 @pytest.fixture(params=[pytest.param(name, marks=MARKS[name]) for name in RUNTIMES])
 def lab(request: pytest.FixtureRequest) -> Iterator[LiveLab]:
@@ -83,3 +110,24 @@ def test_what_several_have_counts_once(lab: LiveLab, code: str) -> None:
     process = lab.start(Program("a", ("python3", "-c", code), limits=LIMITS))
     assert lab.wait(lambda: not process.running, 60)
     assert (process.exceeded, process.exit_code) == (False, 0), process.stderr.data.decode()
+
+
+@pytest.mark.parametrize(("handed_in", "score"), [(True, "1000"), (False, "500")])
+def test_what_was_handed_in_goes_first_where_memory_runs_out(lab: LiveLab, handed_in: bool, score: str) -> None:
+    process = lab.start(Program("a", ("cat", "/proc/self/oom_score_adj"), handed_in=handed_in))
+    assert lab.wait(lambda: not process.running, 60)
+    assert process.stdout.data.decode().split() == [score]
+
+
+@pytest.mark.docker
+def test_a_control_group_that_is_full_costs_no_other_its_life() -> None:
+    live = RUNTIMES["docker"]().up(plan_of(PAIR), say=lambda _: None)
+    try:
+        other = live.start(Program("a", ("python3", "-c", PRECIOUS)))
+        assert live.wait(lambda: other.stdout.data == b"here\n", 60)
+        unseen = replace(Limits(), memory=1 << 40)  # by the watchdog
+        hog = live.start(Program("a", ("python3", "-c", BUFFERS), limits=unseen, handed_in=True))
+        assert live.wait(lambda: not (hog.running and other.running), 120), "the control group was not filled"
+        assert (hog.exit_code, other.running) == (128 + signal.SIGKILL, True)
+    finally:
+        live.close()

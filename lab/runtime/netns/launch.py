@@ -162,7 +162,7 @@ def _prepare(request: Mapping[str, Any], namespaces: Namespaces, stdio: tuple[in
     if kind == "step":
         os.chdir("/")
         sandbox.apply(Limits(**request["limits"]))
-        Path("/proc/self/oom_score_adj").write_text("1000")  # should memory run out, a step goes first
+        child.be_step(handed_in=request["handed_in"])
     else:
         keep_capabilities_over_exec()
     if kind == "tool":

@@ -55,6 +55,7 @@ def become(
         child.begin(stdio, terminal=request.get("terminal", False))
         kind = request["kind"]
         if kind == "step":
+            child.be_step(handed_in=request["handed_in"])
             cgroups.join(node.tasks)
             node.enter("net", "uts")
             node.enter_files()
