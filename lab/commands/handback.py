@@ -107,10 +107,10 @@ def bundle(out: str, student: str, output: str | None) -> None:
     with whole(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for each in sorted(folder.rglob("*")):
             if each.is_file() and not each.is_symlink() and each != folder / RESULT:
-                archive.write(each, str(Path(told["key"]) / each.relative_to(folder)))
+                _pack(archive, each, str(Path(told["key"]) / each.relative_to(folder)))
         for each in sorted(judged_by.rglob("*")):
             if each.is_file():
-                archive.write(each, f"{told['key']}/judged-by/{each.relative_to(judged_by).as_posix()}")
+                _pack(archive, each, f"{told['key']}/judged-by/{each.relative_to(judged_by).as_posix()}")
         # Who else has the same values is between the teacher and them.
         own = {name: value for name, value in told.items() if name != "foreign"}
         texts = {RESULT: json.dumps(own, indent=1, ensure_ascii=False) + "\n"}
@@ -120,6 +120,13 @@ def bundle(out: str, student: str, output: str | None) -> None:
         for name, text in texts.items():
             archive.writestr(f"{told['key']}/{name}", text.encode(errors="backslashreplace"))
     print(f"{path}: {count(len(told['attempts']), 'run')} of {safe(told['student'])}, all that its grade rests on")
+
+
+def _pack(archive: zipfile.ZipFile, path: Path, name: str) -> None:
+    try:
+        archive.write(path, name)
+    except PermissionError as error:
+        raise LabError(f"cannot be read: {error.strerror}", str(path), "lab bundle as the user who graded") from None
 
 
 def regrade(out: str, exercise: str | None, *, trust: bool = False) -> int:

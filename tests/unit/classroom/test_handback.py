@@ -316,6 +316,17 @@ def test_a_bundle_is_whole_or_not_there(results: Results, monkeypatch: pytest.Mo
         handback.bundle(str(results.out), "11", str(target))
 
 
+def test_evidence_that_a_bundle_cannot_read_is_told(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(path: Path, *_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    (results.folder("11") / "client.eth0.pcap").write_bytes(b"")
+    monkeypatch.setattr(zipfile.ZipInfo, "from_file", denied)  # root may read everything
+    with pytest.raises(LabError, match="cannot be read: Permission denied"):
+        handback.bundle(str(results.out), "11", str(results.out / "11.zip"))
+    assert not list(results.out.glob("*.zip*"))
+
+
 def test_what_can_be_made_again_takes_the_place_of_an_earlier_one_and_tells(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
