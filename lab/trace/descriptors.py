@@ -135,9 +135,10 @@ class _Made:
     left: list[Left] = field(default_factory=list)
     holders: int = 0
     let_go: tuple[int, Call] | None = None  # the last close() of a descriptor while others still had one
+    under_way: list[int] = field(default_factory=list)  # the places among `uses` of what nobody was told the end of
 
 
-@dataclass
+@dataclass(slots=True)
 class _Entry:
     """A descriptor in a process's table; `own` where its program made or used it, and so has to close it.
 
@@ -191,6 +192,7 @@ class _Replay:
         self.made: list[_Made] = []
         self._record = record
         self._tables: dict[int, _Table] = {}
+        self._latest: dict[tuple[int, int], _Made] = {}  # by process and descriptor, the last that got it there
 
     def run(self) -> None:
         """Go through the record in the order of time: what lets go counts from a call's begin, all else at its end."""
@@ -226,7 +228,7 @@ class _Replay:
             if "CLONE_FILES" in arguments:
                 self._tables[call.child] = table
                 return
-            copied = {fd: replace(entry, own=False, forgotten=False) for fd, entry in table.items()}
+            copied = {fd: _Entry(each.number, False, each.cloexec, stream=each.stream) for fd, each in table.items()}
             self._tables[call.child] = copied
             for entry in copied.values():
                 self.made[entry.number].holders += 1
@@ -270,6 +272,7 @@ class _Replay:
     ) -> None:
         made = _Made(domain, plain(kind), protocol, descriptor, call.process, parent)
         self.made.append(made)
+        self._latest[call.process, descriptor] = made
         if parent is None:
             made.uses.append(Use("socket", descriptor, call, call.error, call.ended))
         if descriptor >= 0:
@@ -286,6 +289,8 @@ class _Replay:
         entry.own = not entry.stream
         made = self.made[entry.number]
         error = "" if name == "connect" and call.error == "EISCONN" and _under_way(made) else call.error
+        if name == "connect" and error == "EINPROGRESS":
+            made.under_way.append(len(made.uses))
         made.uses.append(Use(name, descriptor, call, error, call.ended))
         if name == "accept" and not call.error and call.result is not None:
             flags = call.arguments[3] if len(call.arguments) > 3 else ""
@@ -294,10 +299,8 @@ class _Replay:
 
     def _stale(self, call: Call, name: str, descriptor: int) -> None:
         """A call on a descriptor that is closed already: told of the socket that had it last in this process."""
-        for made in reversed(self.made):
-            if made.process == call.process and made.descriptor == descriptor >= 0:
-                made.uses.append(Use(name, descriptor, call, call.error, call.ended))
-                return
+        if descriptor >= 0 and (made := self._latest.get((call.process, descriptor))):
+            made.uses.append(Use(name, descriptor, call, call.error, call.ended))
 
     def _told(self, table: _Table, call: Call) -> None:
         """What became of a connect that was under way (SO_ERROR)."""
@@ -305,10 +308,10 @@ class _Replay:
         found = _SO_ERROR.search(" ".join(call.arguments[3:4])) if "SO_ERROR" in call.arguments and entry else None
         if entry is None or found is None:
             return
-        uses = self.made[entry.number].uses
-        for place, use in enumerate(uses):
-            if use.name == "connect" and use.error == "EINPROGRESS":
-                uses[place] = Use(use.name, use.descriptor, use.call, found[1], call.ended)
+        made = self.made[entry.number]
+        for place in made.under_way:
+            made.uses[place] = replace(made.uses[place], error=found[1], line=call.ended)
+        made.under_way.clear()
 
     def _duplicate(self, table: _Table, call: Call) -> None:
         entry = table.get(_number(call.arguments, 0))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+import sys
+from types import FrameType
 
 import pytest
 
+from lab.trace import descriptors
 from lab.trace.calls import parse_calls
 from lab.trace.descriptors import Socket, sockets_of
 
@@ -71,6 +74,36 @@ def test_a_call_on_a_closed_descriptor_is_told_of_the_socket_that_had_it() -> No
         "close(3) = -1 EBADF (Bad file descriptor)",
     )  # fmt: skip
     assert told(socket)[1:] == ["close(3)", "send(3) = EBADF", "close(3) = EBADF"]
+
+
+def test_a_long_record_takes_time_in_proportion() -> None:
+    connect = f"connect(3, {ANY}, 16) = -1 EINPROGRESS (Operation now in progress)"
+    told_of = "getsockopt(3, SOL_SOCKET, SO_ERROR, [ECONNREFUSED], [4]) = 0"
+    calls = {
+        "stale": (["socket(AF_INET, SOCK_STREAM, 0) = 3", "close(3) = 0"], ["close(99) = -1 EBADF (x)"] * 2),
+        "under way": (["socket(AF_INET, SOCK_STREAM, 0) = 3"], [connect, told_of]),
+    }
+
+    def steps(before: list[str], then: list[str], times: int) -> int:
+        """How many lines of our own code run for so many calls."""
+        counted = 0
+
+        def count(frame: FrameType, event: str, _: object) -> object:
+            nonlocal counted
+            counted += event == "line" and frame.f_code.co_filename == descriptors.__file__
+            return count
+
+        record = [*before * times, *then * times]
+        earlier = sys.gettrace()
+        sys.settrace(count)
+        try:
+            sockets(*record)
+        finally:
+            sys.settrace(earlier)
+        return counted
+
+    for before, then in calls.values():
+        assert steps(before, then, 400) < 2.5 * steps(before, then, 200)
 
 
 def test_what_a_child_only_inherits_it_need_not_close() -> None:
