@@ -128,6 +128,9 @@ def test_a_control_group_that_is_full_costs_no_other_its_life() -> None:
         unseen = replace(Limits(), memory=1 << 40)  # by the watchdog
         hog = live.start(Program("a", ("python3", "-c", BUFFERS), limits=unseen, handed_in=True))
         assert live.wait(lambda: not (hog.running and other.running), 120), "the control group was not filled"
-        assert (hog.exit_code, other.running) == (128 + signal.SIGKILL, True)
+        assert (hog.exit_code, hog.exceeded, other.running) == (128 + signal.SIGKILL, True, True)
+        other.signal(signal.SIGKILL, tree=True)
+        assert live.wait(lambda: not other.running, 60)
+        assert (other.exit_code, other.exceeded) == (128 + signal.SIGKILL, False)
     finally:
         live.close()

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from lab.runtime.netns.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, mount
 
 _PLACE = Path("/run/lab-cgroups")
 _LIMITING = {"memory", "pids", "cpu"}
+_ENDED = re.compile(r"^oom_kill (\d+)$", re.MULTILINE)
 
 
 def tasks_of(pid: int) -> list[int]:
     """Descriptors of the files to which a process writes 0 to join the groups of process `pid`."""
-    found = []
+    return [os.open(tasks, os.O_WRONLY | os.O_CLOEXEC) for tasks in _of(pid, "cgroup.procs")]
+
+
+def ended_for_memory(pid: int) -> int:
+    """How many processes the kernel has ended so far, because the groups of process `pid` were full."""
+    counts = [*_of(pid, "memory.events"), *_of(pid, "memory.oom_control")]  # of version 2, or of version 1
+    return sum(int(ended) for each in counts for ended in _ENDED.findall(each.read_text()))
+
+
+def _of(pid: int, name: str) -> Iterator[Path]:
+    """The files of that name in the groups of a process, where there are any."""
     for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
-        if controllers and not _LIMITING & set(controllers.split(",")):
-            continue
-        tasks = _mounted(controllers) / path.lstrip("/") / "cgroup.procs"
-        if tasks.exists():
-            found.append(os.open(tasks, os.O_WRONLY | os.O_CLOEXEC))
-    return found
+        if not controllers or _LIMITING & set(controllers.split(",")):
+            file = _mounted(controllers) / path.lstrip("/") / name
+            if file.exists():
+                yield file
 
 
 def join(tasks: list[int]) -> None:

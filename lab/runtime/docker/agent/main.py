@@ -166,6 +166,10 @@ class Agent:
         self._streams.close_stdin(started)
         del self._started[started.number]
         code = status if started.code is None else started.code << 8
+        killed = os.waitstatus_to_exitcode(code) in (-signal.SIGKILL, 128 + signal.SIGKILL)
+        if started.step and killed and not started.ended_by_us:
+            node = self._nodes.get(started.step)
+            started.exceeded |= node is not None and node.ended_for_memory() > started.ended_before
         self._connection.say({"ended": started.number, "status": code, "exceeded": started.exceeded})
 
     # Requests: each takes the message and returns the answer.
@@ -257,6 +261,7 @@ class Agent:
             ends = self._streams.terminal(started, *message["size"])
         else:
             ends = self._streams.pipes(started)
+        before = node.ended_for_memory() if kind == "step" else 0
         told, failed = os.pipe2(os.O_CLOEXEC)
         hold = self._hold(started) if message["record"] else None
         left = self._left(started) if kind == "step" and message["lingers"] else None
@@ -279,6 +284,7 @@ class Agent:
             return dict(json.loads(trouble))
         if kind == "step":
             started.memory, started.lingers = message["limits"]["memory"], message["lingers"]
+            started.ended_before = before
         self._started[number] = started
         return {"process": number}
 
@@ -318,6 +324,7 @@ class Agent:
     def _do_signal(self, message: Message) -> Message:
         started = self._started.get(message["process"])
         if started is not None:
+            started.ended_by_us |= message["signal"] == signal.SIGKILL
             if message["tree"]:
                 processes.end_tree(started.pid, message["signal"])
             else:

@@ -72,6 +72,13 @@ class Node:
             self.tasks = cgroups.tasks_of(self.pid)
         return self.tasks
 
+    def ended_for_memory(self) -> int:
+        """How many of its processes the kernel has ended for lack of memory."""
+        try:
+            return cgroups.ended_for_memory(self.pid)
+        except OSError:  # the container has ended
+            return 0
+
 
 @contextlib.contextmanager
 def inside(node: Node, home: dict[str, int], *kinds: str) -> Iterator[None]:

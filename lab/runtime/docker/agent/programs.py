@@ -38,6 +38,8 @@ class Started:
     code: int | None = None  # that code
     memory: int = 0  # bytes that it may have with all that it started; 0 for no bound
     lingers: bool = False
+    ended_before: int = 0  # processes of its node that the kernel had ended for lack of memory
+    ended_by_us: bool = False
     exceeded: bool = False
 
 
