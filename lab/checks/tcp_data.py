@@ -96,8 +96,12 @@ class TcpData(TcpCheck):
             seen = f"{other} acknowledged {max(peer.highest_ack or 0, 0)} of the {count(len(wanted), 'byte')} of {name}"
             blame = trouble(evidence, [self.to, self.source], submitted=True)
             late = None if client_speaks else self._late(evidence, view)
-            cause = blame.cause if blame else late or causes_talk.not_acknowledged(name)
-            return Fault(seen, cause, frames, timed=blame is None or blame.timed)
+            gone = blame is None and late is None and self._left_by_reset(evidence, view)
+            if gone:
+                cause, frames = causes_talk.reset(self.source), (*frames, *view.frames(view.client.reset))
+            else:
+                cause = blame.cause if blame else late or causes_talk.not_acknowledged(name)
+            return Fault(seen, cause, frames, timed=blame.timed if blame else not gone)
         for packet in (segment.packet for segment in side.segments):
             if packet.checksum_ok is False or packet.ip_checksum_ok is False:
                 text = f"frame {view.frame(packet)} has a wrong checksum"
@@ -137,7 +141,7 @@ class TcpData(TcpCheck):
             seen = f"{name} sent {quoted(got)}, {count(len(got) - len(wanted), 'byte')} too many"
             return Fault(seen, causes_talk.too_much(name, got[len(wanted) :]), frames)
         blame = trouble(evidence, [name, other], submitted=True)
-        gone = not client_speaks and view.client.reset is not None and view.client.fin is None
+        gone = not client_speaks and self._left_by_reset(evidence, view)
         late = unanswered(evidence, view, side, listener, (name, other))
         left = view.first_to_close() is not side  # the listener went, perhaps tired of waiting, or nobody did
         waited = bool(not got or late or left or overdue(evidence, [name, other]))
@@ -153,6 +157,11 @@ class TcpData(TcpCheck):
         if gone:
             cause = causes_talk.reset(self.source)
         return Fault(seen, blame.cause if blame else cause, frames, timed)
+
+    def _left_by_reset(self, evidence: Evidence, view: Seen) -> bool:
+        """Whether the client left with bytes unread: what either side had acknowledged by then is chance."""
+        reset = view.client.reset is not None and view.client.fin is None
+        return reset and not overdue(evidence, [self.source])
 
     def _late(self, evidence: Evidence, view: Seen) -> Cause | None:
         """Whether the answer came only when the client was no longer there to acknowledge it."""

@@ -81,7 +81,7 @@ CASES: dict[str, tuple[Callable[[], Evidence], str, str]] = {
     "mapped loopback": (lambda: of(refused(), states=states(("::ffff:127.0.0.1", PORT))), "wrong-address", "127.0.0.1"),
     "IPv6 alone": (lambda: of(refused(), states=states(("::", PORT))), "wrong-address", "for IPv6 alone"),
     "answered late": (
-        lambda: of(answered_late(), marks=(Mark("limit", answered_late().counts("answer"), "client"),),
+        lambda: of(left("answer"), marks=(Mark("limit", left("answer").counts("answer"), "client"),),
                    steps=result("client", ended="timed out")),
         "answered-late", "server answered only after"),
     "wrong port": (
@@ -135,6 +135,12 @@ CASES: dict[str, tuple[Callable[[], Evidence], str, str]] = {
     "reset early": (lambda: of(reset_early()), "closed-first", "server closed the connection before"),
     "reset at the end": (
         lambda: of(clean().cut_after("server fin").alter("server fin", flags=0x14)), "reset", "server ended"),
+    "the client leaves answers unread, the last ones on their way": (
+        lambda: of(left("answer")), "reset", "client ended"),
+    "the client leaves answers unread, its questions unacknowledged": (
+        lambda: of(left("question")), "reset", "client ended"),
+    "the client is ended before its questions are acknowledged": (
+        lambda: of(left("question"), steps=result("client", ended="timed out")), "not-acknowledged", "client"),
     "server closes before all was said": (
         lambda: of(closed_early()),
         "closed-first", "server closed the connection before"),
@@ -162,9 +168,9 @@ def no_route(node: str, name: str, kind: int = 3) -> Story:
     return story.send("error", (f"{node}:eth0", point), payload=lost.raw()[14:42], **fields)
 
 
-def answered_late() -> Story:
-    """The answer comes to a client that is no longer there."""
-    story = clean().cut_after("answer")
+def left(after: str) -> Story:
+    """The client goes by a reset when this packet has been on its way."""
+    story = clean().cut_after(after)
     way = ("client:eth0", "r1:eth0", "r1:eth1", "server:eth0")
     ends = {"src": story.address("client"), "dst": story.address("server"), "sport": 40001, "dport": PORT}
     return story.send("gone", way, seq=1, flags=4, **ends)
@@ -187,6 +193,7 @@ def test_root_cause(name: str) -> None:
 
 
 SHARED = [name for name, (_, kind, _) in CASES.items() if kind not in {
+    "not-acknowledged",
     "too-little", "too-much", "differs", "never-answered", "nothing-sent", "never-closed", "both-wait", "reset",
     "closed-first", "crashed", "answered-late",
 }]  # fmt: skip
