@@ -175,10 +175,10 @@ class Connections(Check):
                 cause = Cause("not-told-apart", seen, "what each connection sends: bytes of its own")
                 return Fault(seen, cause, (*each.frames(each.asked), *same.frames(same.asked)))
         for each in course:
-            back = each.view.server.stream
-            other = next((one for sent, one in senders.items() if sent and one is not each and sent in back), None)
+            own, back = each.view.client.stream, each.view.server.stream
+            other = next((one for sent, one in senders.items() if sent not in own and sent in back), None)
             if other is not None:
-                seen = f"{each.name} sent {quoted(each.view.client.stream)} and got {quoted(back)}"
+                seen = f"{each.name} sent {quoted(own)} and got {quoted(back)}"
                 text = f"{self.to} sent {each.name} what {other.name} had sent"
                 look = "which socket the answer is sent to: each accept() returns one of its own"
                 return Fault(seen, Cause("wrong-client", text, look), self._exchange(each))

@@ -180,3 +180,16 @@ def test_without_the_server_s_capture_one_client_s_is_enough() -> None:
         assert check.judge(story.evidence(check, without=("server:eth0",), capture=left)).outcome is outcome
     check = Connections(**ENDS)
     assert check.judge(story.evidence(check, without=("server:eth0",))).outcome is N
+
+
+@pytest.mark.parametrize(("answer", "cause"), [(b"client 10", ""), (b"client 1", "too-little"), (b"x", "differs")])
+def test_bytes_that_are_part_of_another_connection_s_are_still_its_own(answer: bytes, cause: str) -> None:
+    """TCP keeps no boundaries, so a client may well send a part of what another one does."""
+    verdict = judge(talks(*TOGETHER, first=b"client 1", second=b"client 10", to_second=answer))
+    assert verdict.outcome is (F if cause else P)
+    assert not cause or kind(verdict) == cause
+
+
+def test_the_answer_of_another_connection_is_told_beside_a_part_of_one_s_own() -> None:
+    verdict = judge(talks(*TOGETHER, first=b"client 1", second=b"client 10", to_first=b"client 10"))
+    assert kind(verdict) == "wrong-client"
