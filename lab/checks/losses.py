@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from lab.checks.connections import Connection, Seen, points_of
+from lab.checks.stalls import acknowledged
 from lab.evidence import Evidence
 from lab.trace.flows import Segment, Side
 from lab.trace.options import SACK
@@ -70,7 +71,7 @@ def losses(evidence: Evidence, connection: Connection, client_sends: bool) -> li
     if view is None or other is None:
         return []
     side = view.client if client_sends else view.server
-    sent = [segment for segment in view.conversation.segments if segment.side is side and _occupies(segment)]
+    sent = list(_occupying(view, side))
     missing = _not_arrived([segment.packet for segment in sent], _arrivals(evidence, other))
     found: list[Loss] = []
     known: set[int] = set()
@@ -89,12 +90,20 @@ def losses(evidence: Evidence, connection: Connection, client_sends: bool) -> li
     return found
 
 
-def _occupies(segment: Segment) -> bool:
-    """Whether a segment takes part of the sequence space, so that its loss has to be repaired."""
-    packet = segment.packet
-    if packet.flags & RST or "keep-alive" in segment.kinds:
-        return False
-    return packet.payload_length > 0 or bool(packet.flags & (SYN | FIN))
+def _occupying(view: Seen, side: Side) -> Iterator[Segment]:
+    """A side's segments that take part of the sequence space, so that their loss has to be repaired.
+
+    A keep-alive's byte was acknowledged long before; one that was not is the last byte, sent again.
+    """
+    acked = 0
+    for segment in view.conversation.segments:
+        packet = segment.packet
+        if segment.side is not side:
+            acked = max(acked, acknowledged(side, packet)) if packet.flags & ACK else acked
+        elif "keep-alive" in segment.kinds and segment.end <= acked:
+            continue
+        elif not packet.flags & RST and (packet.payload_length or packet.flags & (SYN | FIN)):
+            yield segment
 
 
 def _range(segment: Segment) -> tuple[int, int]:
@@ -123,7 +132,10 @@ def _not_arrived(sent: Iterable[Packet], arrived: Counter[Identity]) -> set[int]
 
 
 def _asking(view: Seen, side: Side, lost: Packet, repair: Packet | None) -> Iterator[Packet]:
-    """The acknowledgements between a loss and its repair that tell of later segments, by SACK or by repeating."""
+    """The acknowledgements between a loss and its repair that tell of later segments, by SACK or by repeating.
+
+    They name the first gap of several; that there are more only their SACK blocks tell.
+    """
     inside = False
     for segment in view.conversation.segments:
         packet = segment.packet
@@ -131,9 +143,9 @@ def _asking(view: Seen, side: Side, lost: Packet, repair: Packet | None) -> Iter
             return
         if packet is lost:
             inside = True
-        elif inside and segment.side is not side and packet.ack == lost.seq and _repeats(segment):
-            yield packet
-
-
-def _repeats(segment: Segment) -> bool:
-    return "duplicate-ack" in segment.kinds or any(kind == SACK for kind, _, _ in tcp_options(segment.packet))
+        elif inside and segment.side is not side:
+            blocks = [edges for kind, _, value in tcp_options(packet) if kind == SACK and isinstance(value, tuple)
+                      for edges in value if isinstance(edges, tuple)]  # fmt: skip
+            here = packet.ack == lost.seq and (blocks or "duplicate-ack" in segment.kinds)
+            if here or any(0 < (left - lost.seq) % 2**32 < 2**31 for left, _ in blocks):
+                yield packet

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from typing import Any
 
@@ -154,3 +155,59 @@ def test_a_program_that_crashed_is_the_cause_where_nothing_was_lost() -> None:
     verdict = check.judge(clean().evidence(check, steps=steps))
     assert verdict.cause is not None
     assert verdict.cause.kind == "crashed"
+
+
+def test_a_single_byte_that_is_sent_again_is_no_keep_alive() -> None:
+    """It looks like one: one byte before the next that is due (RFC 1122 §4.2.3.6)."""
+    story = clean().cut_after("ack")
+    there(story, "first", X, b"a")
+    there(story, "repair", X, b"a")
+    back(story, "acknowledgement", X + 1)
+    verdict = judge(story.drop("first", at=BEYOND), 204)
+    assert verdict.outcome is P
+    assert verdict.seen == "the segment with byte 1 of client was lost, and sent again 204 ms later by a time-out"
+
+
+def test_a_keep_alive_with_a_byte_repairs_nothing() -> None:
+    story = clean().cut_after("question ack")
+    there(story, "keep-alive", X + 5, b"\0")
+    verdict = judge(story.drop("keep-alive", at=BEYOND))
+    assert verdict.cause is not None
+    assert verdict.cause.kind == "nothing-lost"
+
+
+def sack(*edges: int) -> bytes:
+    return struct.pack(f"!BBBB{len(edges)}I", 1, 1, 5, 2 + 4 * len(edges), *(edge % 2**32 for edge in edges))
+
+
+@pytest.mark.parametrize(("repair", "outcome"), [("fast", P), ("timeout", F)])
+def test_of_two_losses_both_are_called_for_by_what_came_after_them(repair: str, outcome: Outcome) -> None:
+    """Acknowledgements name the first gap alone; their SACK blocks tell of the second one too (RFC 2018, RFC 6675)."""
+    story = clean().cut_after("ack")
+    for number, data in enumerate((b"ab", b"cd", b"ef", b"gh")):
+        there(story, f"segment {number}", X + 2 * number, data)
+    back(story, "asking", X)
+    story.alter("asking", options=sack(X + 4, X + 8))
+    there(story, "repair", X, b"ab")
+    there(story, "repair 2", X + 2, b"cd")
+    back(story, "acknowledgement", X + 8)
+    story.drop("segment 0", "segment 1", at=BEYOND)
+    verdict = judge(story, repair=repair)
+    assert verdict.outcome is outcome
+    assert "time-out" not in verdict.seen
+
+
+def test_a_block_before_the_second_loss_does_not_call_for_it() -> None:
+    story = clean().cut_after("ack")
+    for number, data in enumerate((b"ab", b"cd", b"ef")):
+        there(story, f"segment {number}", X + 2 * number, data)
+    back(story, "asking", X)
+    story.alter("asking", options=sack(X + 2, X + 4))
+    there(story, "repair 0", X, b"ab")
+    there(story, "repair", X + 4, b"ef")
+    back(story, "acknowledgement", X + 6)
+    story.drop("segment 0", "segment 2", at=BEYOND)
+    assert (
+        "the segment with bytes 5 to 6 of client was lost, and sent again 204 ms later by a time-out"
+        in judge(story, 204).seen
+    )
