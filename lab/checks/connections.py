@@ -123,15 +123,29 @@ def find(evidence: Evidence, source: str, to: str, port: int) -> Found:
 
 
 def _paired(at_client: list[Seen], at_server: list[Seen]) -> list[Connection]:
-    """Both ends' views of each connection: by addresses and ports, and in order where these repeat."""
+    """Both ends' views of each connection: by addresses and ports, where these repeat by the ISN, then in order.
+
+    A SYN that comes to the server once more, when its connection is over, opens none (RFC 9293 figure 9).
+    """
     waiting = list(at_server)
-    found = []
-    for view in at_client:
-        match = next((other for other in waiting if _name(other) == _name(view)), None)
-        if match is not None:
-            waiting.remove(match)
-        found.append(Connection(view, match))
-    return found + [Connection(None, view) for view in waiting]
+    matches: dict[int, Seen] = {}
+    for name in (_numbered, _name):
+        for view in (view for view in at_client if id(view) not in matches):
+            match = next((other for other in waiting if name(other) == name(view)), None)
+            if match is not None:
+                waiting.remove(match)
+                matches[id(view)] = match
+    found = [Connection(view, matches.get(id(view))) for view in at_client]
+    known = {_numbered(view) for view in at_client}
+    for view in waiting:
+        if view.established or view.client.isn is None or _numbered(view) not in known:
+            found.append(Connection(None, view))
+        known.add(_numbered(view))
+    return found
+
+
+def _numbered(seen: Seen) -> tuple[FourTuple, int | None]:
+    return _name(seen), seen.client.isn
 
 
 def _name(seen: Seen) -> FourTuple:

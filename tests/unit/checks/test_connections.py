@@ -270,3 +270,33 @@ def test_bytes_in_another_order_are_the_same_stream() -> None:
 def test_a_demand_for_nothing_is_refused() -> None:
     assert [problem[0] for problem in TcpData(**ENDS).problems()] == ["check"]
     assert not list(TcpData(**ENDS, client_sends=b"").problems())
+
+
+def test_a_try_whose_syn_was_lost_is_not_taken_for_the_next_one_from_the_same_port() -> None:
+    """A program that binds its port gives up the first try, and connects again."""
+    story = Story()
+    ends = {"src": story.address("client"), "dst": story.address("server")}
+    story.send("lost", THERE[:2], sport=40001, dport=PORT, seq=77, flags=SYN, **ends)
+    story.talk()
+    assert opened(story).outcome is P
+    pairs = [(c.at_client is not None, c.at_server is not None)
+             for c in find(story.evidence(), "client", "server", PORT).connections]  # fmt: skip
+    assert pairs == [(True, False), (True, True)]
+
+
+@pytest.mark.parametrize("which", ["only", "first", "every"])
+def test_an_old_syn_that_comes_late_opens_no_connection(which: str) -> None:
+    """RFC 9293 figure 9: the client knows nothing of it, and resets what the server answers."""
+    story = clean()
+    there = {"src": story.address("client"), "dst": story.address("server"), "sport": 40001, "dport": PORT}
+    back = {"src": there["dst"], "dst": there["src"], "sport": PORT, "dport": 40001}
+    story.send("old", THERE, seq=CLIENT_ISN, flags=SYN, **there).drop("old", at=THERE[:1])
+    story.send("answer to it", THERE[::-1], seq=5, ack=CLIENT_ISN + 1, flags=SYN | ACK, **back)
+    story.send("reset", THERE, seq=CLIENT_ISN + 1, flags=RST, **there)
+    for check in (
+        TcpHandshake(**ENDS, connection=which),
+        TcpData(**ENDS, client_sends=TEXT, server_sends=TEXT, connection=which),
+        TcpClose(**ENDS, connection=which),
+    ):
+        verdict = check.judge(story.evidence())
+        assert verdict.outcome is P, verdict.seen
