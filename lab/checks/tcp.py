@@ -123,7 +123,8 @@ def disagreement(evidence: Evidence, found: Found, connection: Connection) -> Fa
                 text = f"the {name} has sequence number {ours.isn} at {client.node} and {theirs.isn} at {server.node}"
                 return Fault(text, causes.altered(text), client.frames(ours.syn) + server.frames(theirs.syn))
     for view in connection.views:
-        for packet in (view.conversation.syn, view.conversation.syn_ack, view.conversation.handshake_ack):
+        talk = view.conversation
+        for packet in (talk.syn, talk.syn_ack, talk.handshake_ack, talk.refused):
             if packet is not None and (fault := _strange_frame(evidence, view, packet)):
                 return fault
     return None

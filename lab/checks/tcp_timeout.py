@@ -44,8 +44,8 @@ class TcpTimeout(TcpTry):
                 f"{self.syns} times or more, with one sequence number")  # fmt: skip
 
     def disagreement(self, evidence: Evidence, found: Found, connection: Connection) -> Fault | None:
-        """None: a SYN that was lost on its way is seen at one end only."""
-        return None
+        """What shows that it was not the client who tried; a SYN that was lost on its way is seen at its end only."""
+        return super().disagreement(evidence, found, connection) if connection.at_client is None else None
 
     def fault(self, evidence: Evidence, connection: Connection) -> Fault | None:
         """What else than silence became of the try."""

@@ -48,7 +48,7 @@ def at(evidence: Evidence, *seconds: float) -> Evidence:
 
 
 def was_refused(story: Story, **changes: Any) -> Verdict:
-    parts = {key: changes.pop(key) for key in ("states", "without", "gaps", "steps") if key in changes}
+    parts = {key: changes.pop(key) for key in ("states", "without", "gaps", "steps", "capture") if key in changes}
     check = TcpRefused(**(ENDS | changes))
     return check.judge(story.evidence(check, **parts))
 
@@ -214,3 +214,20 @@ def test_an_answer_that_was_lost_on_its_way_is_none() -> None:
     story.send("late", THERE[:1:-1], src=story.address("server"), dst=story.address("client"), sport=PORT,
                dport=SOURCE_PORT, seq=SERVER_ISN, ack=CLIENT_ISN + 1, flags=SYN | ACK)  # fmt: skip
     assert timed_out(0, 1, story=story).outcome is P
+
+
+def test_syns_that_the_client_never_sent_are_none_of_its_tries() -> None:
+    """A neighbour sends them in its name: its own capture does not have them."""
+    story = tried({}, {}).drop("syn 0", "syn 1", at=THERE[:1])
+    verdict = timed_out(0, 1, story=story)
+    assert kind(verdict) == "altered"
+    assert verdict.seen == "server saw a connection that client never opened: someone else used its address"
+
+
+def test_a_refusal_by_a_neighbour_on_the_client_s_segment_is_not_the_server_s() -> None:
+    story = refused().drop("syn", "rst", at=THERE[2:])
+    story.alter("rst", at=("client:eth0",), src_mac=story.mac("other:eth0"))
+    left = tuple(point for point in story.plan.points if point != "server:eth0")
+    verdict = was_refused(story, capture=left, without=("server:eth0",))
+    assert kind(verdict) == "wrong-mac"
+    assert "comes from other" in verdict.seen
