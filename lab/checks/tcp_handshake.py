@@ -76,8 +76,10 @@ class TcpHandshake(TcpCheck):
         """The three packets of the first connection."""
         view = connections[0].views[0]
         talk = view.conversation
+        early = (talk.syn_ack.ack - talk.syn.seq - 1) % 2**32 if talk.syn and talk.syn_ack else 0
+        taken = f" and {count(early, 'byte')} that came with the SYN" if early else ""
         seen = (f"source port {view.client.port}; SYN with ISN {view.client.isn}; SYN-ACK with ISN {view.server.isn}, "
-                f"acknowledging the client's + 1; ACK acknowledging the server's + 1")  # fmt: skip
+                f"acknowledging the client's + 1{taken}; ACK acknowledging the server's + 1")  # fmt: skip
         if len(connections) > 1:
             seen = f"{count(len(connections), 'connection')}, the first: {seen}"
         return seen, view.frames(talk.syn, talk.syn_ack, talk.handshake_ack)

@@ -45,7 +45,7 @@ class TcpRefused(TcpTry):
             reset = each.conversation.refused
             if reset is None:
                 continue
-            wanted = (syn.seq + 1) % 2**32
+            wanted = (syn.seq + 1 + syn.payload_length) % 2**32
             if reset.flags != RST | ACK or reset.ack != wanted or reset.seq != 0:
                 text = (f"the refusal has the flags {flags_text(reset.flags)}, SEQ {reset.seq} and ACK {reset.ack}, "
                         f"where RST, ACK, 0 and {wanted} are right")  # fmt: skip

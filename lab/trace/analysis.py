@@ -32,6 +32,7 @@ NAMES = {
     WINDOW_FULL: "window-full",
     PORT_REUSED: "port-reused",
 }
+_NAMED: dict[int, frozenset[str]] = {0: frozenset()}  # one set for all segments of the same kinds
 
 _SPECIAL, _NUMBERED = SYN | FIN | RST, SYN | FIN  # those that have a sequence number of their own are numbered
 _FAST_WITHIN = 20_000_000  # ns after the last duplicate acknowledgement
@@ -54,6 +55,14 @@ class Direction:
     shift: int | None = None  # window scale offered in the SYN, -1 if it offered none; None: the SYN was not seen
     syn: int = 0  # of the last segment's flags
     kinds: int = 0  # of the last segment
+
+
+def names(kinds: int) -> frozenset[str]:
+    """The names of kinds that are given as bits."""
+    found = _NAMED.get(kinds)
+    if found is None:
+        found = _NAMED[kinds] = frozenset(name for bit, name in NAMES.items() if kinds & bit)
+    return found
 
 
 def classify(

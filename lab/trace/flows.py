@@ -203,7 +203,7 @@ class Tracker:
         size = packet.payload_length
         start, found_kinds = _place(conversation, side, peer, packet)
         kinds |= found_kinds
-        segment = Segment(packet, side, start, start + size, _names(kinds) if kinds else _NO_KINDS)
+        segment = Segment(packet, side, start, start + size, analysis.names(kinds))
         if self._keep:
             conversation.segments.append(segment)
             if size:
@@ -335,7 +335,8 @@ def _follow(conversation: Conversation, side: Side, peer: Side, packet: Packet, 
         conversation.rtt = packet.time - conversation.asked
     if flags & SYN:
         _synchronise(conversation, side, peer, packet, ack)
-    elif side is conversation.client and ack == 0 and end == packet.payload_length and not flags & RST:
+    elif (side is conversation.client and ack == 0 and not flags & RST
+          and end - packet.payload_length in _opening(conversation)):  # fmt: skip
         _confirm(conversation, packet)
     if flags & FIN and side.fin is None:
         side.fin, side.fin_offset = packet, end
@@ -369,11 +370,16 @@ def _synchronise(conversation: Conversation, side: Side, peer: Side, packet: Pac
                 conversation.syn, conversation.start_missing = packet, False
         elif conversation.syn is not None:
             conversation.simultaneous = True
-    elif ack == 0 and conversation.syn is not None:
-        if side is conversation.server:
+    elif conversation.syn is not None:
+        if side is conversation.server and ack in _opening(conversation):
             conversation.syn_ack = conversation.syn_ack or packet
-        elif conversation.simultaneous:
+        elif side is conversation.client and ack == 0 and conversation.simultaneous:
             conversation.handshake_ack = conversation.handshake_ack or packet
+
+
+def _opening(conversation: Conversation) -> tuple[int, int]:
+    """Offsets of the client that its handshake may reach: the server may take data in the SYN (RFC 7413 section 4)."""
+    return 0, conversation.syn.payload_length if conversation.syn is not None else 0
 
 
 def _confirm(conversation: Conversation, packet: Packet) -> None:
@@ -388,12 +394,3 @@ def _seen(flags: int) -> int:
 
 
 _COMPLETENESS = [_seen(flags) for flags in range(32)]
-_NO_KINDS: frozenset[str] = frozenset()
-_SEEN_KINDS: dict[int, frozenset[str]] = {}
-
-
-def _names(kinds: int) -> frozenset[str]:
-    names = _SEEN_KINDS.get(kinds)
-    if names is None:
-        names = _SEEN_KINDS[kinds] = frozenset(name for bit, name in analysis.NAMES.items() if kinds & bit)
-    return names

@@ -300,3 +300,18 @@ def test_an_old_syn_that_comes_late_opens_no_connection(which: str) -> None:
     ):
         verdict = check.judge(story.evidence())
         assert verdict.outcome is P, verdict.seen
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_data_in_the_syn(taken: bool) -> None:
+    """TCP Fast Open (RFC 7413): a server that does not offer it leaves the data, and has it sent again."""
+    story = clean().alter("syn", payload=TEXT)
+    if taken:
+        story.alter("syn-ack", ack=CLIENT_ISN + 1 + len(TEXT)).alter("ack", seq=CLIENT_ISN + 1 + len(TEXT))
+        story.drop("question", "question ack")
+    for check in (TcpHandshake(**ENDS), TcpData(**ENDS, client_sends=TEXT, server_sends=TEXT, echo=True),
+                  TcpClose(**ENDS, closes_first="client")):  # fmt: skip
+        verdict = check.judge(story.evidence())
+        assert verdict.outcome is P, verdict.seen
+    words = "acknowledging the client's + 1 and 6 bytes that came with the SYN; ACK"
+    assert (words in opened(story).seen) == taken

@@ -231,3 +231,10 @@ def test_a_refusal_by_a_neighbour_on_the_client_s_segment_is_not_the_server_s() 
     verdict = was_refused(story, capture=left, without=("server:eth0",))
     assert kind(verdict) == "wrong-mac"
     assert "comes from other" in verdict.seen
+
+
+def test_a_refusal_acknowledges_data_that_came_with_the_syn_too() -> None:
+    """RFC 9293 §3.10.7.1: the sum of the segment's sequence number and its length."""
+    story = refused().alter("syn", payload=b"hi")
+    assert "are right" in was_refused(story).seen
+    assert was_refused(story.alter("rst", ack=CLIENT_ISN + 3)).outcome is P

@@ -142,6 +142,24 @@ def test_the_first_data_may_confirm_the_handshake():
     assert (found.opened, found.handshake_ack.number) == ("complete", 3)
 
 
+def test_data_in_the_syn_that_the_server_takes():
+    found = only(Talk().send("c", SYN, b"hi").send("s", SYN | ACK).send("c", ACK).send("s", DATA, b"yes").close())
+    assert (found.opened, found.client.stream, found.server.stream) == ("complete", b"hi", b"yes")
+    assert numbers(found.syn, found.syn_ack, found.handshake_ack) == [1, 2, 3]
+
+
+def test_data_in_the_syn_that_the_server_leaves():
+    talk = Talk().send("c", SYN, b"hi").send("s", SYN | ACK, ack=1001).send("c", DATA, b"hi", seq=1001).send("s", ACK)
+    found = only(talk.close())
+    assert (found.opened, found.closed, found.client.stream) == ("complete", "fin", b"hi")
+    assert numbers(found.syn, found.syn_ack, found.handshake_ack) == [1, 2, 3]
+
+
+def test_half_of_the_data_in_the_syn_cannot_be_acknowledged():
+    found = only(Talk().send("c", SYN, b"hi").send("s", SYN | ACK, ack=1002).send("c", ACK))
+    assert (found.opened, found.syn_ack) == ("unanswered", None)
+
+
 def test_a_simultaneous_open():
     talk = Talk().send("c", SYN).send("s", SYN, ack=0).send("c", SYN | ACK, seq=1000).send("s", SYN | ACK, seq=5000)
     found = only(talk.send("c", DATA, b"x"))
