@@ -16,9 +16,8 @@ from lab.trace.options import WINDOW_SCALE
 from lab.trace.packets import ACK, FIN, RST, SYN, TCP, Packet, decode, tcp_options
 from lab.trace.streams import Stream, assemble
 
-_MODULUS = 1 << 32
 _HALF = 1 << 31
-_MASK = _MODULUS - 1
+_MASK = (1 << 32) - 1
 _HEADERS = Struct("!12xHBxH2xHxB14xIIBBH").unpack_from  # of TCP over IPv4 over Ethernet, without options
 _COURSE = SYN | FIN | RST | ACK  # of these the middle of a connection has ACK alone
 _PORTS = Struct("!HH").pack
@@ -287,6 +286,8 @@ def _decisive(conversation: Conversation, side: Side, peer: Side) -> bool:
 def _place(conversation: Conversation, side: Side, peer: Side, packet: Packet) -> tuple[int, int]:
     """Count a segment: the offset of its payload, and its kinds as bits."""
     flags, seq, acked, size, time = packet.flags, packet.seq, packet.ack, packet.payload_length, packet.time
+    if flags & SYN and side.isn is None and conversation.refused is not None:
+        side.first, side.highest_ack, side.direction = None, None, Direction()  # the RST's are worth nothing
     if side.first is None:
         side.first = seq + (1 if flags & SYN else 0) & _MASK
     start = _unwrap(seq - side.first, side.direction.next or 0)
@@ -385,6 +386,8 @@ def _opening(conversation: Conversation) -> tuple[int, int]:
 def _confirm(conversation: Conversation, packet: Packet) -> None:
     if conversation.syn is not None and conversation.syn_ack is not None and conversation.handshake_ack is None:
         conversation.handshake_ack = packet
+        if conversation.refused is not None:  # no more than an RST that the client ignored: RFC 9293 section 3.10.7.3
+            conversation.refused = conversation.reset = conversation.server.reset = None
 
 
 def _seen(flags: int) -> int:

@@ -315,3 +315,21 @@ def test_data_in_the_syn(taken: bool) -> None:
         assert verdict.outcome is P, verdict.seen
     words = "acknowledging the client's + 1 and 6 bytes that came with the SYN; ACK"
     assert (words in opened(story).seen) == taken
+
+
+def test_a_reset_that_no_client_takes_refuses_nothing() -> None:
+    """RFC 9293 §3.10.7.3: in SYN-SENT only one that acknowledges the SYN counts; here both ends see a neighbour's."""
+    story = clean()
+    story.send("forged", THERE[::-1], src=story.address("server"), dst=story.address("client"), sport=PORT,
+               dport=40001, ack=CLIENT_ISN + 99, flags=RST | ACK)  # fmt: skip
+    forged = [each for each in story.frames if each.name == "forged"]
+    at = next(index for index, each in enumerate(story.frames) if each.name == "syn-ack")
+    story.frames = [*story.frames[:at], *forged, *story.frames[at : -len(forged)]]
+    checks = (
+        TcpHandshake(**ENDS),
+        TcpData(**ENDS, client_sends=TEXT, server_sends=TEXT),
+        TcpClose(**ENDS, closes_first="client"),
+    )
+    for check in checks:
+        verdict = check.judge(story.evidence())
+        assert verdict.outcome is P, verdict.seen
