@@ -23,6 +23,7 @@ from lab.trace.tls import ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE
 
 _FINISHED = 53  # bytes of the least record with a Finished: 4 and 32, its type, and a tag of 16 (RFC 8446 §4.4.4, §5.2)
 _ENCRYPTED_ALERT = 19  # 2, its type, and a tag of 16
+_ENCRYPTED_NOTHING = {tls.TLS_1_3: 17, tls.TLS_1_2: 16}  # a type and a tag; a tag
 _SHORTEST = {tls.TLS_1_3: 9, tls.TLS_1_2: 16}  # bytes that encryption adds at least: AES_128_CCM_8; a MAC by MD5
 _PLAIN = re.compile(rb"[\t-\r -~]{32,}")  # what is encrypted looks so once in 10^13 records
 _VERSIONS = {"1.2": tls.TLS_1_2, "1.3": tls.TLS_1_3}
@@ -51,7 +52,7 @@ class Tls(TcpCheck):
     Both streams are TLS records from their first byte to their last. The server chooses TLS 1.2 or 1.3; the client
     finishes the handshake and then sends something. That a certificate was verified shows in no packet: only that the
     client went on after it. In TLS 1.3 what a record holds is hidden too; told apart are only lengths: those too short
-    for a Finished, or as long as an alert.
+    for a Finished, or, of the last record, as long as an alert.
     """
 
     kind: ClassVar[str] = "tls"
@@ -215,8 +216,7 @@ class Tls(TcpCheck):
             look = "whom the client trusts (its CA file), and whether the certificate is for the name that it asked for"
             cause = Cause("handshake-broken", seen, look)
             return Fault(seen, blame.cause if blame else cause, frames, blame.timed if blame else late)
-        after = ours[finished + 1 :]
-        if not [each for each in after if each.kind == APPLICATION_DATA and len(each.content) > _ENCRYPTED_ALERT]:
+        if not _spoke(ours[finished + 1 :], version):
             seen = f"{self.source} finished the handshake and then sent nothing"
             cause = causes_talk.nothing_sent(self.source)
             return Fault(seen, blame.cause if blame else cause, frames, blame.timed if blame else late)
@@ -239,6 +239,14 @@ class Tls(TcpCheck):
             seen = f"{count(len(connections), 'connection')}, each: {seen}"
         shown = ((client, client.records[:1]), (server, server.records[:1]), (client, ours[-1:]), (server, theirs[-1:]))
         return seen, tuple(dict.fromkeys(ref for half, few in shown for ref in _frames(view, half.side, few)[:2]))
+
+
+def _spoke(after: Sequence[Record], version: int) -> bool:
+    """Whether records behind a Finished hold a program's bytes; TLS 1.3 hides whether the last is an alert instead."""
+    if version >= tls.TLS_1_3 and after and len(after[-1].content) == _ENCRYPTED_ALERT:
+        after = after[:-1]  # whoever sent an alert sends nothing after it (RFC 8446 §6.1)
+    least = _ENCRYPTED_NOTHING[version]
+    return any(each.kind == APPLICATION_DATA and len(each.content) > least for each in after)
 
 
 def _chosen(server: _Half) -> int | str:

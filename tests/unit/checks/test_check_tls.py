@@ -124,6 +124,26 @@ def test_an_alert_that_is_encrypted_is_told_by_its_length() -> None:
     assert kind(judge(said((sent[:hello], returned)))) == "handshake-broken"
 
 
+_LIKE_AN_ALERT = b"\x17\x03\x03\x00\x13" + bytes(range(128, 147))
+
+
+def test_a_word_as_short_as_an_alert_is_one_where_more_follows() -> None:
+    assert judge(said(asked=b"a")).outcome is P
+    sent, returned = tls_streams(asked=b"hi")
+    assert judge(said((sent + _LIKE_AN_ALERT, returned))).outcome is P
+    silent, returned = tls_streams(asked=b"")
+    assert kind(judge(said((silent + _LIKE_AN_ALERT, returned)))) == "nothing-sent"
+    empty = b"\x17\x03\x03\x00\x11" + bytes(range(128, 145))
+    assert kind(judge(said((silent + empty, returned)))) == "nothing-sent"
+
+
+def test_tls_1_2_says_itself_what_is_no_alert() -> None:
+    sent, returned = tls_streams(asked=b"", version=TLS_1_2)
+    assert judge(said((sent + _LIKE_AN_ALERT, returned))).outcome is P  # 3 bytes and a tag, as ChaCha20-Poly1305 has it
+    alert = b"\x15" + _LIKE_AN_ALERT[1:]
+    assert kind(judge(said((sent + alert, returned)))) == "nothing-sent"
+
+
 def test_a_record_that_goes_over_the_end_of_a_running_connection() -> None:
     sent, returned = tls_streams()
     story = said((sent + b"\x17\x03\x03\x00\x40half", returned)).drop("client fin", "server fin", "last ack")
