@@ -73,10 +73,10 @@ class Compare(Check):
         parts = {number for packet in whole for number in packet.fragments}
         datagrams = [each for each in sighted if _between(each[1], UDP, ours, theirs, self.udp)
                      or (each[1].fragment_offset and each[1].number in parts)]  # fmt: skip
-        asked = _once(packet for packet in whole if packet.src in ours)
+        asked = _once(view.client.stream, (packet for packet in whole if packet.src in ours))
         if not asked:
             return self._failed(expected, nothing_sent(evidence, self.source, self.to, self.udp))
-        answered = _once(packet for packet in whole if packet.src in theirs)
+        answered = _once(view.server.stream, (packet for packet in whole if packet.src in theirs))
         for name, by_tcp, by_udp in (
             (self.source, view.client.stream, asked), (self.to, view.server.stream, answered)
         ):  # fmt: skip
@@ -114,9 +114,15 @@ def _between(packet: Packet, protocol: int, ours: frozenset[bytes], theirs: froz
     return asks or (packet.src in theirs and packet.dst in ours and packet.sport == port)
 
 
-def _once(packets: Iterable[Packet]) -> bytes:
-    """The payloads one behind the other, a repeated one once."""
-    return b"".join(dict.fromkeys(packet.payload for packet in packets))
+def _once(wanted: bytes, packets: Iterable[Packet]) -> bytes:
+    """The payloads one behind the other, a repeated one once unless `wanted` goes on with it there."""
+    made = b""
+    known: set[bytes] = set()
+    for packet in packets:
+        if packet.payload not in known or wanted.startswith(packet.payload, len(made)):
+            made += packet.payload
+        known.add(packet.payload)
+    return made
 
 
 def _cost(sighted: Sequence[Sighted], ours: frozenset[bytes]) -> Cost:

@@ -291,6 +291,17 @@ def test_udp_that_takes_more_is_told() -> None:
     assert verdict.timed  # it may have asked again because a busy machine answered late
 
 
+def test_a_message_may_be_cut_into_equal_datagrams_and_one_of_them_repeated() -> None:
+    check = Compare(source="client", to="server", tcp=PORT, udp=7001)
+    for times, outcome in ((1, F), (2, P), (3, P)):
+        told = Talk(frames=Story().talk(asked=b"abab", answered=b"cdcd").frames)
+        for _ in range(times):
+            told.ask(b"ab", dport=7001)
+        told.answer(b"cd", sport=7001).answer(b"cd", sport=7001)
+        verdict = check.judge(told.evidence())
+        assert verdict.outcome is outcome, verdict.seen
+
+
 def test_an_answer_that_is_cut_off_may_have_been_late() -> None:
     told = Talk(frames=clean().frames)
     told.ask(b"hello\n", dport=7001)
