@@ -158,9 +158,10 @@ class Tls(TcpCheck):
 
     def _alert(self, evidence: Evidence, view: Seen, halves: Sequence[_Half]) -> Fault | None:
         """An alert in the clear: the handshake came to nothing."""
+        again = any(_asks_again(half) for half in halves)
         for half in halves:
             for record in half.records:
-                if record.kind in (CHANGE_CIPHER_SPEC, APPLICATION_DATA):
+                if record.kind == APPLICATION_DATA or (record.kind == CHANGE_CIPHER_SPEC and not again):
                     break
                 if record.kind == ALERT and record.content[:1] == b"\x02" and len(record.content) == 2:  # fatal
                     what = tls.ALERTS.get(record.content[1], f"alert {record.content[1]}")
@@ -265,6 +266,15 @@ def _chosen(server: _Half) -> int | str:
         later = [i for i, each in enumerate(rest) if i and each.kind == HANDSHAKE]
         rest = rest[later[0] :] if later else ()
     return "it asks for another ClientHello over and over"
+
+
+def _asks_again(half: _Half) -> bool:
+    """Whether it began with a HelloRetryRequest, behind which a change of keys is for show (RFC 8446 §D.4)."""
+    kind, body = next(iter(tls.handshake(half.records)), (0, b""))
+    try:
+        return kind == tls.SERVER_HELLO and tls.server_hello(body).retry
+    except tls.MalformedError:
+        return False
 
 
 def _strange(name: str, problem: str) -> Cause:

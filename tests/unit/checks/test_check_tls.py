@@ -124,6 +124,27 @@ def test_an_alert_that_is_encrypted_is_told_by_its_length() -> None:
     assert kind(judge(said((sent[:hello], returned)))) == "handshake-broken"
 
 
+def _retried() -> tuple[bytes, bytes, bytes, bytes]:
+    """A ClientHello and what follows it, and a HelloRetryRequest and what follows that."""
+    sent, returned = tls_streams()
+    size = 5 + int.from_bytes(sent[3:5], "big")
+    random = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c")  # RFC 8446 §4.1.3
+    body = b"\x03\x03" + random + b"\0\x13\x01\0\0\x06\0\x2b\0\x02\x03\x04"
+    retry = b"\x16\x03\x03\0" + bytes([len(body) + 4]) + b"\x02\0\0" + bytes([len(body)]) + body
+    change = b"\x14\x03\x03\0\x01\x01"
+    return sent[:size] + change, sent, retry + change, returned
+
+
+def test_an_alert_behind_a_request_to_try_again_is_told() -> None:
+    first, second, retry, returned = _retried()
+    assert judge(said((first + second, retry + returned))).outcome is P
+    size = len(first) - 6
+    refused = judge(said((first + second[:size], retry + FATAL)))
+    assert (kind(refused), refused.seen) == ("tls-alert", "server broke the handshake off: handshake_failure")
+    distrusted = judge(said((first + second[:size] + FATAL, retry + returned)))
+    assert (kind(distrusted), distrusted.seen) == ("tls-alert", "client broke the handshake off: handshake_failure")
+
+
 _LIKE_AN_ALERT = b"\x17\x03\x03\x00\x13" + bytes(range(128, 147))
 
 
