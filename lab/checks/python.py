@@ -128,6 +128,13 @@ class Python(Check):
     def _verdict(self, evidence: Evidence, expected: str, given: Any) -> Verdict:
         """What it gave, as a verdict; raises TypeError for what is none."""
         if isinstance(given, Verdict):
+            if not isinstance(given.outcome, Outcome):
+                raise TypeError(f"{self.function}() returned a Verdict whose outcome is {str(given.outcome)[:60]!r}, "
+                                "where it has to be one of Outcome")  # fmt: skip
+            texts = all(isinstance(each, str) for each in (given.rule, given.expected, given.seen))
+            if not texts or not all(isinstance(each, FrameRef) for each in given.frames):
+                raise TypeError(f"{self.function}() returned a Verdict whose rule, expected and seen are no texts, or "
+                                "whose frames are no FrameRefs")  # fmt: skip
             return given
         outcome, seen, *rest = given if isinstance(given, (tuple, list)) else (given, "")
         frames = tuple(rest[0]) if rest else ()

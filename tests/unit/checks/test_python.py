@@ -67,6 +67,23 @@ def test_frames_and_whole_verdicts() -> None:
     assert (whole.outcome, whole.rule) == (F, "RFC 1")
 
 
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ("True, 'RFC 1', 'a', 'b'", "whose outcome is 'True'"),
+        ("'passed', 'RFC 1', 'a', 'b'", "whose outcome is 'passed'"),
+        ("Outcome.PASSED, 'RFC 1', 'a', None", "are no texts"),
+        ("Outcome.PASSED, 'RFC 1', 'a', 'b', ('client:eth0#3',)", "are no FrameRefs"),
+        ("Outcome.PASSED, 'RFC 1', 'a', 'b', 3", "TypeError"),
+    ],
+)
+def test_a_whole_verdict_that_is_none(given: str, problem: str) -> None:
+    head = "from lab.checks.base import Outcome, Verdict"
+    verdict = judge(f"return Verdict({given})", head=head)
+    assert verdict.outcome is N
+    assert problem in verdict.seen
+
+
 def test_a_crash_of_the_students_program_is_the_cause() -> None:
     crashed = result("server", ended="exited", exit_code=1, stderr=b"KeyError: 1\n")
     cause = judge("return False, 'no answer'", steps=crashed).cause
