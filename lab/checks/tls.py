@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,6 +26,7 @@ _ENCRYPTED_ALERT = 19  # 2, its type, and a tag of 16
 _ENCRYPTED_NOTHING = {tls.TLS_1_3: 17, tls.TLS_1_2: 16}  # a type and a tag; a tag
 _SHORTEST = {tls.TLS_1_3: 9, tls.TLS_1_2: 16}  # bytes that encryption adds at least: AES_128_CCM_8; a MAC by MD5
 _PLAIN = re.compile(rb"[\t-\r -~]{32,}")  # what is encrypted looks so once in 10^13 records
+_LEAST_HIDDEN = 4  # bytes; 3 stand by chance in one megabyte of sixteen
 _VERSIONS = {"1.2": tls.TLS_1_2, "1.3": tls.TLS_1_3}
 
 
@@ -62,6 +63,12 @@ class Tls(TcpCheck):
     name: str | None = param(Text(longest=255), "the name in the ClientHello; the node's by default", default=None)
     version: str = param(Choice("any", "1.2", "1.3"), "the version that the server chooses", default="any")
     hides: bytes | None = param(Payload(), "what must not be readable in either stream", default=None)
+
+    def problems(self) -> Iterable[tuple[str, str, str]]:
+        """What is as short as this is found by chance in bytes that are encrypted, and nothing is never found."""
+        if self.hides is not None and len(self.hides) < _LEAST_HIDDEN:
+            what = f"{count(len(self.hides), 'byte')} may stand in encrypted bytes by chance"
+            yield "hides", what, f"say at least {_LEAST_HIDDEN} bytes of what the program sends"
 
     def expectation(self) -> str:
         """What is demanded, in a sentence."""

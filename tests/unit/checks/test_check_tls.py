@@ -105,6 +105,11 @@ def test_a_client_that_is_asked_for_a_certificate_and_has_none_goes_on(version: 
     assert kind(judge(said(version=version, both_certified=True, asked=b""))) == "nothing-sent"
 
 
+@pytest.mark.parametrize(("hides", "wrong"), [(b"", True), (b"hi\n", True), (b"page", False), (None, False)])
+def test_what_is_hidden_is_long_enough_not_to_be_found_by_chance(hides: bytes | None, wrong: bool) -> None:
+    assert [each[0] for each in Tls(**ENDS, hides=hides).problems()] == ["hides"] * wrong
+
+
 def test_plain_text_on_both_sides() -> None:
     assert kind(judge(said((ASKED, b"hello\n")))) == "not-tls"
     sent, returned = tls_streams()
