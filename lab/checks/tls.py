@@ -111,7 +111,7 @@ class Tls(TcpCheck):
             return Fault(f"{self.to} sent no ServerHello: {chosen}", _strange(self.to, chosen), frames)
         frames = _frames(view, client.side, client.records[:1]) + _frames(view, server.side, server.records[:1])
         wanted = _VERSIONS.get(self.version)
-        if chosen < tls.TLS_1_2 or (wanted is not None and chosen != wanted):
+        if chosen not in _VERSIONS.values() or (wanted is not None and chosen != wanted):
             seen = f"{self.to} chose {tls.version_name(chosen)}"
             look = "the versions that both sides allow (minimum_version, maximum_version)"
             return Fault(seen, Cause("wrong-version", seen, look), frames)

@@ -78,6 +78,13 @@ def test_bytes_beside_the_handshake(before: bytes, after: bytes, cause: str) -> 
     assert kind(judge(said((before + sent + after, returned)), hides=ASKED)) == cause
 
 
+def test_a_version_that_nobody_knows_is_none() -> None:
+    sent, returned = tls_streams()
+    assert b"\x00\x2b\x00\x02\x03\x04" in returned
+    forged = returned.replace(b"\x00\x2b\x00\x02\x03\x04", b"\x00\x2b\x00\x02\x03\x99", 1)
+    assert kind(judge(said((sent, forged)))) == "wrong-version"
+
+
 def test_what_is_cut_into_records_can_be_read_all_the_same() -> None:
     sent, returned = tls_streams()
     parts = b"".join(b"\x17\x03\x03\x00" + bytes([len(each)]) + each for each in (ASKED[:9], ASKED[9:]))
