@@ -7,6 +7,7 @@ The rules only see what passed the capture point, so they tell what is likely an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from lab.trace.numbers import FIN, RST, SYN
 
@@ -32,7 +33,6 @@ NAMES = {
     WINDOW_FULL: "window-full",
     PORT_REUSED: "port-reused",
 }
-_NAMED: dict[int, frozenset[str]] = {0: frozenset()}  # one set for all segments of the same kinds
 
 _SPECIAL, _NUMBERED = SYN | FIN | RST, SYN | FIN  # those that have a sequence number of their own are numbered
 _FAST_WITHIN = 20_000_000  # ns after the last duplicate acknowledgement
@@ -57,12 +57,10 @@ class Direction:
     kinds: int = 0  # of the last segment
 
 
+@cache
 def names(kinds: int) -> frozenset[str]:
-    """The names of kinds that are given as bits."""
-    found = _NAMED.get(kinds)
-    if found is None:
-        found = _NAMED[kinds] = frozenset(name for bit, name in NAMES.items() if kinds & bit)
-    return found
+    """The names of kinds that are given as bits: one set for all segments of the same kinds."""
+    return frozenset(name for bit, name in NAMES.items() if kinds & bit)
 
 
 def classify(

@@ -12,6 +12,7 @@ from lab.runtime import RUNTIMES
 from lab.runtime.base import Limits, LiveLab, Program
 from tests.contract.conftest import MARKS, plan_of
 from tests.contract.test_programs import PAIR
+from tests.security.conftest import program
 
 LIMITS = replace(Limits(), memory=200 << 20)
 TOGETHER = """
@@ -60,26 +61,6 @@ hoard = b"x" * (300 << 20)
 print("here", flush=True)
 signal.pause()
 """
-BUFFERS = """
-import os, signal, socket
-for _ in range(60):
-    if os.fork() == 0:
-        break
-hoard = []
-while True:
-    try:
-        pair = socket.socketpair()
-        hoard.append(pair)
-        for each in pair:
-            each.setblocking(False)
-            try:
-                while each.send(b"x" * 65536):
-                    pass
-            except BlockingIOError:
-                pass
-    except OSError:
-        signal.pause()
-"""
 
 
 @pytest.fixture(params=[pytest.param(name, marks=MARKS[name]) for name in RUNTIMES])
@@ -126,7 +107,7 @@ def test_a_control_group_that_is_full_costs_no_other_its_life() -> None:
         other = live.start(Program("a", ("python3", "-c", PRECIOUS)))
         assert live.wait(lambda: other.stdout.data == b"here\n", 60)
         unseen = replace(Limits(), memory=1 << 40)  # by the watchdog
-        hog = live.start(Program("a", ("python3", "-c", BUFFERS), limits=unseen, handed_in=True))
+        hog = live.start(Program("a", ("python3", "-c", program("eats_socket_buffers")), limits=unseen, handed_in=True))
         assert live.wait(lambda: not (hog.running and other.running), 120), "the control group was not filled"
         assert (hog.exit_code, hog.exceeded, other.running) == (128 + signal.SIGKILL, True, True)
         other.signal(signal.SIGKILL, tree=True)
