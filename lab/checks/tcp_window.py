@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from lab.checks import causes, causes_talk
-from lab.checks.base import Cause
+from lab.checks.base import Cause, FrameRef
 from lab.checks.connections import Connection, Found, Seen, points_of
 from lab.checks.diagnose import Fault
 from lab.checks.names import count
@@ -80,33 +80,36 @@ class TcpWindow(TcpCheck):
         return Fault(seen, Cause("never-reopened", seen, look), shown, timed=True)
 
     def fault_of_all(self, evidence: Evidence, found: Found, connections: Sequence[Connection]) -> Fault | None:
-        """No window closed, or none for long enough, or nobody waited for it."""
+        """No window was closed for long enough, or nobody waited for it."""
         every = [stall for connection in connections for stall in self._stalls(connection)]
-        if not every:
-            return self._never_closed(evidence, connections)
-        resumed = [stall for stall in every if stall.resumed is not None]
-        if not resumed:
-            reader, sender = self._ends(every[0])
+        held = [stall for stall in every if self.at_least is None or stall.length >= self.at_least * 1e9]
+        if not held:
+            return self._never_held(evidence, connections, every)
+        if not any(stall.resumed for stall in held):
+            reader, sender = self._ends(held[0])
             seen = f"the window of {reader} was zero, and {sender} had nothing more to send when it opened"
-            shown = every[0].view.frames(every[0].closed, every[0].reopened)
+            shown = held[0].view.frames(held[0].closed, held[0].reopened)
             return Fault(seen, Cause("not-resumed", seen, f"how much {sender} sends: more than {reader} has room for"),
                          shown)  # fmt: skip
-        most = longest(resumed)
-        if self.at_least is not None and most.length < self.at_least * 1e9:
-            seen = f"the window of {self._ends(most)[0]} was zero for {_seconds(most.length)} s at most"
-            look = "how long the program does something else than read"
-            shown = most.view.frames(most.closed, most.reopened)
-            return Fault(seen, Cause("short-stall", seen, look), shown, timed=True)  # a busy sender fills it late
         return None
 
-    def _never_closed(self, evidence: Evidence, connections: Sequence[Connection]) -> Fault:
-        sides = [(connection, client) for connection in connections for client in self._reading()]
-        least = [window for connection, client in sides for window in windows(connection, client)]
-        seen = f"the window of {self._named()} never went to zero"
-        seen += f": the smallest was {count(min(least), 'byte')}" if least else ""
-        blame = trouble(evidence, [self.source, self.to], submitted=True) or idle(evidence, [self.source, self.to])
+    def _never_held(self, evidence: Evidence, connections: Sequence[Connection], every: Sequence[Stall]) -> Fault:
+        """No pause shows: how busy the machine was decides whether a window closed for a moment, so both are one."""
         look = "when the program reads: a window closes only when what has come lies unread, and more comes"
-        return Fault(seen, blame.cause if blame else Cause("no-stall", seen, look), (), blame is None or blame.timed)
+        shown: tuple[FrameRef, ...] = ()
+        if every:
+            most = longest(every)
+            seen = f"the window of {self._ends(most)[0]} was zero for {_seconds(most.length)} s at most"
+            look += ", and for as long as it does"
+            shown = most.view.frames(most.closed, most.reopened)
+        else:
+            sides = [(connection, client) for connection in connections for client in self._reading()]
+            least = [window for connection, client in sides for window in windows(connection, client)]
+            seen = f"the window of {self._named()} never went to zero"
+            seen += f": the smallest was {count(min(least), 'byte')}" if least else ""
+        blame = trouble(evidence, [self.source, self.to], submitted=True) or idle(evidence, [self.source, self.to])
+        cause = blame.cause if blame else Cause("no-stall", seen, look)
+        return Fault(seen, cause, shown, blame is None or blame.timed)  # a busy sender fills the window late
 
     def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:
         """The longest stall that ended well."""

@@ -138,6 +138,15 @@ def test_how_long_it_was_closed(at_least: float, outcome: Outcome) -> None:
     assert judge(story(), 520, at_least=at_least).outcome is outcome
 
 
+def test_a_window_that_a_busy_machine_closed_is_none_that_a_pause_did() -> None:
+    """Whether it closes for a moment is chance, and the cause is not to be."""
+    moment, never = judge(story(), 3, at_least=0.4), judge(story(closes=False), at_least=0.4)
+    assert (kind(moment), moment.timed) == (kind(never), never.timed) == ("no-stall", True)
+    assert moment.seen == "the window of server was zero for 0.003 s at most"
+    assert len(moment.frames) == 2
+    assert kind(judge(story(goes_on=False), 3, at_least=0.4)) == "no-stall"
+
+
 @pytest.mark.parametrize(("reader", "outcome"), [("server", P), ("client", F), ("either", P)])
 def test_whose_window(reader: str, outcome: Outcome) -> None:
     assert judge(story(), reader=reader).outcome is outcome
