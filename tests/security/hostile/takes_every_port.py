@@ -11,9 +11,10 @@ for part in range(PARTS):
                 each = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
                 hoard.append(each)
                 each.bind(("0.0.0.0", port))
+                if len(hoard) % 20 == 0:  # at once: whoever is ended for it says no last word
+                    os.write(1, b"took %d ports\n" % len(hoard))
             except (OSError, OverflowError):
                 continue
-        os.write(1, b"took %d ports\n" % len(hoard))
         while True:
             signal.pause()
 while True:
