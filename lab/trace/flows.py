@@ -286,7 +286,7 @@ def _decisive(conversation: Conversation, side: Side, peer: Side) -> bool:
 def _place(conversation: Conversation, side: Side, peer: Side, packet: Packet) -> tuple[int, int]:
     """Count a segment: the offset of its payload, and its kinds as bits."""
     flags, seq, acked, size, time = packet.flags, packet.seq, packet.ack, packet.payload_length, packet.time
-    if flags & SYN and side.isn is None and conversation.refused is not None:
+    if flags & SYN and side.isn is None and side.reset is not None:
         side.first, side.highest_ack, side.direction = None, None, Direction()  # the RST's are worth nothing
     if side.first is None:
         side.first = seq + (1 if flags & SYN else 0) & _MASK
@@ -386,7 +386,8 @@ def _opening(conversation: Conversation) -> tuple[int, int]:
 def _confirm(conversation: Conversation, packet: Packet) -> None:
     if conversation.syn is not None and conversation.syn_ack is not None and conversation.handshake_ack is None:
         conversation.handshake_ack = packet
-        if conversation.refused is not None:  # no more than an RST that the client ignored: RFC 9293 section 3.10.7.3
+        early = conversation.server.reset
+        if early is not None and early.number < conversation.syn_ack.number:  # ignored: RFC 9293 section 3.10.7.3
             conversation.refused = conversation.reset = conversation.server.reset = None
 
 

@@ -317,11 +317,14 @@ def test_data_in_the_syn(taken: bool) -> None:
     assert (words in opened(story).seen) == taken
 
 
-def test_a_reset_that_no_client_takes_refuses_nothing() -> None:
+@pytest.mark.parametrize(
+    "forgery", [{"ack": CLIENT_ISN + 99, "flags": RST | ACK}, {"flags": RST}, {"flags": RST, "seq": 77}]
+)
+def test_a_reset_that_no_client_takes_refuses_nothing(forgery: dict[str, int]) -> None:
     """RFC 9293 §3.10.7.3: in SYN-SENT only one that acknowledges the SYN counts; here both ends see a neighbour's."""
     story = clean()
     story.send("forged", THERE[::-1], src=story.address("server"), dst=story.address("client"), sport=PORT,
-               dport=40001, ack=CLIENT_ISN + 99, flags=RST | ACK)  # fmt: skip
+               dport=40001, **forgery)  # fmt: skip
     forged = [each for each in story.frames if each.name == "forged"]
     at = next(index for index, each in enumerate(story.frames) if each.name == "syn-ack")
     story.frames = [*story.frames[:at], *forged, *story.frames[at : -len(forged)]]
