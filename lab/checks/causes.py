@@ -178,6 +178,11 @@ def altered(text: str) -> Cause:
     return Cause("altered", text, "address translation or a program between the two ends")
 
 
+def wrong_checksum(text: str) -> Cause:
+    """Who made a packet summed it up wrongly."""
+    return Cause("wrong-checksum", text, "what is summed up, in which byte order, and when (RFC 1071)")
+
+
 def rewritten(source: str, what: str, after: str = "") -> Cause:
     """A field that no router may touch was changed between two capture points."""
     text = f"the {what} of packets from {source} was changed{f' to {after}' if after else ''} on the way"

@@ -310,8 +310,7 @@ class Icmp(Check):
                 if wrong and packet.src in ours and packet.dst in theirs:
                     ref = FrameRef(point, packet.number)
                     text = f"frame {ref} has a wrong checksum, so that nobody answers it"
-                    look = "what is summed up, in which byte order, and when (RFC 1071)"
-                    return Fault(text, Cause("wrong-checksum", text, look), (ref,))
+                    return Fault(text, causes.wrong_checksum(text), (ref,))
         return None
 
     def _too_few(self, evidence: Evidence, seen: str, frames: tuple[FrameRef, ...]) -> Fault:

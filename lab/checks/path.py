@@ -189,8 +189,7 @@ def _wrong(evidence: Evidence, packet: Packet, leg: Leg, start_ttl: int) -> Caus
         return causes.wrong_mac(f"the frame comes from {whose_mac(plan, packet.src_mac)}, not from {leg.sender.node}")
     if packet.dst_mac != mac_bytes(leg.receiver.mac):
         return causes.wrong_mac(f"the frame goes to {whose_mac(plan, packet.dst_mac)}, not to {leg.receiver.node}")
-    if packet.ip_checksum_ok is False:
-        return causes.wrong_forwarding("the IP header checksum is wrong")
-    if packet.checksum_ok is False:
-        return causes.wrong_forwarding("the transport checksum is wrong")
+    if packet.ip_checksum_ok is False or packet.checksum_ok is False:
+        text = f"the {'IP header' if packet.ip_checksum_ok is False else 'transport'} checksum is wrong"
+        return causes.wrong_forwarding(text) if leg.routers else causes.wrong_checksum(text)
     return None

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from lab.checks import causes
 from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.names import count as counted
@@ -85,7 +86,7 @@ class Raw(Check):
             for ref, name in wrong:
                 if name:
                     seen = f"the {name} of a frame from {self.source} is wrong"
-                    cause = Cause("wrong-checksum", seen, "what is summed up, in which byte order, and when (RFC 1071)")
+                    cause = causes.wrong_checksum(seen)
                     return Verdict(Outcome.FAILED, self.rule, expected, seen, (ref,), cause)
         shown = next(packet for point in points for packet in found[point])
         seen = (f"{counted(number, 'frame')} from {whose_mac(evidence.plan, shown.src_mac)} to "

@@ -99,7 +99,8 @@ class Udp(Check):
         for each in (*said.sent, *said.arrived, *said.received):
             if each.packet.checksum_ok is False or each.packet.ip_checksum_ok is False:
                 text = f"frame {each.ref} has a wrong checksum"
-                return Fault(text, causes.altered(text), (each.ref,))
+                cause = causes.wrong_checksum(text) if each in said.sent else causes.altered(text)
+                return Fault(text, cause, (each.ref,))
         if not said.sent:
             return nothing_sent(evidence, self.source, self.to, self.port)
         if strange := strangers(evidence, said, self.source):

@@ -77,6 +77,17 @@ def test_another_way_names_the_hop(
     assert text in verdict.seen
 
 
+@pytest.mark.parametrize(
+    ("bad", "at", "cause"),
+    [("tcp", (), "wrong-checksum"), ("ip", (), "wrong-checksum"), ("ip", SHORT + WAN, "wrong-forwarding")],
+)
+def test_who_sums_up_wrongly_is_blamed(plan: Plan, bad: str, at: tuple[str, ...], cause: str) -> None:
+    verdict = judge(datagram(plan, DIRECT).alter("packet", bad=bad, **({"at": at} if at else {})), "r1", "r2")
+    assert verdict.outcome is Outcome.FAILED
+    assert verdict.cause is not None
+    assert verdict.cause.kind == cause
+
+
 @pytest.mark.parametrize(("kind", "code", "cause"), [(3, 0, "no-route"), (3, 1, "no-route"), (11, 0, "loop")])
 def test_a_router_that_says_why(plan: Plan, kind: int, code: int, cause: str) -> None:
     story = error(plan, datagram(plan, LAN), "r1", kind, code)

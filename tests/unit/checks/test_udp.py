@@ -159,6 +159,7 @@ def test_a_loss_that_the_program_repaired() -> None:
         (lossy(), {"wait": 0.3, "client_sends": (ONE,), "server_sends": None}, "too-soon"),
         (lossy(5), {"tries": 3, "client_sends": (ONE,), "server_sends": None}, "too-often"),
         (talked().alter(f"ask {ONE!r}", at=("server:eth0",), bad="tcp"), {}, "altered"),
+        (talked().alter(f"ask {ONE!r}", bad="tcp"), {}, "wrong-checksum"),
         (talked().alter(f"ask {ONE!r}", at=("server:eth0",), payload=b"ONE\n"), {}, "altered"),
     ],
 )  # fmt: skip
