@@ -20,6 +20,7 @@ _KILL_LIMIT = 10.0  # seconds that the kernel gets to end what was killed
 _RECORD = 8 << 20  # bytes of a step's system calls that are kept: some 80,000 calls
 _POLL = 0.003  # seconds between two looks at the kernel's sockets
 _WHOLE_RECORD = re.compile(rb"\+\+\+ (exited with \d+|killed by \w+(?: \(core dumped\))?) \+\+\+\n\Z")
+_MISSED = re.compile(rb"^strace: Stray PTRACE_EVENT_EXEC[^\n]*", re.MULTILINE)  # it was in execve before strace was
 _NO_PROGRAM = re.compile(rb"prlimit: failed to execute ([^\n]*?): (No such file or directory|Permission denied)\n?\Z")
 
 
@@ -266,6 +267,9 @@ def _record_gaps(running: _Running) -> Iterator[Gap]:
         owner: Literal["lab", "submission"] = "submission" if running.step.code == "submission" else "lab"
         what = f"step {name} made more system calls than are kept: {record.lost} bytes of their record are missing"
         yield Gap(what, calls_of(name), owner)
+    elif missed := _MISSED.search(record.data):
+        what = f"the record of the system calls of step {name} begins too late: {missed[0].decode(errors='replace')}"
+        yield Gap(what, calls_of(name), "lab")
     elif not _WHOLE_RECORD.search(record.data):
         said = bytes(record.data)
         why = said.decode(errors="replace").strip() if said.startswith((b"lab:", b"strace:")) else "it breaks off"

@@ -1,7 +1,7 @@
 """Records the system calls of a step: strace, attached from outside the sandbox before the program in it begins.
 
-The sandbox waits for a byte. It gets that once the kernel names strace as its tracer, so no call of the program is
-missed; strace itself lives where the program has no name for it.
+The sandbox waits for a byte. It gets that once the kernel names strace as its tracer and strace waits for it, so no
+call of the program is missed; strace itself lives where the program has no name for it.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _LONGEST_TEXT = 64  # bytes of a string that are written
 _ATTACH_LIMIT = 10.0  # seconds for strace to attach
 _POLL = 0.001  # seconds between two looks at the tracer; the kernel tells nobody of it
 _TRACER = re.compile(r"^TracerPid:\t(\d+)", re.MULTILINE)
+_ASLEEP = re.compile(r".*\) S ", re.DOTALL)  # proc_pid_stat(5): a name may hold all but its end
 
 
 def command(pid: int) -> list[str]:
@@ -84,12 +85,16 @@ def _say(what: str) -> None:
 
 
 def _await_tracer(pid: int, tracer: int) -> None:
-    """Wait until a process is traced by that one; given up when either is gone, or after a time limit."""
+    """Wait until a process is traced by that one; given up when either is gone, or after a time limit.
+
+    A tracer seizes first and interrupts then. A program let go in between would begin unseen, so the tracer also has to
+    have gone to sleep: it does so to wait for the interrupted one.
+    """
     deadline = time.monotonic() + _ATTACH_LIMIT
     while time.monotonic() < deadline:
         with contextlib.suppress(OSError):
             found = _TRACER.search(Path(f"/proc/{pid}/status").read_text())
-            if found and int(found[1]) == tracer:
+            if found and int(found[1]) == tracer and _ASLEEP.match(Path(f"/proc/{tracer}/stat").read_text()):
                 return
         if os.waitid(os.P_PID, tracer, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
             return
