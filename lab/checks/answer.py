@@ -20,6 +20,7 @@ from lab.grammar import Choice, Context, FilePath, Refused, ScalarGrammar, Schem
 from lab.yamltext import MapNode, Scalar, parse_yaml, show
 
 _LONGEST = 1 << 16  # bytes of a sheet that are read
+_DUST = 1e-9  # what a binary fraction may differ from the decimal one that was written, in milliseconds
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Tolerance:
 
     def admits(self, given: float, right: float) -> bool:
         """Whether an answer is near enough."""
-        return abs(given - right) <= (abs(right) * self.amount / 100 if self.share else self.amount)
+        return abs(given - right) <= (abs(right) * self.amount / 100 if self.share else self.amount) + _DUST
 
     def __str__(self) -> str:
         return f"{self.amount:g}{'%' if self.share else ''}"

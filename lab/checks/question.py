@@ -113,27 +113,35 @@ def _with_bytes(view: Seen, *, client: bool) -> tuple[Packet | None, ...]:
     return tuple(segment.packet for segment in side.segments)
 
 
+_COUNTED = r"([0-9][0-9 _,.']*?) ?(?:(?i:bytes?|octets?|packets?|segments?|round[ -]trips?|RTTs?)|B)"
+_TIME = r"((?:[0-9]{1,9}(?:[.,][0-9]{0,30})?|[.,][0-9]{1,30})(?:[eE]-?[0-9]{1,2})?) ?([a-zµ\u03bc]*)"
+_UNITS = {
+    **dict.fromkeys(("", "ms", "msec", "millisecond", "milliseconds"), 1.0),
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1e3),
+    **dict.fromkeys(("us", "µs", "\u03bcs", "usec", "microsecond", "microseconds"), 1e-3),
+}
+
+
 def understood(kind: Kind, text: str) -> int | float | str | None:
     """An answer as a student writes it; None where it is none of this kind."""
     text = text.strip()
     match kind:
         case "number":
-            counted = re.fullmatch(r"([0-9][0-9 _,.']*?) ?(?:bytes?|B|packets?|round trips?)", text)
+            counted = re.fullmatch(_COUNTED, text)
             text = counted[1] if counted else text
             plain = re.sub(r"(?<=[0-9])[ _,.'](?=[0-9]{3}(?![0-9]))", "", text)
             if re.fullmatch(r"-?[0-9]{1,18}", plain):
                 return int(plain)
             return int(text, 16) if re.fullmatch(r"0[xX][0-9a-fA-F]{1,16}", text) else None
         case "milliseconds":
-            found = re.fullmatch(r"([0-9]{1,9}(?:[.,][0-9]{1,9})?)(?: ?(us|µs|\u03bcs|ms|s))?", text)
-            if found is None:
+            found = re.fullmatch(_TIME, text)
+            if found is None or found[2] not in _UNITS:
                 return None
-            factor = {None: 1.0, "ms": 1.0, "s": 1e3}.get(found[2], 1e-3)
-            return float(found[1].replace(",", ".")) * factor
+            return float(found[1].replace(",", ".")) * _UNITS[found[2]]
         case "MAC":
             plain = "".join(f"{part:0>2}" for part in re.split("[:-]", text))
             if re.fullmatch(r"[0-9a-fA-F]{1,2}([:-][0-9a-fA-F]{1,2}){5}", text):
                 return mac_text(bytes.fromhex(plain))
-            dotted = re.fullmatch(r"[0-9a-fA-F]{4}(\.[0-9a-fA-F]{4}){2}", text)  # as routers of some makers show it
+            dotted = re.fullmatch(r"[0-9a-fA-F]{4}(\.?[0-9a-fA-F]{4}){2}", text)  # as some makers show and print it
             return mac_text(bytes.fromhex(text.replace(".", ""))) if dotted else None
     return text.lower() if re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", text) else None

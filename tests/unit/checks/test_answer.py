@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from doctored import CLIENT_ISN, PORT, SERVER_ISN, SOURCE_PORT, STEPS, Story, clean, result, two_lans
 
-from lab.checks.answer import Answer
+from lab.checks.answer import Answer, Tolerance
 from lab.checks.base import Outcome, Verdict
+from lab.checks.question import understood
 from lab.errors import LabError
 from lab.evidence import Evidence, Gap
 from lab.exercise.load import parse_exercise
@@ -41,13 +42,14 @@ def judge(fields: str, sheet: str | None, story: Story | None = None, **changes:
         ("server_isn", [str(SERVER_ISN)], [str(SERVER_ISN + 1)]),
         ("client_port", [str(SOURCE_PORT)], [str(PORT), f"{SOURCE_PORT}.0", "many"]),
         ("server_port", [str(PORT)], [str(SOURCE_PORT)]),
-        ("client_bytes", ["6", "6 bytes", "6B", "0x6"], ["7", "six", "6 bits", "0x6B", "7 bytes"]),
+        ("client_bytes", ["6", "6 bytes", "6B", "0x6", "6 Bytes", "6 octets"], ["7", "six", "6 bits", "6b", "0x6B"]),
         ("server_bytes", ["6"], ["5"]),
-        ("packets", ["10"], ["9"]),
-        ("round_trips", ["3", "3 round trips"], ["2", "4"]),
+        ("packets", ["10", "10 Packets", "10 segments"], ["9", "9 packets"]),
+        ("round_trips", ["3", "3 round trips", "3 round-trips", "3 RTTs", "3 RTT"], ["2", "4", "2 RTTs"]),
         ("ttl_at_server", ["63"], ["64"]),
         ("closes_first", ["client", "Client"], ["server", "r1", "nobody", "1"]),
-        ("target_mac_at_client", [R1_IN, R1_IN.upper(), R1_IN.replace(":", "-"), R1_DOTTED], [R1_OUT, "1", "r1"]),
+        ("target_mac_at_client", [R1_IN, R1_IN.upper(), R1_IN.replace(":", "-"), R1_DOTTED,
+                                  f"'{R1_IN.replace(':', '')}'"], [R1_OUT, "1", "r1"]),
         ("source_mac_at_server", [R1_OUT, "2:0:0:0:3:1" if R1_OUT == "02:00:00:00:03:01" else R1_OUT], [R1_IN]),
     ],
 )  # fmt: skip
@@ -79,12 +81,25 @@ def test_tolerance(tolerance: str, given: str, outcome: Outcome) -> None:
 
 @pytest.mark.parametrize(
     ("given", "outcome"),
-    [("0.004", P), ("0.004 ms", P), ("0,004 ms", P), ("4 us", P), ("0.000004 s", P), ("4", F), ("4 h", F)],
+    [
+        *((given, P) for given in ("0.004", "0.004 ms", "0,004 ms", ".004 ms", "4 us", "0.000004 s", "0.000004 sec")),
+        *((given, P) for given in ("4e-06 s", "4.0000000000040e-06 s", "0.00000400000000000041 s", "0.004 msec")),
+        *((given, F) for given in ("4", "4 h", "4e-01", "4e-03 s", ". s", "e-06 s")),
+    ],
 )
 def test_times_have_units(given: str, outcome: Outcome) -> None:
     """Of a frame every microsecond, SYN and SYN-ACK are seen at the client seven and more apart."""
     verdict = judge("value: handshake_ms, tolerance: 0.01", f"handshake_ms: {given}\n")
     assert verdict.outcome is outcome, verdict.seen
+
+
+def test_binary_fractions_take_nothing_off_a_tolerance() -> None:
+    """1.1 - 1.0 is more than 0.1 by a little, and 0.000009 s are not quite 0.009 ms."""
+    assert Tolerance(0.1).admits(1.0, 1.1)
+    assert not Tolerance(0.1).admits(1.0, 1.100001)
+    given = understood("milliseconds", "0.000009 s")
+    assert isinstance(given, float)
+    assert Tolerance(0).admits(given, 9000 / 1e6)
 
 
 @pytest.mark.parametrize(
