@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -69,35 +70,22 @@ class Arp(Check):
     def judge(self, evidence: Evidence) -> Verdict:
         """Judge the frames of the node's interface towards the next hop."""
         expected = f"{self.node} asks for the MAC of {self.next_hop} by broadcast, is answered, and then sends to it"
-        hop = self._hop(evidence.plan)
-        if hop is None:
+        hops = hops_of(evidence.plan, self.node, self.next_hop, self.interface, 4)
+        if not hops:
             cause = causes.no_common_network(self.node, str(self.next_hop))
             return Verdict(Outcome.FAILED, self.rule, expected, cause.text, (), cause)
-        point = hop.own.point
+        point = hops[0].own.point
         if verdict := unusable(gaps(evidence, [point], [self.node]), self.rule, expected):
             return verdict
         if left_out(evidence, point):
             return Verdict(Outcome.NOT_MEASURED, self.rule, expected, f"the exercise does not capture {point}")
         packets = evidence.captures[point].judged
-        found = strange_arp(evidence.plan, hop, packets) or misaddressed(evidence.plan, hop, packets)
-        finding = found or self._exchange(evidence, hop, packets)
+        own = mac_bytes(hops[0].own.mac)
+        hops.sort(key=lambda hop: not any(_asks(packet, own, hop.address) for packet in packets))
+        found = strange_arp(evidence.plan, hops[0], packets) or misaddressed(evidence.plan, hops[0], packets)
+        finding = found or best([self._exchange(evidence, hop, packets) for hop in hops])
         frames = tuple(FrameRef(point, packet.number) for packet in finding.shown)
         return Verdict(finding.outcome, self.rule, expected, finding.seen, frames, finding.cause, finding.timed)
-
-    def _hop(self, plan: Plan) -> Hop | None:
-        """Whom the check is about; None where node and next hop share no network with IPv4."""
-        for own in interfaces_of(plan, self.node):
-            if self.interface not in (None, own.name):
-                continue
-            if isinstance(self.next_hop, str):
-                for peer in interfaces_of(plan, self.next_hop):
-                    found = [a for a in peer.addresses if a.version == 4 and peer.network == own.network]
-                    if found and peer != own:
-                        return Hop(own, peer, found[0].ip.packed)
-            elif self.next_hop.version == 4 and on_link(own, self.next_hop.packed):
-                peer_or_none = plan.owners.get(self.next_hop)
-                return Hop(own, peer_or_none, self.next_hop.packed)
-        return None
 
     def _exchange(self, evidence: Evidence, hop: Hop, packets: tuple[Packet, ...]) -> Finding:
         """Request, reply and first packet, in this order."""
@@ -126,6 +114,27 @@ class Arp(Check):
             return Finding(text, (sent, request, reply), causes.wrong_mac(text))
         seen = f"{self.node} asked everyone for {name}; {name} answered {mac_text(hop.mac)}; then the first packet left"
         return Finding(seen, (request, reply, sent), outcome=Outcome.PASSED)
+
+
+def hops_of(plan: Plan, node: str, asked: str | AnyAddress, interface: str | None, version: int) -> list[Hop]:
+    """The next hop on the first network that both share, by each address of that version that it has there."""
+    for own in interfaces_of(plan, node):
+        if interface not in (None, own.name):
+            continue
+        if isinstance(asked, str):
+            for peer in interfaces_of(plan, asked):
+                found = [a for a in peer.addresses if a.version == version and peer.network == own.network]
+                if found and peer != own:
+                    return [Hop(own, peer, address.ip.packed) for address in found]
+        elif asked.version == version and on_link(own, asked.packed):
+            return [Hop(own, plan.owners.get(asked), asked.packed)]
+    return []
+
+
+def best(findings: Sequence[Finding]) -> Finding:
+    """What counts of a next hop with several addresses, any of which may be asked for: what is least against it."""
+    order = Outcome.PASSED, Outcome.NOT_MEASURED, Outcome.FAILED
+    return min(findings, key=lambda each: order.index(each.outcome))
 
 
 def unasked(

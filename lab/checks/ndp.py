@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from lab.checks import causes
-from lab.checks.arp import Finding, Hop, misaddressed, on_link, unasked
+from lab.checks.arp import Finding, Hop, best, hops_of, misaddressed, on_link, unasked
 from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
 from lab.checks.gaps import gaps, left_out, unusable
-from lab.checks.names import address_of, interfaces_of, mac_bytes, who, whose_mac
+from lab.checks.names import address_of, mac_bytes, who, whose_mac
 from lab.checks.programs import idle, unfinished
 from lab.evidence import Evidence
 from lab.grammar import Address, Either, InterfaceName, NodeName, param
@@ -47,39 +47,27 @@ class Ndp(Check):
         """Judge the frames of the node's interface towards the next hop."""
         expected = (f"{self.node} asks for the MAC of {self.next_hop} by neighbour discovery, is answered, and then "
                     "sends to it")  # fmt: skip
-        hop = self._hop(evidence.plan)
-        if hop is None:
+        hops = hops_of(evidence.plan, self.node, self.next_hop, self.interface, 6)
+        if not hops:
             text = f"{self.next_hop} has no IPv6 address on a network of {self.node}"
             cause = Cause("no-common-network", text, f"the networks of {self.node} and {self.next_hop}")
             return Verdict(Outcome.FAILED, self.rule, expected, text, (), cause)
-        point = hop.own.point
+        point = hops[0].own.point
         if verdict := unusable(gaps(evidence, [point], [self.node]), self.rule, expected):
             return verdict
         if left_out(evidence, point):
             return Verdict(Outcome.NOT_MEASURED, self.rule, expected, f"the exercise does not capture {point}")
         packets = evidence.captures[point].judged
         talk = [(packet, told) for packet in packets if (told := neighbour(packet)) is not None]
+        own = mac_bytes(hops[0].own.mac)
+        hops.sort(key=lambda hop: not any(_asks(packet, told, own, hop.address) for packet, told in talk))
         finding = (
-            _strange(evidence.plan, hop, talk)
-            or misaddressed(evidence.plan, hop, packets, version=6)
-            or self._exchange(evidence, hop, packets, talk)
+            _strange(evidence.plan, hops[0], talk)
+            or misaddressed(evidence.plan, hops[0], packets, version=6)
+            or best([self._exchange(evidence, hop, packets, talk) for hop in hops])
         )
         frames = tuple(FrameRef(point, packet.number) for packet in finding.shown)
         return Verdict(finding.outcome, self.rule, expected, finding.seen, frames, finding.cause, finding.timed)
-
-    def _hop(self, plan: Plan) -> Hop | None:
-        """Whom the check is about; None where node and next hop share no network with IPv6."""
-        for own in interfaces_of(plan, self.node):
-            if self.interface not in (None, own.name):
-                continue
-            if isinstance(self.next_hop, str):
-                for peer in interfaces_of(plan, self.next_hop):
-                    found = [a for a in peer.addresses if a.version == 6 and peer.network == own.network]
-                    if found and peer != own:
-                        return Hop(own, peer, found[0].ip.packed)
-            elif self.next_hop.version == 6 and on_link(own, self.next_hop.packed):
-                return Hop(own, plan.owners.get(self.next_hop), self.next_hop.packed)
-        return None
 
     def _exchange(
         self, evidence: Evidence, hop: Hop, packets: Sequence[Packet], talk: Sequence[tuple[Packet, Neighbour]]

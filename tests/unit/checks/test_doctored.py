@@ -4,13 +4,28 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from doctored import CLIENT_ISN, PORT, SERVER_ISN, SOURCE_PORT, TEXT, Story, clean, refused, result, states
+from doctored import (
+    CLIENT_ISN,
+    PORT,
+    SERVER_ISN,
+    SOURCE_PORT,
+    TEXT,
+    TWO_LANS,
+    Frame,
+    Story,
+    clean,
+    refused,
+    result,
+    states,
+)
 
 from lab.checks import Arp, Output, Path, TcpClose, TcpData, TcpHandshake
 from lab.checks.base import Outcome
 from lab.evidence import Evidence, Gap, Mark
 from lab.exercise import Graded
 from lab.grade import judge
+from lab.plan import make_plan
+from lab.topology import parse_topology
 from lab.trace.packets import ACK, FIN, PSH, RST, SYN
 
 ENDS = {"source": "client", "to": "server", "port": PORT}
@@ -206,6 +221,42 @@ def test_a_reply_may_have_been_late_though_an_announcement_came() -> None:
     assert (verdict.outcome, verdict.timed) == (Outcome.FAILED, True)
     to_all = clean().alter("arp reply", dst_mac="ff:ff:ff:ff:ff:ff")
     assert not Arp(node="client", next_hop="r1").judge(to_all.evidence(*CHECKS)).timed
+
+
+SEVERAL = make_plan(parse_topology(TWO_LANS.replace("address: 10.0.2.80", "address: [10.0.2.80, 10.0.2.81]"), "t.yaml"))
+SECOND = "10.0.2.81"
+
+
+def of_the_second(story: Story) -> Story:
+    """The far exchange about the server's second address, to which the packets then go."""
+
+    def told(frame: Frame) -> Frame:
+        return replace(frame, **{end: SECOND for end in ("src", "dst") if getattr(frame, end) == "10.0.2.80"})
+
+    story.frames = [told(frame) for frame in story.frames]
+    return story
+
+
+@pytest.mark.parametrize(
+    ("spoil", "outcome"),
+    [
+        (lambda story: story, Outcome.PASSED),
+        (lambda story: story.drop("far arp reply", at=("r1:eth1",)), Outcome.FAILED),
+        (lambda story: story.later("far arp reply", "syn", at=("r1:eth1",)), Outcome.FAILED),
+        (lambda story: story.drop("far arp request", "far arp reply"), Outcome.FAILED),
+    ],
+)
+def test_a_next_hop_is_asked_for_by_any_of_its_addresses(spoil: Callable[[Story], Story], outcome: Outcome) -> None:
+    check, story = Arp(node="r1", next_hop="server"), spoil(of_the_second(clean()))
+    verdict = check.judge(story.evidence(check, plan=SEVERAL))
+    assert verdict.outcome is outcome, verdict.seen
+
+
+def test_a_second_address_that_was_known_before_leaves_arp_unmeasured() -> None:
+    check, story = Arp(node="r1", next_hop="server"), of_the_second(clean()).drop("far arp request", "far arp reply")
+    known = states()
+    known["before"]["r1"]["neighbours"] = [{"address": SECOND, "mac": story.mac("server:eth0"), "state": "stale"}]
+    assert check.judge(story.evidence(check, plan=SEVERAL, states=known)).outcome is Outcome.NOT_MEASURED
 
 
 def marked(before: str | None, step: str) -> Evidence:

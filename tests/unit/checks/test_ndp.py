@@ -169,6 +169,35 @@ def test_what_was_known_before() -> None:
     assert judge(datagram(), before=None).outcome is N
 
 
+SECOND = "fd00:1::2"
+TWO = make_plan(parse_topology("""
+name: two-lans
+networks:
+  lan: {subnet: "fd00:1::/64"}
+  wan: {subnet: "fd00:2::/64"}
+nodes:
+  client: {role: client, interfaces: {eth0: {network: lan, address: "fd00:1::10"}}}
+  other:  {role: host, interfaces: {eth0: {network: lan, address: "fd00:1::11"}}}
+  r1:     {role: router, interfaces: {eth0: {network: lan, address: ["fd00:1::1", "fd00:1::2"]}, eth1: wan}}
+  server: {role: server, interfaces: {eth0: {network: wan, address: "fd00:2::80"}}}
+""", "topology.yaml"))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("frames", "outcome"),
+    [
+        ((solicit(SECOND), advertise(SECOND, SECOND), datagram()), P),
+        ((solicit(CLIENT, SECOND, THEIRS), advertise(CLIENT, CLIENT, OURS, SECOND, THEIRS), datagram()), P),
+        (USUAL, P),
+        ((solicit(SECOND), datagram(), advertise(SECOND, SECOND)), F),
+        ((datagram(),), F),
+    ],
+)
+def test_a_next_hop_is_asked_for_by_any_of_its_addresses(frames: tuple[bytes, ...], outcome: Outcome) -> None:
+    verdict = judge(*frames, plan=TWO)
+    assert verdict.outcome is outcome, verdict.seen
+
+
 def test_gaps_and_what_cannot_be() -> None:
     assert judge(*USUAL, gaps=(Gap("drops", "client:eth0", "lab"),)).outcome is N
     assert judge(*USUAL, capture=("r1:eth0",), without=("client:eth0",)).outcome is N
