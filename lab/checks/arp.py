@@ -24,16 +24,11 @@ REQUEST, REPLY = 1, 2
 
 @dataclass(frozen=True)
 class Hop:
-    """Who asks and who is asked: both interfaces on one segment, and the IPv4 address that is asked for."""
+    """Who asks, the address that is asked for, and the MACs of its node on that segment: none where it is nobody's."""
 
     own: PlannedInterface
-    peer: PlannedInterface | None
     address: bytes
-
-    @property
-    def mac(self) -> bytes:
-        """The MAC of the one who is asked; nothing for an address that is nobody's."""
-        return mac_bytes(self.peer.mac) if self.peer else b""
+    macs: frozenset[bytes]
 
 
 @dataclass(frozen=True)
@@ -90,7 +85,7 @@ class Arp(Check):
     def _exchange(self, evidence: Evidence, hop: Hop, packets: tuple[Packet, ...]) -> Finding:
         """Request, reply and first packet, in this order."""
         own, name = mac_bytes(hop.own.mac), who(evidence.plan, hop.address)
-        sent = next((p for p in packets if p.version == 4 and p.src_mac == own and p.dst_mac == hop.mac), None)
+        sent = next((p for p in packets if p.version == 4 and p.src_mac == own and p.dst_mac in hop.macs), None)
         request = next((p for p in packets if _asks(p, own, hop.address)), None)
         if request is None:
             return unasked(evidence, self.node, hop, sent, sent and _learned(hop, packets, sent))
@@ -112,7 +107,8 @@ class Arp(Check):
         if packets.index(sent) < packets.index(told) and not _learned(hop, packets, sent):
             text = f"{self.node} sent a packet to {name} before it was told the MAC"
             return Finding(text, (sent, request, reply), causes.wrong_mac(text))
-        seen = f"{self.node} asked everyone for {name}; {name} answered {mac_text(hop.mac)}; then the first packet left"
+        told_mac = mac_text(reply.arp_sender_mac)
+        seen = f"{self.node} asked everyone for {name}; {name} answered {told_mac}; then the first packet left"
         return Finding(seen, (request, reply, sent), outcome=Outcome.PASSED)
 
 
@@ -125,10 +121,16 @@ def hops_of(plan: Plan, node: str, asked: str | AnyAddress, interface: str | Non
             for peer in interfaces_of(plan, asked):
                 found = [a for a in peer.addresses if a.version == version and peer.network == own.network]
                 if found and peer != own:
-                    return [Hop(own, peer, address.ip.packed) for address in found]
+                    return [Hop(own, address.ip.packed, macs_beside(plan, peer)) for address in found]
         elif asked.version == version and on_link(own, asked.packed):
-            return [Hop(own, plan.owners.get(asked), asked.packed)]
+            return [Hop(own, asked.packed, macs_beside(plan, plan.owners.get(asked)))]
     return []
+
+
+def macs_beside(plan: Plan, interface: PlannedInterface | None) -> frozenset[bytes]:
+    """The MACs that an interface's node has on its network: any of them answers for it (RFC 1122 §3.3.4.2)."""
+    own = interfaces_of(plan, interface.node) if interface else ()
+    return frozenset(mac_bytes(each.mac) for each in own if interface and each.network == interface.network)
 
 
 def best(findings: Sequence[Finding]) -> Finding:
@@ -229,7 +231,7 @@ def misaddressed(plan: Plan, hop: Hop, packets: tuple[Packet, ...], version: int
             return Finding(text, (packet,), causes.wrong_mac(text))
         direct = on_link(hop.own, packet.dst)
         wanted = plan.owners.get(destination) if direct else next_hop(plan, hop.own.node, destination)
-        if wanted is not None and wanted.network == hop.own.network and packet.dst_mac != mac_bytes(wanted.mac):
+        if wanted is not None and wanted.network == hop.own.network and packet.dst_mac not in macs_beside(plan, wanted):
             kind = "its own network" if direct else "another network"
             went = whose_mac(plan, packet.dst_mac)
             text = (f"a packet of {hop.own.node} for {who(plan, packet.dst)}, on {kind}, "

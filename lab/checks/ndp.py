@@ -74,7 +74,7 @@ class Ndp(Check):
     ) -> Finding:
         """Solicitation, advertisement and first packet, in this order."""
         own, name = mac_bytes(hop.own.mac), who(evidence.plan, hop.address)
-        sent = next((p for p in packets if p.src_mac == own and p.dst_mac == hop.mac and _is_content(p)), None)
+        sent = next((p for p in packets if p.src_mac == own and p.dst_mac in hop.macs and _is_content(p)), None)
         place = {packet.number: index for index, packet in enumerate(packets)}
         asked = next((packet for packet, told in talk if _asks(packet, told, own, hop.address)), None)
         if asked is None:
@@ -100,7 +100,7 @@ class Ndp(Check):
             text = f"{self.node} sent a packet to {name} before it was told the MAC"
             return Finding(text, (sent, asked, answer), causes.wrong_mac(text))
         seen = (f"{self.node} asked the group {address_of(asked.dst)} for {name}; {name} answered "
-                f"{mac_text(hop.mac)}; then the first packet left")  # fmt: skip
+                f"{mac_text(sent.dst_mac)}; then the first packet left")  # fmt: skip
         return Finding(seen, (asked, answer, sent), outcome=Outcome.PASSED)
 
 

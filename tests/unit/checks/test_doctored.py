@@ -259,6 +259,22 @@ def test_a_second_address_that_was_known_before_leaves_arp_unmeasured() -> None:
     assert check.judge(story.evidence(check, plan=SEVERAL, states=known)).outcome is Outcome.NOT_MEASURED
 
 
+TWICE = make_plan(parse_topology(TWO_LANS.replace("10.0.2.80}}", "10.0.2.80}, eth1: wan}"), "t.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("node", "outcome"), [("server:eth1", Outcome.PASSED), ("server:eth0", Outcome.PASSED), ("r1:eth0", Outcome.FAILED)]
+)
+def test_a_next_hop_with_two_interfaces_there_answers_from_either(node: str, outcome: Outcome) -> None:
+    check, mac, far = Arp(node="r1", next_hop="server"), TWICE.points[node].mac, TWICE.points["server:eth0"].mac
+    story = Story(plan=TWICE).arp("r1:eth1", "server:eth0", "arp").talk()
+    story.frames = [replace(f, dst_mac=mac) if f.dst_mac == far else f for f in story.frames]
+    story.alter("arp reply", src_mac=mac, sender_mac=mac)
+    verdict = check.judge(story.evidence(check))
+    assert verdict.outcome is outcome, verdict.seen
+    assert outcome is Outcome.FAILED or mac in verdict.seen
+
+
 def marked(before: str | None, step: str) -> Evidence:
     """A step was ended by us right before a packet."""
     return clean().evidence(*CHECKS, marks=(Mark("ended", clean().counts(before), step), end()))
