@@ -165,10 +165,10 @@ class State(Check):
             entries = [each for each in known if each.address == self.neighbour]
         if not entries:
             return False, f"{self.node} knows no MAC of {self.neighbour}"
-        if self.absent and self.mac is None:
-            right = set()  # an entry is there, whatever MAC it has
-        wrong = [each for each in entries if right and each.mac not in right]
         seen = f"{self.node} knows " + listed([f"{each.address} as {each.mac} ({each.state})" for each in entries])
+        if self.absent:  # any entry is one too many, or any with the MAC that is named
+            return self.mac is None or any(each.mac == self.mac for each in entries), seen
+        wrong = [each for each in entries if right and each.mac not in right]
         return not wrong, seen + (f", where {listed(sorted(right), 'or')} is right" if wrong else "")
 
     def _address(self, evidence: Evidence) -> tuple[bool, str] | None:

@@ -105,6 +105,25 @@ def test_the_tables_of_a_node(fields: str, outcome: Outcome) -> None:
     assert (verdict.cause is not None) is (outcome is F)
 
 
+def test_one_entry_of_several_is_enough_for_what_must_be_absent() -> None:
+    """A router that is known rightly by one of its addresses, and by the other as somebody else."""
+    wrong, right = "02:66:66:66:66:66", clean().plan.points["r1:eth1"].mac
+    table = [("10.0.2.1", right), ("10.0.1.1", wrong)]
+    for rows in (table, table[::-1]):
+        known = [{"address": address, "mac": mac, "state": "reachable"} for address, mac in rows]
+        recorded = {"settled": {"client": {"neighbours": known}}}
+        for fields, outcome in (
+            (f"mac: '{wrong}', absent: true", F),
+            (f"mac: '{right}', absent: true", F),
+            ("mac: '02:00:00:00:09:09', absent: true", P),
+            ("absent: true", F),
+            (f"mac: '{right}'", F),
+        ):
+            check = parsed(f"node: client, neighbour: r1, {fields}")
+            verdict = check.judge(clean().evidence(check, states=recorded))
+            assert verdict.outcome is outcome, (fields, verdict.seen)
+
+
 def test_the_router_is_told_by_its_name() -> None:
     check = parsed("node: client, neighbour: r1")
     r1 = clean().plan.points["r1:eth0"].mac
