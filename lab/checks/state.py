@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from lab.checks.base import Cause, Check, Outcome, Verdict
 from lab.checks.gaps import gaps, unusable
-from lab.checks.names import listed, who
+from lab.checks.names import interfaces_of, listed, who
 from lab.checks.programs import idle, trouble, unfinished, unready
 from lab.checks.states import Route, addresses, neighbours, routes, section, sockets
 from lab.evidence import Evidence
@@ -30,8 +30,8 @@ class State(Check):
     prefix and of these with the lowest metric; a route to a prefix is an entry for this very prefix. Only the main
     table is looked at. One that leads nowhere (blackhole, unreachable …) is no route to an address, but an entry that
     is not `absent`; with several next hops each has to be right, and none may be there that must be absent. A socket on
-    a loopback address listens to no other node, so it is not enough, and yet not `absent`. What is `absent` is known to
-    be: the tables are whole.
+    a loopback address listens to no other node, nor does one of a family of which the node has no address; so it is not
+    enough, and yet not `absent`. What is `absent` is known to be: the tables are whole.
     """
 
     kind: ClassVar[str] = "state"
@@ -189,7 +189,9 @@ class State(Check):
         told = sorted({f"{each.address} port {each.port}" for each in here})
         seen = f"{self.protocol.upper()} sockets of {self.node}: {listed(told)}"
         meant = [each for each in here if each.port == self.listening]
-        if self.absent or not meant or not all(each.address.is_loopback for each in meant):
+        own = [a.ip for interface in interfaces_of(evidence.plan, self.node) for a in interface.addresses]
+        families = {a.version for a in (*own, *(addresses(evidence, self.when, self.node) or ()))} or {4, 6}
+        if self.absent or any(not each.address.is_loopback and each.families & families for each in meant) or not meant:
             return bool(meant), seen
         return False, f"{seen}; what listens on {meant[0].address} hears no other node"
 

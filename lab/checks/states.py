@@ -16,12 +16,22 @@ _Read = TypeVar("_Read")
 
 @dataclass(frozen=True)
 class Socket:
-    """A socket of a node by its local address; `state` is LISTEN, TIME-WAIT …, of UDP OPEN or CONNECTED."""
+    """A socket of a node by its local address; `state` is LISTEN, TIME-WAIT …, of UDP OPEN or CONNECTED.
+
+    `v6only` tells of one on :: that it takes no IPv4 (RFC 3493 §5.3).
+    """
 
     protocol: str
     address: Address
     port: int
     state: str
+    v6only: bool = False
+
+    @property
+    def families(self) -> frozenset[int]:
+        """The versions of IP that it takes."""
+        both = self.address.version == 6 and self.address.is_unspecified and not self.v6only
+        return frozenset((4, 6) if both else (self.address.version,))
 
 
 @dataclass(frozen=True)
@@ -111,7 +121,8 @@ def _read(kind: Callable[[str], _Read], text: Any) -> _Read | None:
 def _sockets(rows: Any) -> Iterator[Socket]:
     for row in rows:
         if isinstance(row, Mapping) and (address := _address(row.get("local"))) and isinstance(row.get("port"), int):
-            yield Socket(str(row.get("protocol")), address, row["port"], str(row.get("state")).upper())
+            yield Socket(str(row.get("protocol")), address, row["port"], str(row.get("state")).upper(),
+                         row.get("v6only") is True)  # fmt: skip
 
 
 def _neighbours(rows: Any) -> Iterator[Neighbour]:

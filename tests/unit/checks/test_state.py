@@ -3,13 +3,15 @@
 from typing import Any
 
 import pytest
-from doctored import PORT, clean, result, states, two_lans
+from doctored import PORT, TWO_LANS, clean, result, states, two_lans
 
 from lab.checks.base import Outcome, Verdict
 from lab.checks.state import State
 from lab.errors import LabError
 from lab.evidence import Gap
 from lab.exercise.load import parse_exercise
+from lab.plan import make_plan
+from lab.topology import parse_topology
 
 P, F, N = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_MEASURED
 CLIENT = {
@@ -154,6 +156,35 @@ def test_a_loopback_listener_hears_no_other_node_and_is_not_absent(local: str) -
     assert "hears no other node" in verdict.seen
     check = parsed(f"node: server, listening: {PORT}, absent: true")
     assert check.judge(clean().evidence(check, **recorded)).outcome is F
+
+
+IPV6 = make_plan(parse_topology(TWO_LANS.replace("10.0.1.0/24", "'fd00:1::/64'").replace("10.0.2.0/24", "'fd00:2::/64'")
+                                .replace("10.0.2.80", "'fd00:2::80'"), "topology.yaml"))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("local", "v6only", "by_ipv4", "by_ipv6"),
+    [("0.0.0.0", False, P, F), ("::", True, F, P), ("::", False, P, P), ("fd00:2::80", True, F, P)],
+)
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_a_listener_of_a_family_without_an_address_hears_nobody(
+    local: str, v6only: bool, by_ipv4: Outcome, by_ipv6: Outcome, protocol: str
+) -> None:
+    recorded = states((local, PORT), protocol)
+    recorded["settled"]["server"]["sockets"][0]["v6only"] = v6only
+    for plan, outcome in ((clean().plan, by_ipv4), (IPV6, by_ipv6)):
+        check = parsed(f"node: server, listening: {PORT}, protocol: {protocol}")
+        verdict = check.judge(clean().evidence(check, plan=plan, states=recorded))
+        assert verdict.outcome is outcome, verdict.seen
+        check = parsed(f"node: server, listening: {PORT}, protocol: {protocol}, absent: true")
+        assert check.judge(clean().evidence(check, plan=plan, states=recorded)).outcome is F
+
+
+def test_an_address_that_a_node_was_given_later_counts_as_its_own() -> None:
+    recorded = states(("0.0.0.0", PORT))
+    recorded["settled"]["server"]["addresses"] = [{"interface": "eth0", "address": "10.0.2.80/24"}]
+    check = parsed(f"node: server, listening: {PORT}")
+    assert check.judge(clean().evidence(check, plan=IPV6, states=recorded)).outcome is P
 
 
 @pytest.mark.parametrize("state", ["OPEN", "CONNECTED"])
