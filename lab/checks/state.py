@@ -9,7 +9,7 @@ from typing import ClassVar
 from lab.checks.base import Cause, Check, Outcome, Verdict
 from lab.checks.gaps import gaps, unusable
 from lab.checks.names import interfaces_of, listed, who
-from lab.checks.programs import idle, trouble, unfinished, unready
+from lab.checks.programs import idle, steps_on, trouble, unfinished, unready
 from lab.checks.states import Route, addresses, neighbours, routes, section, sockets
 from lab.evidence import Evidence
 from lab.grammar import Address, Bool, Choice, Either, HostAddress, Mac, NodeName, Port, Prefix, Sysctl, Text, param
@@ -95,9 +95,16 @@ class State(Check):
         cause = blame.cause if blame else Cause(
             kind, f"{self.node}: {seen}", f"{look.get(self._object, 'sysctl')} on {self.node}"
         )  # fmt: skip
-        late = {"listening": unready, "neighbour": unfinished}.get(self._object)  # it may have come a little later
-        timed = not self.absent and late is not None and late(evidence, [self.node])
+        timed = self._may_be_late(evidence)
         return Verdict(Outcome.FAILED, self.rule, expected, seen, (), cause, blame.timed if blame else timed)
+
+    def _may_be_late(self, evidence: Evidence) -> bool:
+        """Whether what is wrong might have come right a little later: a socket opened or closed, a neighbour asked."""
+        if self.when == "before" or self._object not in ("listening", "neighbour"):
+            return False
+        if self.absent:
+            return self._object == "listening" and any(steps_on(evidence, [self.node]))
+        return unfinished(evidence, [self.node]) or (self._object == "listening" and unready(evidence, [self.node]))
 
     def _wanted(self) -> str:
         match self._object:

@@ -1,9 +1,10 @@
 """`state`: the kernel's own tables, and no word of the node's tools."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from doctored import PORT, TWO_LANS, clean, result, states, two_lans
+from doctored import PORT, STEPS, TWO_LANS, clean, result, states, two_lans
 
 from lab.checks.base import Outcome, Verdict
 from lab.checks.state import State
@@ -203,6 +204,21 @@ def test_a_listener_that_was_not_ready_in_time_may_only_have_been_late() -> None
     late = check.judge(clean().evidence(check, steps=result("server", ready=False)))
     assert (late.outcome, late.timed) == (F, True)
     assert not check.judge(clean().evidence(check)).timed
+
+
+def test_a_listener_for_whom_nobody_waits_may_only_have_been_late() -> None:
+    check = parsed("node: server, listening: 7001")
+    steps = tuple(replace(step, ready=None) for step in STEPS)
+    verdict = check.judge(clean().evidence(check, exercise_steps=steps, steps=result("server", ready=None)))
+    assert (verdict.outcome, verdict.timed) == (F, True)
+
+
+def test_a_listener_that_is_there_still_may_only_have_been_closed_late() -> None:
+    for when, timed in (("before", False), ("after", True), ("settled", True)):
+        check = parsed(f"node: server, listening: {PORT}, absent: true, when: {when}")
+        recorded = {**states(), "before": states()["settled"]}
+        verdict = check.judge(clean().evidence(check, states=recorded))
+        assert (verdict.outcome, verdict.timed) == (F, timed)
 
 
 def test_a_neighbour_may_have_been_asked_for_a_little_later() -> None:
