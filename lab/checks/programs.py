@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from lab.checks import causes
 from lab.checks.base import Cause
+from lab.checks.last_words import exception
 from lab.checks.names import address_of, addresses_of
 from lab.checks.states import Socket, sockets
 from lab.evidence import Evidence, StepResult
@@ -45,7 +46,7 @@ def trouble(evidence: Evidence, nodes: Sequence[str], submitted: bool | None = N
     found = list(steps_on(evidence, nodes))
     for mine in (True, False) if submitted is None else (submitted,):
         for step, result in found:
-            if (step.code == "submission") == mine and (cause := _failure(result)):
+            if (step.code == "submission") == mine and (cause := _failure(evidence, result)):
                 return Blame(cause)
         for step, result in found if submitted else ():
             if step.code == "submission" and (cause := causes.ran_into_limit(result)):
@@ -55,14 +56,22 @@ def trouble(evidence: Evidence, nodes: Sequence[str], submitted: bool | None = N
     return None
 
 
-def _failure(result: StepResult) -> Cause | None:
+def _failure(evidence: Evidence, result: StepResult) -> Cause | None:
     if result.ended == "not started":
         return causes.not_started(result)
     if result.ended == "over limit":
         return causes.over_limit(result)
     if result.ended == "exited" and (result.signal or result.exit_code):
-        return causes.crashed(result)
+        cause = causes.crashed(result)
+        return None if cause.kind == "crashed" and _demanded(evidence, result) else cause
     return None
+
+
+def _demanded(evidence: Evidence, result: StepResult) -> bool:
+    """Whether a program ended with the exit code that a check asks of it, and not with an exception."""
+    asked = (graded.check for graded in evidence.exercise.checks if graded.check.kind == "output")
+    codes = [getattr(each, "exit", None) for each in asked if getattr(each, "step", None) == result.name]
+    return result.exit_code in codes and not result.signal and not exception(result.stderr)
 
 
 def overdue(evidence: Evidence, nodes: Sequence[str]) -> Blame | None:

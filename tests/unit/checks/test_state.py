@@ -7,6 +7,7 @@ import pytest
 from doctored import PORT, STEPS, TWO_LANS, clean, result, states, two_lans
 
 from lab.checks.base import Outcome, Verdict
+from lab.checks.output import Output
 from lab.checks.state import State
 from lab.errors import LabError
 from lab.evidence import Gap
@@ -232,6 +233,26 @@ def test_nothing_passes_for_a_program_that_never_came_to_life() -> None:
     assert verdict.outcome is F
     assert verdict.cause is not None
     assert verdict.cause.kind == "crashed"
+
+
+@pytest.mark.parametrize(
+    ("code", "stderr", "outcome"),
+    [
+        (3, b"refused\n", P),
+        (4, b"", F),
+        (3, b'Traceback (most recent call last):\n  File "x.py", line 1\nKeyError: 1\n', F),
+        (3, b'  File "x.py", line 1\n    (\nSyntaxError: never closed\n', F),
+        (3, b"OSError: [Errno 24] Too many open files\n", F),
+    ],
+)
+def test_a_program_that_ends_with_the_code_that_is_demanded_has_not_crashed(
+    code: int, stderr: bytes, outcome: Outcome
+) -> None:
+    check = parsed("node: client, neighbour: server, absent: true")
+    ended = result("client", exit_code=code, stderr=stderr)
+    verdict = check.judge(clean().evidence(check, Output(step="client", exit=3), steps=ended))
+    assert verdict.outcome is outcome, verdict.seen
+    assert check.judge(clean().evidence(check, Output(step="server", exit=3), steps=ended)).outcome is F
 
 
 def test_what_was_not_recorded_is_not_measured() -> None:
