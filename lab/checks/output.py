@@ -41,9 +41,10 @@ class Output(Check):
 
     def problems(self) -> Iterable[tuple[str, str, str]]:
         """An expression that matches nothing at all passes on anything."""
-        if self.contains == b"":
-            yield "contains", "every output contains the empty text", "say what must be in it"
-        if self.pattern is not None and re.search(self.pattern, ""):
+        if self.contains is not None and not (self.contains if self.exact else _plain(self.contains)):
+            nothing = "ends of lines, which do not matter" if self.contains else "the empty text"
+            yield "contains", f"every output contains {nothing}", "say what must be in it"
+        if self.pattern is not None and any(re.search(self.pattern, each) for each in self._ways("")):
             yield "pattern", "this expression is found in every output, in an empty one too", "say what must be in it"
 
     def judge(self, evidence: Evidence) -> Verdict:
@@ -137,9 +138,16 @@ class Output(Check):
                 return first_difference(wanted, got)
         if self.contains is not None and (self.contains if self.exact else _plain(self.contains)) not in got:
             return f"{quoted(self.contains)} is not in {quoted(got)}"
-        if self.pattern is not None and not re.search(self.pattern, got.decode("utf-8", "replace"), re.MULTILINE):
-            return f"{quoted(self.pattern.encode())} matches nothing in {quoted(got)}"
+        if self.pattern is not None:
+            ways = self._ways(got.decode("utf-8", "replace"))
+            if not any(re.search(self.pattern, each, re.MULTILINE) for each in ways):
+                return f"{quoted(self.pattern.encode())} matches nothing in {quoted(got)}"
         return None
+
+    def _ways(self, text: str) -> tuple[str, ...]:
+        """A text as an expression may want it: where that names an end of a line, with that of the last one too."""
+        named = not self.exact and re.search(r"\n|\\[ns]", self.pattern or "")
+        return (text, f"{text}\n") if named else (text,)
 
 
 def _plain(text: bytes) -> bytes:

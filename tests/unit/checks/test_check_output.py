@@ -40,6 +40,13 @@ def judge(check: dict[str, Any], **changes: Any) -> Verdict:
         (b"got 12 bytes\n", {"pattern": r"^got \d+ bytes$"}, P),
         (b"x\ngot 12 bytes\r\ny", {"pattern": r"^got \d+ bytes$"}, P),
         (b"got bytes\n", {"pattern": r"^got \d+ bytes$"}, F),
+        *((each, {"pattern": r"t \d bytes\n"}, P) for each in (b"got 1 bytes\n", b"got 1 bytes", b"got 1 bytes\r\n")),
+        (b"got 1 bytes", {"pattern": "got . bytes\n"}, P),
+        (b"got 1 bytes", {"pattern": r"bytes\s"}, P),
+        (b"got 12\n", {"pattern": r"\D$"}, F),
+        (b"got 12 bytes", {"pattern": r"got \d+ bytes\Z"}, P),
+        (b"got 12 bytes and", {"pattern": r"got \d+ bytes\n"}, F),
+        (b"got 12 bytes", {"pattern": r"got \d+ bytes\n", "exact": True}, F),
         (b"\xff\xfe", {"pattern": "x"}, F),
         (b"hello", {"text": b"hello", "exit": 0}, P),
         (b"hello", {"text": b"hello", "exit": 1}, F),
@@ -126,7 +133,18 @@ def test_only_gaps_of_the_step_count() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "key"), [({"contains": b""}, "contains"), ({"pattern": "a*"}, "pattern"), ({}, None)]
+    ("fields", "key"),
+    [
+        ({"contains": b""}, "contains"),
+        ({"contains": b"\n"}, "contains"),
+        ({"contains": b"\r\n\n"}, "contains"),
+        ({"contains": b"\n", "exact": True}, None),
+        ({"contains": b"a\n"}, None),
+        ({"pattern": "a*"}, "pattern"),
+        ({"pattern": r"\n"}, "pattern"),
+        ({"pattern": r"\n", "exact": True}, None),
+        ({}, None),
+    ],
 )
 def test_demands_that_demand_nothing_are_refused(fields: dict[str, Any], key: str | None) -> None:
     assert [problem[0] for problem in Output(step="client", **fields).problems()] == ([key] if key else [])
