@@ -121,6 +121,7 @@ class Traffic(Check):
             for packet in evidence.captures[point].judged
             if packet.version
             and packet.dst_mac != own
+            and packet.src_mac in (own, b"")  # captures that were handed in may have none
             and (packet.src in addresses or (packet.src_mac == own and not router))
             and not housekeeping(packet)
             and (packet.protocol != TCP or id(packet) in kept)

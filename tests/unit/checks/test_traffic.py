@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from doctored import PORT, Part, Story, clean, result, two_lans
+from doctored import PORT, Frame, Part, Story, clean, result, two_lans
 
 from lab.checks.base import Outcome, Verdict
 from lab.checks.traffic import Traffic
@@ -83,6 +83,16 @@ def test_a_router_answers_for_its_own_packets_alone() -> None:
 def test_a_forged_source_is_the_hosts_own_packet() -> None:
     story = clean().alter("question", src="10.7.7.7")
     assert judge(story, "from: client, only: ip.src == 10.0.1.10").outcome is F
+
+
+def test_what_a_neighbour_sends_to_all_in_its_name_is_not_the_nodes() -> None:
+    story, ours = datagrams(Story(), 1), Story().address("client")
+    for point in ("other:eth0", "client:eth0", "r1:eth0"):
+        to_all = Frame("forged", point, story.mac("other:eth0"), "ff:ff:ff:ff:ff:ff", ours, "10.0.1.255", protocol=UDP)
+        story.frames.append(to_all)
+    for limit in ("most: 1", "only: udp.dstport == 9000", "never_to: 10.0.1.255", "per_second: 1"):
+        verdict = judge(story, f"from: client, {limit}")
+        assert verdict.outcome is P, verdict.seen
 
 
 def test_the_same_question_again_and_again_is_polling() -> None:
