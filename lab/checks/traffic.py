@@ -71,6 +71,8 @@ class Traffic(Check):
             seen = f"the exercise does not capture at {listed(unseen)}"
             return Verdict(Outcome.NOT_MEASURED, self.rule, expected, seen)
         leaving = [(point, packet) for point in points for packet in self._leaving(evidence, point)]
+        if len(points) > 1:  # one kernel stamped them all
+            leaving.sort(key=lambda each: each[1].time)
         wholes = packets_of(packet for _, packet in leaving)
         everything = self._sent(evidence, leaving, wholes)
         target = addresses_of(evidence.plan, self.to) if self.to else None

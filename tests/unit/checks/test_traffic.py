@@ -95,6 +95,15 @@ def test_what_a_neighbour_sends_to_all_in_its_name_is_not_the_nodes() -> None:
         assert verdict.outcome is P, verdict.seen
 
 
+def test_what_went_beyond_a_limit_is_shown_though_it_left_by_two_interfaces() -> None:
+    story = Story()
+    for number in range(4):
+        way, to = ((("r1:eth1", "server:eth0"), "server"), (("r1:eth0", "client:eth0"), "client"))[number % 2]
+        story.send("tell", way, src="10.0.2.1", dst=story.address(to), protocol=UDP, sport=9, dport=9)
+    verdict = judge(story, "from: r1, most: 2")
+    assert [str(frame) for frame in verdict.frames] == ["r1:eth1#2", "r1:eth0#2"]
+
+
 def test_the_same_question_again_and_again_is_polling() -> None:
     verdict = judge(datagrams(Story(), 30), "from: client, most: 5")
     assert verdict.outcome is F
