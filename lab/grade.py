@@ -102,9 +102,7 @@ def students_view(grade: Grade) -> tuple[Grade, Hidden]:
     hidden = {result.graded.id for result in grade.results if not result.graded.visible}
     secret = [result for result in grade.results if result.graded.id in hidden]
     results = tuple(_unhinted(result, hidden) for result in grade.results if result.graded.id not in hidden)
-    told = (RootCause(root.cause, tuple(each for each in root.checks if each not in hidden)) for root in grade.causes)
-    causes = tuple(root for root in told if any(r.verdict.cause == root.cause for r in results))
-    return replace(grade, results=results, causes=causes), Hidden(
+    return replace(grade, results=results, causes=_causes(results)), Hidden(
         len(secret), tidy(sum(each.points for each in secret)), tidy(sum(each.of for each in secret))
     )
 

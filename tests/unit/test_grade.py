@@ -9,7 +9,7 @@ from doctored import Story, result
 from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
 from lab.evidence import Evidence
 from lab.exercise import Graded
-from lab.grade import Grade, judge, tidy
+from lab.grade import Grade, judge, students_view, tidy
 
 P, F, N = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_MEASURED
 CRASH, NEVER, DATA = Cause("crashed", "it crashed"), Cause("never-closed", "never"), Cause("too-little", "little")
@@ -145,3 +145,14 @@ def test_points_are_written_plainly(points: float, written: str) -> None:
 def test_what_failed_beside_a_late_program_of_the_teachers_asks_for_a_second_run(late: str, wanted: bool) -> None:
     evidence = replace(Story().evidence(says("a", F)), steps=result(late, ready=False))
     assert judge(evidence).timed is wanted
+
+
+def test_students_are_told_a_cause_that_only_follows_from_a_hidden_checks() -> None:
+    late, shown = Cause("timed-out", "it waited"), says("shown", F, cause=Cause("timed-out", "it waited"))
+    hidden = replace(says("secret", F, cause=CRASH), visible=False)
+    whole = grade(shown, hidden)
+    assert [(root.cause, root.checks) for root in whole.causes] == [(CRASH, ("secret", "shown"))]
+    view, _ = students_view(whole)
+    assert [(root.cause, root.checks) for root in view.causes] == [(late, ("shown",))]
+    view, _ = students_view(grade(says("shown", F, cause=CRASH), hidden, says("other", F, cause=late)))
+    assert [(root.cause, root.checks) for root in view.causes] == [(CRASH, ("shown", "other"))]
