@@ -123,7 +123,8 @@ def judge(evidence: Evidence) -> Grade:
     own = {name: graded.check.judge(evidence) for name, graded in checks.items()}
     if _late(evidence):
         own = {name: replace(verdict, timed=True) for name, verdict in own.items()}
-    results = tuple(_result(graded, checks, own) for graded in checks.values())
+    unmet: dict[str, str | None] = {}
+    results = tuple(_result(graded, checks, own, unmet) for graded in checks.values())
     if evidence.exercise.unverified:
         results = tuple(map(_labelled, results))
     cut = any(gap.owner == "lab" and not gap.where for gap in evidence.gaps)
@@ -152,8 +153,10 @@ def tidy(points: float) -> float:
     return int(rounded) if rounded == int(rounded) else rounded
 
 
-def _result(graded: Graded, checks: Mapping[str, Graded], own: Mapping[str, Verdict]) -> Result:
-    needed = _first_unmet(graded, checks, own, frozenset({graded.id}))
+def _result(
+    graded: Graded, checks: Mapping[str, Graded], own: Mapping[str, Verdict], known: dict[str, str | None]
+) -> Result:
+    needed = _first_unmet(graded, checks, own, known)
     verdict = own[graded.id]
     if needed is not None:
         root = own[needed]
@@ -167,16 +170,23 @@ def _result(graded: Graded, checks: Mapping[str, Graded], own: Mapping[str, Verd
 
 
 def _first_unmet(
-    graded: Graded, checks: Mapping[str, Graded], own: Mapping[str, Verdict], above: frozenset[str]
+    graded: Graded, checks: Mapping[str, Graded], own: Mapping[str, Verdict], known: dict[str, str | None]
 ) -> str | None:
-    """The check, however far down, for which this one's needs are unmet: one that failed before one not measured."""
+    """The check, however far down, for which this one's needs are unmet: one that failed before one not measured.
+
+    `known` keeps what was found: many checks that all need those before them have ways without number between them.
+    """
+    if graded.id in known:
+        return known[graded.id]
+    known[graded.id] = None  # should needs go in a circle
     unmet = []
     for name in graded.needs:
-        if name in checks and name not in above:
-            deeper = _first_unmet(checks[name], checks, own, above | {name})
+        if name in checks:
+            deeper = _first_unmet(checks[name], checks, own, known)
             unmet += [deeper] if deeper else [name] if own[name].outcome is not Outcome.PASSED else []
     failed = [name for name in unmet if own[name].outcome is Outcome.FAILED]
-    return next(iter([*failed, *unmet]), None)
+    known[graded.id] = next(iter([*failed, *unmet]), None)
+    return known[graded.id]
 
 
 def _causes(results: tuple[Result, ...]) -> tuple[RootCause, ...]:

@@ -1,6 +1,7 @@
 """Points from passed checks only, needs inherited, the root cause first and once, exit codes by their precedence."""
 
 from dataclasses import dataclass, replace
+from time import process_time
 from typing import ClassVar
 
 import pytest
@@ -156,3 +157,13 @@ def test_students_are_told_a_cause_that_only_follows_from_a_hidden_checks() -> N
     assert [(root.cause, root.checks) for root in view.causes] == [(late, ("shown",))]
     view, _ = students_view(grade(says("shown", F, cause=CRASH), hidden, says("other", F, cause=late)))
     assert [(root.cause, root.checks) for root in view.causes] == [(CRASH, ("shown", "other"))]
+
+
+def test_many_checks_that_each_need_all_before_them_are_graded_at_once() -> None:
+    names = [f"c{number}" for number in range(60)]
+    checks = [says(name, F if name == "c3" else P, needs=tuple(names[:at])) for at, name in enumerate(names)]
+    started = process_time()
+    found = grade(*checks)
+    assert process_time() - started < 5
+    assert found.points == 3
+    assert {each.needed for each in found.results[4:]} == {"c3"}
