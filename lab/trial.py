@@ -192,6 +192,14 @@ def ran(hand_in: str, grade: Grade, directories: Iterable[str], *, timed: bool) 
     )
 
 
+def unconfirmed(hand_in: HandIn, grade: Grade) -> bool:
+    """Whether a second run has to confirm a failure: a graded one, or one without points that is told all the same."""
+    if grade.timed or hand_in.kind not in ("solution", "wrong"):
+        return grade.timed
+    failed = (result for result in grade.results if result.verdict.outcome is Outcome.FAILED)
+    return any(result.verdict.timed and result.graded.id not in hand_in.fails for result in failed)
+
+
 def assess(exercise: Exercise, hand_ins: Sequence[HandIn], runs: Sequence[Ran]) -> Trial:
     """What the runs prove about the exercise; pure."""
     graded = [each.id for each in exercise.checks if each.counts]

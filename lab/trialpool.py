@@ -12,7 +12,7 @@ from lab.errors import LabError, NotMeasuredError
 from lab.exercise import Exercise
 from lab.pool import carry_out
 from lab.runtime.base import Runtime
-from lab.trial import HandIn, Ran, ran
+from lab.trial import HandIn, Ran, ran, unconfirmed
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Job:
             return Ran(self.hand_in.name, directories=first, problem=error.problems[0].what)
         except LabError as error:
             return Ran(self.hand_in.name, directories=first, problem=str(error))
-        return ran(self.hand_in.name, grade, (*first, str(path)), timed=grade.timed)
+        return ran(self.hand_in.name, grade, (*first, str(path)), timed=unconfirmed(self.hand_in, grade))
 
     def lost(self, why: str) -> Ran:
         """What stands for a run of which nothing was heard."""

@@ -8,14 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from lab import pipeline
 from lab.catalog import find_topology
-from lab.checks.base import Outcome
+from lab.checks import Output
+from lab.checks.base import Outcome, Verdict
 from lab.errors import LabError
-from lab.exercise import Exercise, load_exercise
+from lab.exercise import Exercise, Graded, load_exercise
 from lab.exercise.submission import HandedIn
+from lab.grade import Grade, Result
 from lab.report.trial import trial_dict, trial_lines
 from lab.scaffold import write_exercise
 from lab.trial import HandIn, Ran, Trial, assess, read_hand_ins
+from lab.trialpool import Job
 
 ORDER = ("route", "opened", "answered", "closed")
 POINTS = {"route": 0, "opened": 1, "answered": 2, "closed": 1}
@@ -36,6 +40,8 @@ SOUND = {
     "wrong/echo": "✓✓✗✗",
 }
 OUTCOMES = {"✓": Outcome.PASSED, "✗": Outcome.FAILED, "?": Outcome.NOT_MEASURED}
+
+P, GONE = Outcome.PASSED, HandIn("wrong/gone", "wrong", HandedIn(), frozenset({"route"}))
 
 
 @pytest.fixture
@@ -249,3 +255,28 @@ def test_an_exercise_without_a_solution_or_without_a_submission_is_refused(folde
         read_hand_ins(exercise, folder)
     with pytest.raises(LabError, match="nothing is handed in"):
         read_hand_ins(replace(exercise, submission=type(exercise.submission)()), folder)
+
+
+@pytest.mark.parametrize(
+    ("hand_in", "points", "wanted"),
+    [
+        ("solution", 0, True),  # students would see it fail
+        ("wrong/echo", 0, True),  # it was not expected
+        ("wrong/gone", 0, False),
+        ("empty", 0, False),
+        ("wrong/gone", 1, True),
+        ("empty", 1, True),
+    ],
+)
+def test_a_failure_without_points_is_confirmed_where_it_is_told(
+    hand_in: str, points: float, wanted: bool, exercise: Exercise, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meant = next(each for each in (*HAND_INS, GONE) if each.name == hand_in)
+    for timed in (True, False):
+        verdict = Verdict(Outcome.FAILED, "none", "something", "nothing came", timed=timed)
+        route = Result(Graded("route", Output(step="x"), points), verdict, 0, points)
+        passed = replace(route, graded=Graded("opened", Output(step="x"), 1), verdict=replace(verdict, outcome=P))
+        grade = Grade((route, passed), ())
+        monkeypatch.setattr(pipeline, "run", lambda *_, **__: Path("runs/1"))
+        monkeypatch.setattr(pipeline, "judge", lambda *_, grade=grade, **__: (None, grade))
+        assert Job(1, exercise, meant, None, Path("runs")).carry_out().timed is (wanted and timed)
