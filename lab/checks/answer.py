@@ -64,7 +64,8 @@ class Answer(TcpCheck):
     run. What differs from run to run (sequence numbers, ports, times) can only be asked of a run that the student has
     seen: `lab judge RUN --submission FOLDER` judges a kept run with the sheet in a folder. `round_trips` counts how
     often the client said something (SYN, bytes, FIN) and then the server did; `closes_first` is answered by client or
-    server, or by the node's name; MACs are those of the SYN's frame. Whole numbers may be hexadecimal.
+    server, or by the node's name; MACs are those of the SYN's frame. Whole numbers may be hexadecimal or
+    have a unit (6 bytes), times are in ms or have one (0.42 s, 4.2e-04 s).
     """
 
     kind: ClassVar[str] = "answer"

@@ -48,8 +48,9 @@ class Arp(Check):
 
     Judged at the node's own capture point: frames for another network go to the gateway's MAC, those for the same
     one to the peer's own; no address of another network is ever asked for; nobody answers for somebody else. A next
-    hop that asked first, and so made itself known, need not be asked. The neighbour table must begin without it.
-    Unicast repeats, probes (sender 0.0.0.0) and announcements are no faults.
+    hop may be asked for by any of its addresses on that network, and one that asked first, and so made itself known,
+    need not be asked. The neighbour table must begin without it. Unicast repeats, probes (sender 0.0.0.0) and
+    announcements are no faults.
     """
 
     kind: ClassVar[str] = "arp"

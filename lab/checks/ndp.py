@@ -30,7 +30,8 @@ class Ndp(Check):
     The solicitation goes to the group of the address (ff02::1:ff…, MAC 33:33:ff:…), not to everyone. Judged at the
     node's own capture point, as `arp` is for IPv4: nobody answers for somebody else, no address of another network is
     asked for, and no message may have passed a router (hop limit 255). Repeats to the one node, and the search for a
-    duplicate address (from ::), are no faults. A next hop that asked first, and so told its MAC, need not be asked.
+    duplicate address (from ::), are no faults. A next hop may be asked for by any of its global addresses there, and
+    one that asked first, and so told its MAC, need not be asked.
     """
 
     kind: ClassVar[str] = "ndp"
