@@ -117,13 +117,14 @@ class Traffic(Check):
         """The IP packets of its own that leave an interface; the goodbye of a program that was ended does not count."""
         own, addresses = mac_bytes(evidence.plan.points[point].mac), addresses_of(evidence.plan, self.source)
         router = evidence.plan.by_name[self.source].forwards  # passes on what is another's
+        others = {mac_bytes(mac) for mac in evidence.plan.macs} - {own}  # a MAC that is nobody's hides nothing
         kept = {id(packet) for packet in counted(evidence, point)}
         return [
             packet
             for packet in evidence.captures[point].judged
             if packet.version
             and packet.dst_mac != own
-            and packet.src_mac in (own, b"")  # captures that were handed in may have none
+            and packet.src_mac not in others
             and (packet.src in addresses or (packet.src_mac == own and not router))
             and not housekeeping(packet)
             and (packet.protocol != TCP or id(packet) in kept)

@@ -95,6 +95,12 @@ def test_what_a_neighbour_sends_to_all_in_its_name_is_not_the_nodes() -> None:
         assert verdict.outcome is P, verdict.seen
 
 
+def test_a_mac_that_nobody_has_hides_nothing() -> None:
+    story = datagrams(Story(), 2).alter("ask", at=("client:eth0",), src_mac="02:00:00:00:66:66")
+    assert judge(story, "from: client, most: 2").outcome is P
+    assert judge(story, "from: client, most: 1").outcome is F
+
+
 def test_what_went_beyond_a_limit_is_shown_though_it_left_by_two_interfaces() -> None:
     story = Story()
     for number in range(4):
