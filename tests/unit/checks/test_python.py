@@ -4,8 +4,10 @@ import multiprocessing
 import os
 import pickle
 import select
+import signal
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -223,6 +225,14 @@ def test_what_never_ends_holds_no_worker_up_and_does_not_outlive_it(
         os.kill(int(worker.mark.read_text()), 0)
 
 
+@pytest.fixture
+def hang_up() -> Iterator[None]:
+    """SIGHUP means what it does at a terminal: nohup has all that it starts ignore it."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize(
     ("body", "seen"),
     [
@@ -250,7 +260,7 @@ def test_what_never_ends_holds_no_worker_up_and_does_not_outlive_it(
         ("subprocess.run(['sleep', '60'], pass_fds=[WRITER])", "it did not end in time"),
     ],
 )
-def test_what_it_leaves_behind_ends_with_its_answer(body: str, seen: str) -> None:
+def test_what_it_leaves_behind_ends_with_its_answer(body: str, seen: str, hang_up: None) -> None:
     reader, writer = os.pipe()
     os.set_inheritable(writer, True)
     head = f"import multiprocessing, os, subprocess, threading, time\nWRITER = {writer}\n"
