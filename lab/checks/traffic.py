@@ -33,10 +33,11 @@ Wholes = Mapping[int, Packet | None]  # what the fragments among them are of, by
 class Traffic(Check):
     """What a node sends stays within a budget, goes nowhere that is banned, and is nothing but what is allowed.
 
-    Counted are the IP packets with its own address that leave its interfaces, up to the end of the run. What its kernel
-    sends by itself is no program's doing: ARP, neighbour discovery and group membership never count, and its answers to
-    packets that came (ICMP errors, echo replies, resets where there is no connection) only where `only` admits them.
-    Each fragment is a packet, and is what the datagram is that it is of.
+    Counted are the IP packets with its own address that leave its interfaces, up to the end of the run; what comes with
+    another node's MAC is that one's. What its kernel sends by itself is no program's doing: ARP, neighbour discovery
+    and group membership never count, and its answers to packets that came (ICMP errors, echo replies, resets where
+    there is no connection) only where `only` admits them. Each fragment is a packet, and is what the datagram is that
+    it is of.
     Whoever sends nothing has kept no budget: there must be a packet, to `to` where that is said, which also proves that
     a banned one would have been captured. All of its interfaces have to be captured.
     """
