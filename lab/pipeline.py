@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from lab import console
 from lab.errors import InterruptedRunError, NotMeasuredError
 from lab.evidence import Evidence, Gap
 from lab.exercise import Exercise, HandedIn
@@ -17,7 +18,7 @@ from lab.grade import Grade
 from lab.grade import judge as judge_evidence
 from lab.plan import Plan, make_plan
 from lab.report.annotated import write_annotated
-from lab.runtime.base import Runtime
+from lab.runtime.base import LiveLab, Runtime
 from lab.topology import apply_routes
 
 ANNOTATED = "annotated.pcapng"
@@ -82,7 +83,7 @@ def run(
         try:
             gathering.gather(lab)
         finally:
-            lab.close()
+            _let_go(lab)
     except NotMeasuredError as error:
         gaps = tuple(Gap(problem.what, str(problem.where), "lab") for problem in error.problems)
     except KeyboardInterrupt:
@@ -91,6 +92,14 @@ def run(
     finally:
         gathering.write(started, runtime, gaps, confirms, standing)
     return directory.path
+
+
+def _let_go(lab: LiveLab) -> None:
+    """Close a lab; what fails in that is said, and costs the run nothing of what was gathered before."""
+    try:
+        lab.close()
+    except NotMeasuredError as error:
+        console.say(f"the lab could not be taken down, lab ps will do it: {error}")
 
 
 def judge(

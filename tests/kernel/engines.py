@@ -61,8 +61,8 @@ def saying(path: Path, version: dict[str, Any]) -> Iterator[str]:
 
 
 @contextmanager
-def falling_silent(path: Path, at: str) -> Iterator[str]:
-    """The real Engine, up to the first request whose line has the pattern `at`: no such request is passed on."""
+def falling_silent(path: Path, at: str, said: bytes = b"") -> Iterator[str]:
+    """The real Engine, but for requests whose line matches `at`: none gets there, and `said` is all the answer."""
     pattern = re.compile(at.encode())
 
     def serve(connection: socket.socket, opened: list[socket.socket]) -> None:
@@ -80,6 +80,7 @@ def falling_silent(path: Path, at: str) -> Iterator[str]:
         with suppress(OSError):
             while data := connection.recv(1 << 16):
                 if pattern.match(data.partition(b"\r\n")[0]):
+                    connection.sendall(said)
                     return
                 behind.sendall(data)
             behind.shutdown(socket.SHUT_WR)

@@ -194,12 +194,33 @@ def test_an_engine_that_falls_silent_during_up(place: Place, client: Any, tmp_pa
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("at", ["POST .*/kill"] + ["POST .*/wait", "DELETE .*/networks"] * SOAK)
+@pytest.mark.parametrize("at", ["POST .*/kill"] + ["DELETE .*/networks"] * SOAK)
 def test_an_engine_that_falls_silent_during_down(place: Place, client: Any, tmp_path: Path, at: str) -> None:
     place.lab("up", "two-lans")
     with falling_silent(tmp_path / "docker.sock", at) as host:
         assert "did not answer within 1.5 s" in place.lab("down", code=3, limit=1.5, DOCKER_HOST=host)
     place.lab("down")
+
+
+@pytest.mark.docker
+@pytest.mark.parametrize("said", ["", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"])
+def test_an_engine_that_forgets_to_say_that_a_container_is_gone(
+    place: Place, client: Any, tmp_path: Path, said: str
+) -> None:
+    place.lab("up", "two-lans")
+    with falling_silent(tmp_path / "docker.sock", "POST .*/wait", said.encode()) as host:
+        place.lab("down", limit=20, DOCKER_HOST=host)
+    assert not place.left(client)
+
+
+@pytest.mark.docker
+def test_a_lab_that_cannot_be_taken_down_costs_its_run_nothing(place: Place, client: Any, tmp_path: Path) -> None:
+    with falling_silent(tmp_path / "docker.sock", "DELETE .*/networks") as host:
+        said = place.lab("run", "tcp-echo", "--runs", f"{tmp_path}/runs", limit=6, DOCKER_HOST=host)
+    assert "10 of 10 points" in said
+    assert "the lab could not be taken down" in said
+    place.lab("ps")
+    assert not place.left(client)
 
 
 @pytest.mark.docker

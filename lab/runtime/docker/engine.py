@@ -134,17 +134,25 @@ def _last_line(text: str) -> str:
 def told(what: str) -> Iterator[None]:
     """Turn what goes wrong in a call to the Engine into NotMeasuredError: `what` could not be done, and why."""
     from docker.errors import APIError, DockerException
-    from requests.exceptions import RequestException, Timeout
+    from requests.exceptions import RequestException
 
     try:
         yield
-    except Timeout:
-        raise _silent(what) from None
     except APIError as error:
         raise RefusedError(what, str(error.explanation or error)) from None
     except (DockerException, RequestException, OSError) as error:
+        if timed_out(error):
+            raise _silent(what) from None
         why = _reason(str(error))
         raise NotMeasuredError(f"{what}: the Docker Engine is gone: {why}", hint=_START_HINT) from None
+
+
+def timed_out(error: Exception) -> bool:
+    """Whether a call failed because no answer came in time, or one that was begun did not end."""
+    from requests.exceptions import Timeout
+    from urllib3.exceptions import ReadTimeoutError
+
+    return isinstance(error, Timeout) or (bool(error.args) and isinstance(error.args[0], ReadTimeoutError))
 
 
 def hint_for(why: str) -> str:

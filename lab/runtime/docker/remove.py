@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Found = dict[str, Any]  # a container or a network
 
 _AT_ONCE = 4  # Debian's Engine 20.10 can hang for ever when eight are removed at once
+_LOOK = 3.0  # seconds without an answer after which a container that is being removed is looked at
 _PATIENCE = 2.0  # seconds that a removed container may take to let go of its networks
 
 
@@ -63,7 +64,24 @@ def _remove_container(client: APIClient, container: Found) -> None:
             if error.status_code != 409:
                 raise
             _remove_ended(client, identifier)
-        client.wait(identifier, condition="removed", timeout=engine.LIMIT)
+        _await_removed(client, identifier)
+
+
+def _await_removed(client: APIClient, identifier: str) -> None:
+    """Raises NotFound where it is gone; looks for it now and then, as an Engine under load can forget to answer."""
+    from requests.exceptions import RequestException
+
+    deadline = time.monotonic() + engine.LIMIT
+    while True:
+        try:
+            client.wait(identifier, condition="removed", timeout=min(_LOOK, engine.LIMIT))
+            return
+        except RequestException as error:
+            if not engine.timed_out(error):
+                raise
+            client.inspect_container(identifier)
+            if time.monotonic() > deadline:
+                raise
 
 
 def _remove_ended(client: APIClient, identifier: str) -> None:
