@@ -53,6 +53,8 @@ class HandIn:
 class Ran:
     """One run of a hand-in, judged; its outcomes by check. `problem` says why there was nothing to judge.
 
+    `needed` names the check for which another was not judged by itself.
+
     `directories` are its run and, where a failure rested on a time limit (`timed`), the undisturbed one that decided.
     """
 
@@ -66,6 +68,7 @@ class Ran:
     timed: bool = False
     directories: tuple[str, ...] = ()
     problem: str = ""
+    needed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -183,6 +186,7 @@ def ran(hand_in: str, grade: Grade, directories: Iterable[str], *, timed: bool) 
         hand_in=hand_in,
         outcomes={result.graded.id: result.verdict.outcome for result in grade.results},
         seen={result.graded.id: result.verdict.seen for result in grade.results},
+        needed={result.graded.id: result.needed for result in grade.results if result.needed},
         points=grade.points,
         of=grade.of,
         cause=root.kind if root else "",
@@ -216,7 +220,9 @@ def assess(exercise: Exercise, hand_ins: Sequence[HandIn], runs: Sequence[Ran]) 
         if not open_ones:
             deviations += _deviations(hand_in, repeats, graded)
             notes += _notes(hand_in, repeats, graded)
-    deviations += _never_failed(graded, [each for each in runs if each.hand_in.startswith(f"{WRONG}/")])
+    wrong = [each for each in runs if each.hand_in.startswith(f"{WRONG}/")]
+    deviations += _never_failed(graded, wrong)
+    notes += _never_failed_itself(graded, wrong)
     return Trial(exercise, tuple(hand_ins), tuple(runs), tuple(deviations), tuple(unmeasured), tuple(notes))
 
 
@@ -311,4 +317,16 @@ def _never_failed(graded: Sequence[str], wrong: Sequence[Ran]) -> Iterator[Findi
         if check not in failed:
             what = f"no wrong hand-in fails {check}, so nothing shows that it notices a mistake"
             hint = f"add a folder to {WRONG}/ with the mistake that {check} is there for, and {EXPECT_FILE} in it"
+            yield Finding("", (check,), what, hint)
+
+
+def _never_failed_itself(graded: Sequence[str], wrong: Sequence[Ran]) -> Iterator[Finding]:
+    """Graded checks that wrong hand-ins fail only for what they need: nothing shows that their own rule notices one."""
+    failed = {(check, each.needed.get(check)) for each in wrong for check, outcome in each.outcomes.items()
+              if outcome is Outcome.FAILED}  # fmt: skip
+    for check in graded:
+        needed = {other for name, other in failed if name == check and other}
+        if needed and (check, None) not in failed:
+            what = f"wrong hand-ins fail {check} only because it needs {' and '.join(sorted(needed))}"
+            hint = f"add a folder to {WRONG}/ with the mistake that {check} itself is there for"
             yield Finding("", (check,), what, hint)

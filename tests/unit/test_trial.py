@@ -104,6 +104,16 @@ def test_every_graded_check_must_be_failed_by_a_wrong_hand_in(exercise: Exercise
     assert [each.checks for each in none.deviations] == [("opened",), ("answered",), ("closed",)]
 
 
+def test_a_check_that_fails_only_for_what_it_needs_is_pointed_out(exercise: Exercise) -> None:
+    needing = {"wrong/loopback": {"answered": "opened", "closed": "opened"}, "wrong/echo": {"closed": "answered"}}
+    runs = [one(name, signs, needed=needing.get(name, {})) for name, signs in SOUND.items()]
+    trial = assess(exercise, HAND_INS, runs)
+    assert trial.exit_code == 0
+    assert [(note.checks, note.what) for note in trial.notes] == [
+        (("closed",), "wrong hand-ins fail closed only because it needs answered and opened")
+    ]
+
+
 def test_another_root_cause_is_a_deviation(exercise: Exercise) -> None:
     runs = [one(name, signs, cause="wrong-port") for name, signs in SOUND.items()]
     (deviation,) = assess(exercise, HAND_INS, runs).deviations
