@@ -9,7 +9,7 @@ def main() -> None:
     """Run the command line."""
     atexit.register(gc.freeze)  # else the interpreter looks through all its modules before it ends: 70 ms
     try:
-        from lab.cli import main as run
+        from lab.cli.app import main as run
 
         run()
     except KeyboardInterrupt:

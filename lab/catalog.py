@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.grammar import nearest
-from lab.yamltext import Scalar, parse_yaml, read_text, show
+from lab.yaml.text import Scalar, parse_yaml, read_text, show
 
 TOPOLOGY_FILE = "topology.yaml"
 EXERCISE_FILE = "exercise.yaml"

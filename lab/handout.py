@@ -20,8 +20,8 @@ from lab.errors import LabError, Place, Problem
 from lab.exercise import Exercise, load_exercise, parse_exercise
 from lab.grammar import Refused
 from lab.topology import Topology, parse_topology
-from lab.yamlcut import compose, cut, end_of, entries, scalars
-from lab.yamltext import show
+from lab.yaml.cut import compose, cut, end_of, entries, scalars
+from lab.yaml.text import show
 
 README = "README.md"
 REQUIREMENTS = "requirements.txt"

@@ -6,7 +6,7 @@ from typing import Any
 
 from lab.errors import LabError
 from lab.grammar import nearest
-from lab.yamltext import show
+from lab.yaml.text import show
 
 KINDS = ("topology", "exercise", "report", "grades")
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

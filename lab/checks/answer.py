@@ -17,7 +17,7 @@ from lab.checks.tcp import Praise, TcpCheck
 from lab.errors import LabError
 from lab.evidence import Evidence
 from lab.grammar import Choice, Context, FilePath, Refused, ScalarGrammar, Schema, Text, param
-from lab.yamltext import MapNode, Scalar, parse_yaml, show
+from lab.yaml.text import MapNode, Scalar, parse_yaml, show
 
 _LONGEST = 1 << 16  # bytes of a sheet that are read
 _DUST = 1e-9  # what a binary fraction may differ from the decimal one that was written, in milliseconds

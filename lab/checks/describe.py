@@ -11,7 +11,7 @@ from lab.checks.base import Check
 from lab.exercise.grammar import COMMON, check_grammar
 from lab.grammar import Context, Duration, Either, Grammar, List, Parameter, parameters
 from lab.grammar.refs import Reference
-from lab.yamltext import parse_yaml, show
+from lab.yaml.text import parse_yaml, show
 
 _SAMPLES = {"step": "server", "check": "opened", "fault": "lost", "network": "lan", "point": "client:eth0"}
 _NODES = {"to": "server", "next_hop": "r1", "via": "r1"}

@@ -17,7 +17,7 @@ from lab.evidence import Evidence, StepResult, calls_of
 from lab.grammar import Choice, Context, Int, List, Port, Refused, ScalarGrammar, Schema, StepName, param
 from lab.trace.calls import parse_calls
 from lab.trace.descriptors import Left, Socket, Use, sockets_of
-from lab.yamltext import show
+from lab.yaml.text import show
 
 _DOMAINS = ("AF_INET", "AF_INET6", "AF_UNIX", "AF_PACKET")
 _TYPES = ("SOCK_STREAM", "SOCK_DGRAM", "SOCK_RAW", "SOCK_PACKET", "SOCK_SEQPACKET")

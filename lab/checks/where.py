@@ -17,7 +17,7 @@ from lab.grammar import Context, Filter, List, Point, Refused, ScalarGrammar, Sc
 from lab.trace.fields import FIELDS, PROTOCOLS, sights
 from lab.trace.filter import parse_filter
 from lab.trace.packets import TCP
-from lab.yamltext import show
+from lab.yaml.text import show
 
 _SHOWN = 5  # frames of each capture point
 _VOCABULARY = ", ".join((*PROTOCOLS, *FIELDS))

@@ -18,7 +18,7 @@ from lab.errors import LabError, Place, Problem, raise_problems
 from lab.grade import tidy
 from lab.grammar import nearest
 from lab.report.safe import safe
-from lab.yamltext import read_text, show
+from lab.yaml.text import read_text, show
 
 FILE = "adjustments.csv"
 COLUMNS = ("student", "check", "points", "reason", "by")

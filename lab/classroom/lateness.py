@@ -20,7 +20,7 @@ from lab.errors import LabError, Place, Problem, raise_problems
 from lab.exercise import Exercise
 from lab.exercise.late import Late
 from lab.grade import tidy
-from lab.yamltext import read_text, show
+from lab.yaml.text import read_text, show
 
 MAX_BYTES = 64 * 1024 * 1024  # Gradescope's file holds every earlier submission with its results
 COLUMNS = ("student", "submitted")

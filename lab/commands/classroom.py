@@ -36,7 +36,7 @@ from lab.pool import cores
 from lab.report.safe import safe
 from lab.runtime import choose_for
 from lab.wholefile import write_whole
-from lab.yamltext import read_text
+from lab.yaml.text import read_text
 
 if TYPE_CHECKING:
     from rich.live import Live

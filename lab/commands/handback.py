@@ -22,7 +22,7 @@ from lab.export.roster import MAX_BYTES, fill, read_roster
 from lab.grammar import nearest
 from lab.report.safe import safe
 from lab.wholefile import earlier, whole, write_whole
-from lab.yamltext import read_text, show
+from lab.yaml.text import read_text, show
 
 if TYPE_CHECKING:
     from lab.classroom.regrade import Change

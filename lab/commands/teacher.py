@@ -22,7 +22,7 @@ from lab.exercise import load_exercise
 from lab.pool import cores
 from lab.runtime import choose_for
 from lab.trial import Ran, Trial, assess, read_hand_ins
-from lab.trialpool import Job, Progress, try_all
+from lab.trial.runs import Job, Progress, try_all
 
 _TEMPORARY = "lab-try-"  # begins the names of folders for the evidence of a try
 _RUNNING = ".running"

@@ -119,7 +119,7 @@ def frame(given: str, name: str, runs: str, as_json: bool) -> None:
     from lab.gather.rundir import find_run, load
     from lab.report.frame import frame_lines
     from lab.trace.explain import explain
-    from lab.yamltext import show
+    from lab.yaml.text import show
 
     point, _, number = name.rpartition("#")
     path = Path(given)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from lab import grammar as g
-from lab.yamltext import show
+from lab.yaml.text import show
 
 _DAY = timedelta(days=1)
 

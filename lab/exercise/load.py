@@ -13,7 +13,7 @@ from lab.exercise.model import Exercise
 from lab.exercise.rules import build_exercise
 from lab.grammar import NOBODY, Context, Drawn, Refused, as_value, beside, draw_all, nearest
 from lab.topology import Topology, load_topology, with_values
-from lab.yamltext import ListNode, MapNode, Node, Scalar, parse_yaml, read_text, show
+from lab.yaml.text import ListNode, MapNode, Node, Scalar, parse_yaml, read_text, show
 
 
 def load_exercise(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from lab.errors import Place, Problem
-from lab.yamltext import ListNode, Node, Scalar, printable, show
+from lab.yaml.text import ListNode, Node, Scalar, printable, show
 
 T = TypeVar("T")
 Schema = dict[str, Any]

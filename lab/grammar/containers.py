@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from lab.errors import Place
 from lab.grammar.base import Context, Grammar, Refused, ScalarGrammar, Schema, close, nearest, wrong_shape
-from lab.yamltext import ListNode, MapNode, Node, Scalar, show
+from lab.yaml.text import ListNode, MapNode, Node, Scalar, show
 
 T = TypeVar("T")
 

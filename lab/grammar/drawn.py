@@ -16,7 +16,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from lab.grammar.base import Context, Grammar, Refused, Schema, wrong_shape
 from lab.grammar.containers import Key, Struct
 from lab.grammar.scalars import BYTES, Int, Size, Text
-from lab.yamltext import ListNode, MapNode, Node, Scalar, show
+from lab.yaml.text import ListNode, MapNode, Node, Scalar, show
 
 NOBODY = b"the values of nobody in particular"  # the key where no student is named
 _TRIES = 1000

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lab.grammar.base import Refused
-from lab.yamltext import show
+from lab.yaml.text import show
 
 MAX_BYTES = 16 * 2**20  # one file; a compiled example program fits
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.grammar.base import Context, Refused, ScalarGrammar, Schema
-from lab.yamltext import show
+from lab.yaml.text import show
 
 
 class Filter(ScalarGrammar[str]):

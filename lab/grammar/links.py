@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lab.grammar.base import Context, Refused, ScalarGrammar, Schema
-from lab.yamltext import show
+from lab.yaml.text import show
 
 BITS = {"bit/s": 1, "kbit/s": 10**3, "Mbit/s": 10**6, "Gbit/s": 10**9}
 _MOST_RATE = 10**10

@@ -6,7 +6,7 @@ import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
 from lab.grammar.base import Context, Refused, ScalarGrammar, Schema
-from lab.yamltext import show
+from lab.yaml.text import show
 
 AnyAddress = IPv4Address | IPv6Address
 AnyPrefix = IPv4Network | IPv6Network

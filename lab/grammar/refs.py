@@ -8,7 +8,7 @@ import re
 from lab.grammar.base import Context, Grammar, Refused, ScalarGrammar, Schema, nearest
 from lab.grammar.containers import Either, Key, List, Struct
 from lab.grammar.scalars import FilePath, Size, Text
-from lab.yamltext import ListNode, MapNode, Node, Scalar, show
+from lab.yaml.text import ListNode, MapNode, Node, Scalar, show
 
 
 class Reference(ScalarGrammar[str]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from lab.grammar.base import Context, Refused, ScalarGrammar, Schema, close
-from lab.yamltext import show
+from lab.yaml.text import show
 
 SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 BYTES = {"B": 1, "kB": 10**3, "KiB": 2**10, "MB": 10**6, "MiB": 2**20, "GB": 10**9, "GiB": 2**30}

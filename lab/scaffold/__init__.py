@@ -12,7 +12,7 @@ from lab.grammar import Context, Name, Refused
 from lab.plan import Plan, PlannedNode, expected_path, make_plan
 from lab.schema import schema
 from lab.topology import Address, Topology, load_topology
-from lab.yamltext import show
+from lab.yaml.text import show
 
 _MODELINE = re.compile(r"^# yaml-language-server:.*\n", re.MULTILINE)
 _ROUTE = """\

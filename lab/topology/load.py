@@ -10,7 +10,7 @@ from lab.errors import raise_problems
 from lab.topology.grammar import TOPOLOGY, VALUES
 from lab.topology.model import Topology
 from lab.topology.rules import build_topology
-from lab.yamltext import MapNode, parse_yaml, read_text, show
+from lab.yaml.text import MapNode, parse_yaml, read_text, show
 
 
 def load_topology(path: Path) -> Topology:

@@ -10,7 +10,7 @@ from lab.grammar import At, Context, Entry, Record
 from lab.topology.addresses import Addresses, assign_addresses
 from lab.topology.grammar import ROUTES
 from lab.topology.model import Address, Node, Prefix, Route, Topology
-from lab.yamltext import parse_yaml
+from lab.yaml.text import parse_yaml
 
 
 def apply_routes(topology: Topology, text: str, file: str) -> tuple[Topology, tuple[Problem, ...]]:

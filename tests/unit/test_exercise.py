@@ -15,7 +15,7 @@ from lab.exercise.doubts import doubts
 from lab.exercise.grammar import exercise_grammar
 from lab.grammar import Choice, List, NodeName, Payload, Port, StepName, param
 from lab.topology import Topology, load_topology
-from lab.yamltext import parse_yaml
+from lab.yaml.text import parse_yaml
 from tests.unit.test_topology import mutations
 from tests.unit.yamldata import data_of
 

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from lab import grammar as g
-from lab.yamltext import Node, Scalar, parse_yaml
+from lab.yaml.text import Node, Scalar, parse_yaml
 from tests.unit.yamldata import data_of
 
 

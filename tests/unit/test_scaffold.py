@@ -14,7 +14,7 @@ from lab.exercise import load_exercise
 from lab.plan import make_plan
 from lab.scaffold import choose_nodes, exercise_files, write_exercise
 from lab.topology import parse_topology
-from lab.yamltext import parse_yaml
+from lab.yaml.text import parse_yaml
 from tests.unit.yamldata import data_of
 
 READY_MADE = {each.name: each.path for each in topologies()}

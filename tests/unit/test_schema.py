@@ -11,7 +11,7 @@ import pytest
 from lab import catalog
 from lab.errors import LabError
 from lab.schema import KINDS, schema
-from lab.yamltext import parse_yaml, read_text
+from lab.yaml.text import parse_yaml, read_text
 from tests.unit.yamldata import data_of
 
 BROKEN = Path(__file__).parent.parent / "golden" / "broken"

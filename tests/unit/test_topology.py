@@ -13,7 +13,7 @@ from lab.errors import LabError
 from lab.plan import make_plan, plan_from_json, plan_to_json
 from lab.schema import schema
 from lab.topology import Interface, Network, Node, NodeFile, Route, Topology, load_topology, parse_topology
-from lab.yamltext import parse_yaml
+from lab.yaml.text import parse_yaml
 from tests.unit.yamldata import data_of
 
 TEXT = """\

@@ -19,7 +19,7 @@ from lab.grade import Grade, Result
 from lab.report.trial import trial_dict, trial_lines
 from lab.scaffold import write_exercise
 from lab.trial import HandIn, Ran, Trial, assess, read_hand_ins
-from lab.trialpool import Job
+from lab.trial.runs import Job
 
 ORDER = ("route", "opened", "answered", "closed")
 POINTS = {"route": 0, "opened": 1, "answered": 2, "closed": 1}

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from lab.yamltext import ListNode, MapNode, Node
+from lab.yaml.text import ListNode, MapNode, Node
 
 
 def data_of(node: Node) -> Any:

@@ -98,7 +98,7 @@ sys.meta_path.insert(0, Block())
 for name in list(sys.modules):
     if name in {"fcntl", "pty", "termios", "pwd", "grp", "resource", "tty"}:
         del sys.modules[name]
-import lab.cli, lab.pipeline, lab.commands.labs, lab.commands.image, lab.commands.exercise, lab.grade
+import lab.cli.app, lab.pipeline, lab.commands.labs, lab.commands.image, lab.commands.exercise, lab.grade
 from lab.runtime.docker import build, bundle, compose, connection, engine, image, live, names, remove, runtime
 from lab.topology import load_topology
 from lab.plan import make_plan

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from lab.yamlcut import compose, cut, entries
+from lab.yaml.cut import compose, cut, entries
 
 BLOCK = """\
 # The head.

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lab.errors import LabError, Place
-from lab.yamltext import MAX_BYTES, ListNode, MapNode, Scalar, decode, parse_yaml, read_text, show
+from lab.yaml.text import MAX_BYTES, ListNode, MapNode, Scalar, decode, parse_yaml, read_text, show
 
 
 def parse(text: str) -> MapNode:
@@ -93,7 +93,7 @@ def test_a_parser_complaint_names_its_place_in_both_parsers(monkeypatch: pytest.
     text = "a: 1\nb: [1, 2\nc: 3\n"
     with pytest.raises(LabError) as fast:
         parse_yaml(text, "f")
-    monkeypatch.setattr("lab.yamltext._FAST", __import__("yaml").SafeLoader)
+    monkeypatch.setattr("lab.yaml.text._FAST", __import__("yaml").SafeLoader)
     with pytest.raises(LabError) as slow:
         parse_yaml(text, "f")
     assert str(fast.value) == str(slow.value)

@@ -8,10 +8,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from lab import classcommands, console, linkcommand
-from lab.errors import NOT_MEASURED, USER_ERROR, LabError
-from lab.groups import export, image
-from lab.options import (
+from lab import console
+from lab.cli import classroom, link
+from lab.cli.groups import export, image
+from lab.cli.options import (
     ExerciseName,
     GroupedHelp,
     Json,
@@ -26,6 +26,7 @@ from lab.options import (
     complete_point,
     complete_topology,
 )
+from lab.errors import NOT_MEASURED, USER_ERROR, LabError
 
 app = typer.Typer(
     cls=GroupedHelp,
@@ -145,7 +146,7 @@ def capture(
     sys.exit(commands.capture(words, write, runtime, wireshark=wireshark))
 
 
-linkcommand.register(app, LAB)
+link.register(app, LAB)
 
 
 @app.command(rich_help_panel=LAB)
@@ -337,7 +338,7 @@ def demo(runs: Runs = "runs", runtime: RuntimeName = None, verbose: Verbose = Fa
     sys.exit(commands.demo(runs, runtime, verbose))
 
 
-classcommands.register(app, CLASS)
+classroom.register(app, CLASS)
 
 
 @app.command(rich_help_panel=MACHINE)

@@ -12,7 +12,8 @@ from lab.errors import LabError, NotMeasuredError
 from lab.exercise import Exercise
 from lab.pool import carry_out
 from lab.runtime.base import Runtime
-from lab.trial import HandIn, Ran, ran, unconfirmed
+from lab.trial.assess import Ran, ran, unconfirmed
+from lab.trial.hand_ins import HandIn
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lab.options import Json, RuntimeName, complete_point
+from lab.cli.options import Json, RuntimeName, complete_point
 
 
 def link(

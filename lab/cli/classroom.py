@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lab.options import NamedExercise, RuntimeName, SecretFile
+from lab.cli.options import NamedExercise, RuntimeName, SecretFile
 
 
 def grade(

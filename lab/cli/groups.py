@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lab.options import NamedExercise, TopologyFile
+from lab.cli.options import NamedExercise, TopologyFile
 
 image = typer.Typer(help="Build, save and load the node image of the Docker runtime.", no_args_is_help=True)
 export = typer.Typer(help="Write grades, a topology or an exercise in another tool's form.", no_args_is_help=True)

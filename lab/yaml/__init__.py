@@ -1,0 +1,1 @@
+"""YAML text as nodes that know their place, and entries cut out of it."""
