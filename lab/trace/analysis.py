@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from lab.trace.numbers import FIN, RST, SYN
+from lab.trace.numbers import ACK, FIN, RST, SYN
 
 RETRANSMISSION, FAST, SPURIOUS, OUT_OF_ORDER, LOST_BEFORE, ACKED_UNSEEN = 0x1, 0x2, 0x4, 0x8, 0x10, 0x20
 DUPLICATE_ACK, KEEP_ALIVE, KEEP_ALIVE_ACK = 0x40, 0x80, 0x100
@@ -169,3 +169,15 @@ def _again(sender: Direction, other: Direction, seq: int, size: int, end: int, t
     if end != expected and time - sender.next_time < (rtt or _REORDERED_WITHIN):
         return OUT_OF_ORDER
     return RETRANSMISSION
+
+
+def completeness(flags: int, payload: bool, *, first: bool) -> int:
+    """What a segment adds to `tcp.completeness`; `first` tells that none came before it.
+
+    Of a SYN that is not the first nothing counts, and of what has no ACK neither its payload nor its FIN.
+    """
+    if flags & SYN:
+        start = 2 if flags & ACK else 0 if not first else 9 if payload else 1
+    else:
+        start = 0 if not flags & ACK else 8 if payload else 4
+    return start | (16 if flags & FIN and flags & ACK else 0) | (32 if flags & RST else 0)

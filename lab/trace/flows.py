@@ -13,7 +13,7 @@ from lab.trace.fragments import Reassembly
 from lab.trace.layers import sums_up
 from lab.trace.numbers import IPV4, LINK_ETHERNET
 from lab.trace.options import WINDOW_SCALE
-from lab.trace.packets import ACK, FIN, RST, SYN, TCP, Packet, decode, tcp_options
+from lab.trace.packets import ACK, FIN, RST, SYN, TCP, Packet, decode, options_cut, tcp_options
 from lab.trace.streams import Stream, assemble
 
 _HALF = 1 << 31
@@ -125,8 +125,16 @@ class Conversation:
     ended: int = 0
     rtt: int = 0  # of the handshake, in ns: from the last SYN without ACK to the first packet with ACK and without SYN
     asked: int = 0  # time of that SYN
-    completeness: int = 0  # bits as in Wireshark's `tcp.completeness`: 1 SYN, 2 SYN-ACK, 4 ACK, 8 data, 16 FIN, 32 RST
+    had: int = 0  # the bits of `completeness`
     segments: list[Segment] = field(default_factory=list, repr=False)
+
+    @property
+    def completeness(self) -> int:
+        """What it had, in bits as of Wireshark's `tcp.completeness`: 1 SYN, 2 SYN-ACK, 4 ACK, 8 data, 16 FIN, 32 RST.
+
+        A SYN counts that came first; without one, a segment that stayed alone does not.
+        """
+        return self.had if self.had & 1 or self.client.packets + self.server.packets > 1 else 0
 
     @property
     def key(self) -> Key:
@@ -238,9 +246,9 @@ class Tracker:
                         side.payload_bytes += size
                         if begin + size > side.sent:
                             side.sent = begin + size
-                        conversation.completeness |= 8
+                        conversation.had |= 8
                     else:
-                        conversation.completeness |= 4
+                        conversation.had |= 4
                     side.packets += 1
                     if kinds & analysis.RETRANSMISSION:
                         side.retransmissions += 1
@@ -273,9 +281,6 @@ def tcp_conversations(packets: Iterable[Packet]) -> list[Conversation]:
     for packet in packets:
         tracker.feed(packet)
     return tracker.conversations
-
-
-conversations = tcp_conversations
 
 
 def _decisive(conversation: Conversation, side: Side, peer: Side) -> bool:
@@ -311,8 +316,7 @@ def _place(conversation: Conversation, side: Side, peer: Side, packet: Packet) -
     if kinds & analysis.RETRANSMISSION:
         side.retransmissions += 1
     conversation.ended = time
-    seen = _COMPLETENESS[flags & (FIN | SYN | RST | ACK)]
-    conversation.completeness |= seen & ~4 | 8 if size else seen
+    conversation.had |= analysis.completeness(flags, size > 0, first=side.packets + peer.packets == 1)
     return start, kinds
 
 
@@ -322,11 +326,11 @@ def _unwrap(distance: int, near: int) -> int:
 
 
 def _starts_anew(found: tuple[Conversation, Side, Side], seq: int) -> bool:
-    """Whether a SYN begins another conversation between the same ports, and is not a repeated one."""
+    """Whether a SYN begins another conversation between the same ports: not where it is sent again, refused or not."""
     conversation, side, _ = found
     if side.first is None:
         return False
-    return side.first != (seq + 1) & _MASK or conversation.closed != "open"
+    return side.first != (seq + 1) & _MASK or (conversation.closed != "open" and conversation.refused is None)
 
 
 def _follow(conversation: Conversation, side: Side, peer: Side, packet: Packet, end: int, ack: int | None) -> None:
@@ -363,7 +367,8 @@ def _synchronise(conversation: Conversation, side: Side, peer: Side, packet: Pac
     if side.syn is None:
         side.syn, side.isn = packet, packet.seq
         scales = [value for kind, _, value in tcp_options(packet) if kind == WINDOW_SCALE]
-        side.direction.shift = min(scales[0], 14) if scales and isinstance(scales[0], int) else -1
+        offered = min(scales[0], 14) if scales and isinstance(scales[0], int) else -1
+        side.direction.shift = None if offered < 0 and options_cut(packet) else offered
     if ack is None:
         conversation.asked = packet.time
         if side is conversation.client:
@@ -389,12 +394,3 @@ def _confirm(conversation: Conversation, packet: Packet) -> None:
         early = conversation.server.reset
         if early is not None and early.number < conversation.syn_ack.number:  # ignored: RFC 9293 section 3.10.7.3
             conversation.refused = conversation.reset = conversation.server.reset = None
-
-
-def _seen(flags: int) -> int:
-    """The bits of completeness that a segment without payload adds."""
-    start = (2 if flags & ACK else 1) if flags & SYN else 4 if flags & ACK else 0
-    return start | (16 if flags & FIN else 0) | (32 if flags & RST else 0)
-
-
-_COMPLETENESS = [_seen(flags) for flags in range(32)]

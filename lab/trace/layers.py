@@ -261,10 +261,10 @@ def _transport(packet: Packet, data: bytes, at: int, end: int, summed: int, dst:
         header = offset >> 4 << 2
         if header < 20:
             return f"the TCP header says that it is {header} bytes long; 20 is the least"
-        if at + header > held:
+        if at + header > end:
             return _short("TCP header", header, held - at, end - at)
-        if header > 20:
-            packet.options = data[at + 20 : at + header]
+        if header > 20:  # a short snap length cuts options of each SYN; all the rest of the header is there
+            packet.options = data[at + 20 : min(at + header, held)]
         packet.payload_start, packet.payload_length = at + header, end - at - header
     elif protocol == UDP:  # RFC 768
         if held < at + 8:

@@ -48,6 +48,7 @@ __all__ = [
     "decode",
     "flags_text",
     "mac_text",
+    "options_cut",
     "quoted",
     "tcp_options",
 ]
@@ -223,8 +224,16 @@ def quoted(packet: Packet) -> Packet | None:
 
 
 def tcp_options(packet: Packet) -> list[options.Option]:
-    """TCP options in their order, each (kind, name, value); see `options.parse`."""
-    return options.parse(packet.options)
+    """TCP options in their order, each (kind, name, value); see `options.parse`. One that was cut is "not captured"."""
+    found = options.parse(packet.options)
+    if options_cut(packet) and found and found[-1][1] == "malformed":
+        found[-1] = found[-1][0], "not captured", found[-1][2]
+    return found
+
+
+def options_cut(packet: Packet) -> bool:
+    """Whether the capture ends inside the TCP options, so that some of them may be unknown."""
+    return packet.protocol == TCP and packet.payload_start > len(packet.data)
 
 
 def mac_text(mac: bytes) -> str:

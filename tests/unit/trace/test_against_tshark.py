@@ -28,7 +28,8 @@ from trace_forge import (
 )
 
 from lab.trace import analysis
-from lab.trace.flows import Tracker, conversations
+from lab.trace.flows import Tracker
+from lab.trace.flows import tcp_conversations as conversations
 from lab.trace.packets import Packet, address, decode
 
 pytestmark = needs_tshark

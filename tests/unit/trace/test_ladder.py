@@ -2,7 +2,7 @@ import pytest
 from trace_forge import ACK, CLIENT, PSH, RST, SERVER, SYN, Talk, ethernet, icmp, ip, ipv4, mac, udp
 from trace_lab import LINKS, MACS, Wire, planned
 
-from lab.trace.flows import conversations
+from lab.trace.flows import tcp_conversations as conversations
 from lab.trace.ladder import Line, ladder
 from lab.trace.packets import decode
 from lab.trace.table import HEADINGS, table

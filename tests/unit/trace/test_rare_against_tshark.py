@@ -8,7 +8,8 @@ from oracle_tshark import fields, needs_tshark
 from test_against_tshark import DATA, KINDS, decoded
 from trace_forge import ACK, FIN, SYN, Talk, capture, ethernet, ipv4
 
-from lab.trace.flows import Tracker, conversations
+from lab.trace.flows import Tracker
+from lab.trace.flows import tcp_conversations as conversations
 
 pytestmark = needs_tshark
 
