@@ -57,10 +57,8 @@ class Batch:
 
     @property
     def limit(self) -> float:
-        """Seconds after which a student's turn has gone wrong: twice what its parts may take, and time for labs."""
-        steps = sum(step.timeout + (step.ready.within if step.ready else 0) for step in self.exercise.steps)
-        checks = sum(getattr(each.check, "timeout", 0) for each in self.exercise.checks)  # the teacher's functions
-        return self.repeat * (120 + 2 * (steps + self.exercise.settle + checks))
+        """Seconds after which a student's turn has gone wrong."""
+        return self.repeat * self.exercise.time_limit
 
 
 @dataclass(frozen=True)

@@ -107,3 +107,10 @@ class Exercise:
     def runs_submission(self) -> bool:
         """Whether a student's program runs, which may do anything."""
         return any(step.code == "submission" for step in self.steps)
+
+    @property
+    def time_limit(self) -> float:
+        """Seconds after which one run has gone wrong: twice what its parts may take, and time for a lab."""
+        steps = sum(step.timeout + (step.ready.within if step.ready else 0) for step in self.steps)
+        checks = sum(getattr(each.check, "timeout", 0) for each in self.checks)  # the teacher's functions
+        return 120 + 2 * (steps + self.settle + checks)

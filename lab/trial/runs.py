@@ -26,7 +26,11 @@ class Job:
     runtime: Runtime | None  # None where nothing is run
     runs: Path
     confirms: Ran | None = None
-    limit: float | None = None
+
+    @property
+    def limit(self) -> float | None:
+        """The seconds that it may take."""
+        return self.exercise.time_limit
 
     def carry_out(self) -> Ran:
         """Run, judge, and say what came of it."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from lab.grade import Grade, Result
 from lab.report.trial import trial_dict, trial_lines
 from lab.scaffold import write_exercise
 from lab.trial import HandIn, Ran, Trial, assess, read_hand_ins
-from lab.trial.runs import Job
+from lab.trial.runs import Job, Progress, try_all
 
 ORDER = ("route", "opened", "answered", "closed")
 POINTS = {"route": 0, "opened": 1, "answered": 2, "closed": 1}
@@ -290,3 +292,13 @@ def test_a_failure_without_points_is_confirmed_where_it_is_told(
         monkeypatch.setattr(pipeline, "run", lambda *_, **__: Path("runs/1"))
         monkeypatch.setattr(pipeline, "judge", lambda *_, grade=grade, **__: (None, grade))
         assert Job(1, exercise, meant, None, Path("runs")).carry_out().timed is (wanted and timed)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what is patched here reaches forks alone")
+def test_a_run_that_never_ends_leaves_the_try_open(exercise: Exercise, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "run", lambda *_, **__: time.sleep(600))
+    monkeypatch.setattr(Exercise, "time_limit", 0.2)
+    progress = Progress(lambda _: None, lambda *_: None)
+    (ran,) = try_all([Job(0, exercise, HAND_INS[0], None, Path("runs"))], 1, progress)
+    assert ran.problem == "it did not end in time"
+    assert assess(exercise, HAND_INS[:1], [ran]).exit_code == 3
