@@ -1,56 +1,27 @@
-"""What works on this machine, and how to mend what does not.
-
-`netns_problems` is asked before each lab comes up and takes some milliseconds; `report` tries everything.
-"""
+"""What works on this machine, and how to mend what does not: everything is tried."""
 
 from __future__ import annotations
 
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from lab.errors import LabError, Problem
-from lab.runtime.netns import seccomp
-
-_SBIN = ":/usr/local/sbin:/usr/sbin:/sbin"  # often not on an ordinary user's PATH
-_REQUIRED = ("tcpdump", "bwrap", "prlimit")
-_PURPOSES = {
-    "tcpdump": "captures every link",
-    "bwrap": "the sandbox of the programs",
-    "prlimit": "bounds the processes of a program",
-    "nft": "keeps segments with IPv6 silent at rest",
-    "ip": "shows a node's addresses and routes",
-    "ping": "asks a node for an echo",
-    "strace": "system calls of programs",
-    "tshark": "a second opinion on packets, in the project's own tests",
-}
-_PACKAGES = {"bwrap": "bubblewrap", "prlimit": "util-linux", "nft": "nftables", "ip": "iproute2", "ping": "iputils"}
-_PACKAGES_OF = {
-    "apt-get": {"ping": "iputils-ping"},
-    "dnf": {"ip": "iproute", "tshark": "wireshark-cli"},
-    "pacman": {"tshark": "wireshark-cli"},
-    "zypper": {"tshark": "wireshark"},
-    "apk": {},
-}
-_INSTALL = {
-    "apt-get": "apt-get install",
-    "dnf": "dnf install",
-    "pacman": "pacman -S",
-    "zypper": "zypper install",
-    "apk": "apk add",
-}
-_CONTAINER_HINT = (
-    "outside the container it works; inside one it needs docker run with\n"
-    "--security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined"
+from lab.errors import LabError
+from lab.runtime.netns.machine import (
+    CONTAINER_HINT,
+    PURPOSES,
+    REQUIRED,
+    Machine,
+    install_hint,
+    look,
+    problems,
+    which,
 )
-_CHROOT_HINT = "inside a chroot nothing else can be expected; elsewhere, sudo dmesg | tail may say why"
+
 _TRIAL = """\
 name: doctor
 networks: {lan: {subnet: 10.0.0.0/24}}
@@ -62,7 +33,6 @@ _ENGINE_LIMIT = 5.0  # seconds for any answer of a Docker Engine's
 _OWN_FOLDER = "set XDG_RUNTIME_DIR to a private folder of yours"
 
 State = Literal["works", "fails", "absent"]
-Refusal = Literal["", "user namespaces", "proc"]
 
 
 @dataclass(frozen=True)
@@ -75,149 +45,13 @@ class Finding:
     remedy: str = ""
 
 
-@dataclass(frozen=True)
-class Machine:
-    """What the kernel and the system say of themselves, as far as it decides whether namespaces can be had."""
-
-    system: str = "Linux"
-    architecture: str = "x86_64"
-    root: bool = False
-    missing: tuple[str, ...] = ()
-    manager: str = ""
-    max_user_namespaces: str = ""
-    userns_clone: str = ""
-    apparmor_restricts: str = ""
-    label: str = ""  # of this process, by AppArmor
-    bwrap_has_profile: bool = False
-    container: bool = False
-    hidden: tuple[str, ...] = ()  # what a container engine has covered below /proc
-    refused: Refusal = ""
-
-
-def netns_problems() -> list[Problem]:
-    """Why the embedded runtime cannot work here; empty where nothing speaks against it."""
-    return problems(look())
-
-
-def look() -> Machine:
-    """Read what `problems` judges."""
-    system = platform.system()
-    if system != "Linux":
-        return Machine(system)
-    return Machine(
-        system=system,
-        architecture=platform.machine(),
-        root=os.geteuid() == 0,
-        missing=tuple(tool for tool in _REQUIRED if _which(tool) is None),
-        manager=_manager(),
-        max_user_namespaces=_read("/proc/sys/user/max_user_namespaces"),
-        userns_clone=_read("/proc/sys/kernel/unprivileged_userns_clone"),
-        apparmor_restricts=_read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
-        label=_read("/proc/self/attr/apparmor/current") or _read("/proc/self/attr/current"),
-        bwrap_has_profile="\nbwrap " in "\n" + _read("/sys/kernel/security/apparmor/profiles"),
-        container=Path("/.dockerenv").exists() or Path("/run/.containerenv").exists(),
-        hidden=_hidden(_read("/proc/self/mountinfo")),
-        refused=_refused(),
-    )
-
-
-def problems(machine: Machine) -> list[Problem]:
-    """What keeps the embedded runtime from working on such a machine, each with its remedy."""
-    if machine.system != "Linux":
-        return [Problem(f"namespaces are Linux's, and this is {machine.system}", hint="lab judge and lab trace work")]
-    return list(_problems(machine))
-
-
-def _problems(machine: Machine) -> Iterator[Problem]:
-    if not seccomp.known(machine.architecture):
-        yield Problem(
-            f"no sandbox is known for the architecture {machine.architecture}",
-            hint="programs can be run on x86_64 and aarch64; lab judge and lab trace work everywhere",
-        )
-    if machine.missing:
-        names = ", ".join(f"{tool} ({_PURPOSES[tool]})" for tool in machine.missing)
-        missing = "is missing" if len(machine.missing) == 1 else "are missing"
-        yield Problem(f"{names} {missing}", hint=install_hint(machine.missing, machine.manager))
-    if machine.max_user_namespaces == "0":
-        yield Problem(
-            "user namespaces are switched off (user.max_user_namespaces = 0)",
-            hint=_sysctl_hint("user.max_user_namespaces=15000"),
-        )
-    elif machine.userns_clone == "0":
-        # Root too: what it runs in the sandbox has no privilege left.
-        yield Problem(
-            "user namespaces are for root alone (kernel.unprivileged_userns_clone = 0)",
-            hint=_sysctl_hint("kernel.unprivileged_userns_clone=1"),
-        )
-    elif apparmor_forbids(machine):
-        yield Problem(
-            "AppArmor forbids user namespaces to programs without a profile (Ubuntu 23.10 and newer)",
-            hint="lab doctor --fix shows a profile for lab alone, and installs it if you agree",
-        )
-    elif machine.refused == "user namespaces":
-        where, hint = ("this container", _CONTAINER_HINT) if machine.container else ("the kernel", _CHROOT_HINT)
-        yield Problem(f"{where} forbids user namespaces", hint=hint)
-    elif machine.refused == "proc":
-        shown = ", ".join(machine.hidden[:3]) + (", …" if len(machine.hidden) > 3 else "")
-        yield Problem(f"no /proc can be mounted, since parts of this one are hidden ({shown})", hint=_CONTAINER_HINT)
-
-
-def apparmor_forbids(machine: Machine) -> bool:
-    """Whether AppArmor denies this process what a lab needs.
-
-    Root may make user namespaces, but its sandbox is made without privilege: that takes a profile of bwrap's own.
-    """
-    forbids_sandbox = machine.root and machine.label == "unconfined" and not machine.bwrap_has_profile
-    return machine.apparmor_restricts == "1" and (machine.refused == "user namespaces" or forbids_sandbox)
-
-
-def install_hint(tools: tuple[str, ...], manager: str) -> str:
-    """The command that installs what brings these tools; the packages alone where no package manager is known."""
-    known = _PACKAGES | _PACKAGES_OF.get(manager, {})
-    packages = " ".join(known.get(tool, tool) for tool in tools)
-    return f"sudo {_INSTALL[manager]} {packages}" if manager else f"install {packages}"
-
-
-def _sysctl_hint(setting: str) -> str:
-    return f"sudo sysctl -w {setting}\nfor good: echo {setting} | sudo tee /etc/sysctl.d/60-lab.conf"
-
-
-def _hidden(mountinfo: str) -> tuple[str, ...]:
-    """What is covered below /proc: the kernel may then refuse any new one (mount_too_revealing in fs/namespace.c)."""
-    points = [line.split()[4] for line in mountinfo.splitlines()]
-    # These folders exist to be mounted on.
-    return tuple(point for point in points if point.startswith("/proc/") and "/fs/" not in point)
-
-
-def _refused() -> Refusal:
-    """What of a lab's foundations the kernel refuses, tried in a child that ends at once."""
-    from lab.runtime.netns.syscalls import CLONE_NEWNS, CLONE_NEWPID, CLONE_NEWUSER, MS_REC, MS_SLAVE, mount, unshare
-
-    pid = os.fork()
-    if pid == 0:
-        code = 1
-        try:
-            unshare(CLONE_NEWUSER)
-            unshare(CLONE_NEWNS | CLONE_NEWPID)  # apart: AppArmor grants the first, and no capability in it
-            mount("none", "/", None, MS_REC | MS_SLAVE)
-            code = 2
-            first = os.fork()  # only a process inside a PID namespace may mount its /proc
-            if first == 0:
-                mount("proc", "/proc", "proc", 0)
-                os._exit(0)
-            code = 2 if os.waitpid(first, 0)[1] else 0
-        finally:
-            os._exit(code)
-    return ("", "user namespaces", "proc")[os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])]
-
-
 def report() -> list[Finding]:
     """Everything about this machine that matters to a lab, tried out where that is possible; takes about a second."""
     machine = look()
     found = [Finding("system", "works", f"{platform.system()} {platform.release()}, {_distribution()}".rstrip(", "))]
     found.append(Finding("python", "works", f"{platform.python_version()}, {sys.executable}"))
     if machine.system == "Linux":
-        found += [_tool(name, machine.manager) for name in _PURPOSES]
+        found += [_tool(name, machine.manager) for name in PURPOSES]
     expected = [each for each in problems(machine) if not machine.missing or "missing" not in each.what]
     found += [Finding("namespaces", "fails", each.what, each.hint) for each in expected]
     if machine.system == "Linux":
@@ -228,10 +62,10 @@ def report() -> list[Finding]:
 
 
 def _tool(name: str, manager: str) -> Finding:
-    path = _which(name)
+    path = which(name)
     if path is None:
-        state: State = "fails" if name in _REQUIRED else "absent"
-        return Finding(name, state, f"missing: {_PURPOSES[name]}", install_hint((name,), manager))
+        state: State = "fails" if name in REQUIRED else "absent"
+        return Finding(name, state, f"missing: {PURPOSES[name]}", install_hint((name,), manager))
     return Finding(name, "works", _version([path, "-V" if name in ("ip", "ping", "strace") else "--version"]))
 
 
@@ -264,7 +98,7 @@ def _trial(machine: Machine) -> Finding:
 def _trial_hint(machine: Machine) -> str:
     if machine.apparmor_restricts == "1":
         return f"AppArmor restricts user namespaces here, and this process runs under its profile {machine.label}"
-    return _CONTAINER_HINT if machine.container else "sudo dmesg | tail may say what the kernel refused"
+    return CONTAINER_HINT if machine.container else "sudo dmesg | tail may say what the kernel refused"
 
 
 def _state_folder() -> Finding:
@@ -284,21 +118,13 @@ def _docker() -> Finding:
     from lab.runtime.docker.engine import might_answer
     from lab.runtime.docker.runtime import DockerRuntime
 
-    if _which("docker") is None and not might_answer():
+    if which("docker") is None and not might_answer():
         return Finding("docker", "absent", "not installed: labs run without it")
     try:
         return Finding("docker", "works", DockerRuntime().about(_ENGINE_LIMIT))
     except LabError as error:
         (problem, *_) = error.problems
         return Finding("docker", "absent", f"labs cannot use it: {problem.what}", problem.hint)
-
-
-def _which(name: str) -> str | None:
-    return shutil.which(name, path=os.environ.get("PATH", os.defpath) + _SBIN)
-
-
-def _manager() -> str:
-    return next((name for name in _INSTALL if _which(name)), "")
 
 
 def _version(command: list[str]) -> str:
@@ -312,12 +138,5 @@ def _version(command: list[str]) -> str:
 def _distribution() -> str:
     try:
         return platform.freedesktop_os_release().get("PRETTY_NAME", "")
-    except OSError:
-        return ""
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(errors="replace").strip("\0\n ")
     except OSError:
         return ""

@@ -82,6 +82,6 @@ def _no_docker() -> str:
 
 @cache
 def _no_kernel() -> str:
-    from lab.doctor import netns_problems
+    from lab.runtime.netns.machine import look, problems
 
-    return "; ".join(str(problem) for problem in netns_problems())
+    return "; ".join(str(problem) for problem in problems(look()))

@@ -41,7 +41,7 @@ def doctor(fix: bool, yes: bool, as_json: bool) -> int:
 
 def _fix(yes: bool) -> None:
     from lab import apparmor
-    from lab.doctor import apparmor_forbids, look
+    from lab.runtime.netns.machine import apparmor_forbids, look
 
     if not apparmor_forbids(look()):
         print("nothing here that lab could mend itself", file=sys.stderr)

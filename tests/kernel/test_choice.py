@@ -29,7 +29,7 @@ def lab(folder: Path, *words: str, code: int = 0, **env: str) -> subprocess.Comp
 
 @pytest.fixture
 def no_namespaces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.doctor.netns_problems", lambda: [Problem("user namespaces are switched off")])
+    monkeypatch.setattr("lab.runtime.netns.machine.problems", lambda _: [Problem("user namespaces are switched off")])
     monkeypatch.delenv("LAB_RUNTIME", raising=False)
 
 

@@ -8,8 +8,10 @@ import pytest
 
 from lab import apparmor, doctor
 from lab.commands import machine as commands
-from lab.doctor import Finding, Machine, problems
+from lab.doctor import Finding
 from lab.errors import LabError, NotMeasuredError
+from lab.runtime.netns import machine
+from lab.runtime.netns.machine import Machine, problems
 
 UBUNTU = Machine(apparmor_restricts="1", label="unconfined", refused="user namespaces")
 PLAIN_MOUNTS = """\
@@ -79,7 +81,7 @@ def test_missing_tools_and_a_refusal_are_told_at_once():
     ],
 )
 def test_packages_have_the_names_of_the_system(manager, command):
-    assert doctor.install_hint(("ping", "ip", "nft"), manager) == command
+    assert machine.install_hint(("ping", "ip", "nft"), manager) == command
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ def test_packages_have_the_names_of_the_system(manager, command):
     [(DOCKER_MOUNTS, ("/proc/bus", "/proc/acpi")), (PLAIN_MOUNTS, ()), ("", ())],
 )
 def test_what_a_container_hides_of_proc(mounts, hidden):
-    assert doctor._hidden(mounts) == hidden
+    assert machine._hidden(mounts) == hidden
 
 
 @pytest.mark.kernel
@@ -101,7 +103,7 @@ def test_what_a_container_hides_of_proc(mounts, hidden):
 )
 def test_the_kernel_is_asked_itself(before, problem):
     """In namespaces of their own, where the machine can be made unfit without harm to anybody."""
-    show = f"{before} && exec \"$0\" -c 'from lab.doctor import *; print(*netns_problems())'"
+    show = f"{before} && exec \"$0\" -c 'from lab.runtime.netns.machine import *; print(*problems(look()))'"
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", show, sys.executable]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
     assert problem in done.stdout
@@ -117,9 +119,10 @@ def test_the_report_brings_a_lab_up():
 
 
 def test_the_report_names_a_missing_tool_once_and_tries_no_lab(monkeypatch):
-    monkeypatch.setattr(doctor, "_which", lambda name: None)
+    for module in (doctor, machine):
+        monkeypatch.setattr(module, "which", lambda name: None)
     monkeypatch.setattr(doctor, "_docker", lambda: Finding("docker", "absent", ""))
-    monkeypatch.setattr(doctor, "_refused", lambda: "")
+    monkeypatch.setattr(machine, "_refused", lambda: "")
     found = doctor.report()
     assert [each.name for each in found if each.state == "fails"] == ["tcpdump", "bwrap", "prlimit"]
     assert [each.name for each in found if each.name == "a small lab"] == []
@@ -169,7 +172,7 @@ def test_a_profile_that_is_not_accepted_does_not_stay(monkeypatch, tmp_path):
 
 
 def test_the_fix_asks_first(monkeypatch, capsys):
-    monkeypatch.setattr(doctor, "look", lambda: UBUNTU)
+    monkeypatch.setattr(machine, "look", lambda: UBUNTU)
     monkeypatch.setattr(apparmor, "install", lambda wanted: pytest.fail("nobody agreed"))
     with pytest.raises(LabError, match="nobody is here to agree"):
         commands.doctor(fix=True, yes=False, as_json=False)

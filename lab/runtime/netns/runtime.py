@@ -29,9 +29,9 @@ class NetnsRuntime:
 
     def problems(self) -> list[Problem]:
         """Why it cannot work here; empty where it can."""
-        from lab.doctor import netns_problems
+        from lab.runtime.netns import machine
 
-        return netns_problems()
+        return machine.problems(machine.look())
 
     def up(self, plan: Plan, *, name: str | None = None, source: str = "", say: Callable[[str], None]) -> NetnsLab:
         """Bring a lab up; see `Runtime.up`. Raises LabError where a lab of that name is up already."""
