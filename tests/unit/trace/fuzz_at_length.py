@@ -1,6 +1,5 @@
 """Ten million damaged captures, once: `nice -n 19 python tests/unit/trace/fuzz_at_length.py` (test_fuzz is short).
 
-
 Each input is a small capture file (pcap of both byte orders and resolutions, pcapng, five link types, one to three
 frames) with bytes changed, removed, repeated or cut off by a seeded chance. It is opened, decoded, followed and
 surveyed; every so often its frames are explained and its ladder drawn. Nothing but the reasoned refusal may be raised,
