@@ -11,17 +11,18 @@ from lab.checks import causes
 from lab.checks.base import Cause, Check, FrameRef, Outcome, Verdict
 from lab.checks.gaps import gaps, left_out, unusable
 from lab.checks.names import count as counted
-from lab.checks.names import interfaces_of, listed, mac_bytes, whose_mac
+from lab.checks.names import interfaces_of, listed, mac_bytes, quoted, whose_mac
 from lab.checks.programs import idle, unfinished
 from lab.checks.where import Count, Number
 from lab.evidence import Evidence
-from lab.grammar import Bool, Filter, NodeName, param
+from lab.grammar import Bool, Filter, NodeName, Payload, param
 from lab.plan import Plan, PlannedInterface
 from lab.trace.fields import FIELDS, PROTOCOLS, sights
 from lab.trace.filter import parse_filter
 from lab.trace.packets import Packet
 
 _SHOWN = 5
+_SHORTEST = 60  # bytes of an Ethernet frame without its checksum; shorter ones may be padded (IEEE 802.3 section 3.2.8)
 _SOME = Number(1, None)
 _VOCABULARY = ", ".join((*PROTOCOLS, *FIELDS))
 
@@ -33,8 +34,9 @@ class Raw(Check):
     A step with `privilege: net-raw` makes them by SOCK_RAW, without a transport layer of the kernel's, or by AF_PACKET,
     without a network layer either; its own node's captures are not asked. A frame is a node's where its source MAC is,
     or where it is nobody's: a made-up one. One that several neighbours received is one frame. Where a header says a
-    length that cannot be, no checksum is right. That the program made it and not the kernel is for the check sockets to
-    show.
+    length that cannot be, no checksum is right. `payload` is all that follows the last header: the frame's where its
+    EtherType is none that is decoded here, IP's where its protocol is none. That the program made it and not the kernel
+    is for the check sockets to show.
     """
 
     kind: ClassVar[str] = "raw"
@@ -44,6 +46,9 @@ class Raw(Check):
     source: str = param(NodeName(), "the node whose program makes the frames", key="from")
     packets: str = param(Filter(), f"which frames are counted; the words are {_VOCABULARY}")
     count: Number = param(Count(), "how many there must be", default=_SOME)
+    payload: bytes | None = param(
+        Payload(), "what each of them must carry behind its headers; zeros that pad a short frame aside", default=None
+    )
     checksums: bool = param(Bool(), "whether all checksums in them must be right", default=True)
 
     def problems(self) -> Iterable[tuple[str, str, str]]:
@@ -54,6 +59,8 @@ class Raw(Check):
     def judge(self, evidence: Evidence) -> Verdict:
         """Look at every neighbour's capture."""
         expected = f"{self.source}'s neighbours receive frames from it with {self.packets}: {self.count}"
+        if self.payload is not None:
+            expected += f", each with {quoted(self.payload)}"
         neighbours = _neighbours(evidence.plan, self.source)
         if not neighbours:
             return Verdict(Outcome.NOT_MEASURED, self.rule, expected, f"{self.source} has no neighbour")
@@ -88,10 +95,22 @@ class Raw(Check):
                     seen = f"the {name} of a frame from {self.source} is wrong"
                     cause = causes.wrong_checksum(seen)
                     return Verdict(Outcome.FAILED, self.rule, expected, seen, (ref,), cause)
+        if other := next((each for at in points for each in found[at] if not self._carries(each)), None):
+            seen = f"a frame from {self.source} carries {quoted(other.payload)}, not {quoted(self.payload or b'')}"
+            cause = Cause("differs", seen, "what follows the last header, and where it comes from")
+            return Verdict(Outcome.FAILED, self.rule, expected, seen, (first[other.data],), cause)
         shown = next(packet for point in points for packet in found[point])
         seen = (f"{counted(number, 'frame')} from {whose_mac(evidence.plan, shown.src_mac)} to "
                 f"{whose_mac(evidence.plan, shown.dst_mac)}, EtherType 0x{shown.ethertype:04x}")  # fmt: skip
         return Verdict(Outcome.PASSED, self.rule, expected, seen, frames)
+
+    def _carries(self, packet: Packet) -> bool:
+        """Whether a frame carries what is demanded, if anything is."""
+        wanted, got = self.payload, packet.payload
+        if wanted is None or got == wanted:
+            return True
+        padded = not packet.version and packet.length <= _SHORTEST
+        return padded and got.startswith(wanted) and not got[len(wanted) :].strip(b"\0")
 
 
 def _neighbours(plan: Plan, node: str) -> dict[str, PlannedInterface]:

@@ -25,7 +25,8 @@ def frame(point: str, **changes: Any) -> Frame:
 
 def judge(*frames: Frame, among: Story | None = None, **changes: Any) -> Verdict:
     parameters = {"source": "client", "packets": "ip.proto == 253", "count": Number(1, 1)}
-    check = Raw(**(parameters | {key: changes.pop(key) for key in list(changes) if key in (*parameters, "checksums")}))
+    known = (*parameters, "checksums", "payload")
+    check = Raw(**(parameters | {key: changes.pop(key) for key in list(changes) if key in known}))
     story = among or clean()
     story.frames += frames
     return check.judge(story.evidence(check, **changes))
@@ -110,3 +111,34 @@ def test_without_any_neighbours_capture_there_is_no_verdict() -> None:
 def test_a_count_of_none_is_refused() -> None:
     check = Raw(source="client", packets="icmp", count=Number(0, 3))
     assert [key for key, *_ in check.problems()] == ["count"]
+
+
+@pytest.mark.parametrize(
+    ("carried", "outcome"), [(b"hello\n", PASSED), (b"hello", FAILED), (b"hello\n\n", FAILED), (b"", FAILED)]
+)
+def test_what_follows_the_ip_header_is_what_is_demanded(carried: bytes, outcome: Outcome) -> None:
+    verdict = judge(frame("r1:eth0", payload=carried), payload=b"hello\n")
+    assert verdict.outcome is outcome
+    if outcome is FAILED:
+        assert verdict.cause is not None
+        assert verdict.cause.kind == "differs"
+        assert [ref.point for ref in verdict.frames] == ["r1:eth0"]
+
+
+@dataclass(frozen=True)
+class Nobodys(Frame):
+    """One whose EtherType is nobody's, its payload right behind the frame's own header."""
+
+    def raw(self) -> bytes:
+        return bytes.fromhex((self.dst_mac + self.src_mac).replace(":", "")) + b"\x88\xb5" + self.payload
+
+
+@pytest.mark.parametrize(
+    ("carried", "outcome"),
+    [(b"hello\n", PASSED), (b"hello\n" + bytes(40), PASSED), (b"hello\n" + bytes(41), FAILED), (b"other\n", FAILED),
+     (b"hello\n" + bytes(39) + b"x", FAILED), (b"hell", FAILED)],
+)  # fmt: skip
+def test_zeros_that_pad_a_short_frame_are_no_payload(carried: bytes, outcome: Outcome) -> None:
+    made = Nobodys(**{each.name: getattr(frame("r1:eth0", payload=carried), each.name) for each in fields(Frame)})
+    verdict = judge(made, packets="eth.type == 0x88b5", payload=b"hello\n")
+    assert verdict.outcome is outcome
