@@ -19,8 +19,8 @@ def answer(connection):
     print(line.decode(errors="replace"), flush=True)
     found = line.startswith(b"GET /story.txt ")
     status, body = ("200 OK", PAGE) if found else ("404 Not Found", b"no such page\n")
-    start = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    connection.sendall(start.encode())
+    # Without Content-Length all have to read to the end: who leaves with bytes unread, and be it an alert, sends RST.
+    connection.sendall(f"HTTP/1.1 {status}\r\nConnection: close\r\n\r\n".encode())
     connection.sendall(body)
     connection.unwrap()  # says that nothing follows, and waits for the same
 
