@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from lab.checks import causes, causes_talk
 from lab.checks.base import Cause, FrameRef
-from lab.checks.names import address_of, addresses_of, interfaces_of
-from lab.checks.programs import steps_on
+from lab.checks.icmp_errors import ends, port_unreachable
+from lab.checks.names import address_of, addresses_of, interfaces_of, who
+from lab.checks.programs import gone, steps_on
 from lab.checks.states import sockets
 from lab.evidence import Evidence
 from lab.trace.packets import UDP, Packet
@@ -21,9 +22,22 @@ def unanswered(evidence: Evidence, node: str, asker: str, port: int | None) -> t
         for packet in capture.judged if capture else ():
             meant = packet.protocol == UDP and packet.src in askers and packet.dst in own
             if meant and port in (None, packet.dport):
-                cause = _not_received(evidence, node, packet) or causes_talk.never_answered(node, packet.payload)
+                cause = _not_received(evidence, node, packet) or not_taken(evidence, node, packet)
+                cause = cause or causes_talk.never_answered(node, packet.payload)
                 return cause, FrameRef(interface.point, packet.number)
     return None
+
+
+def not_taken(evidence: Evidence, node: str, packet: Packet) -> Cause | None:
+    """Why the node's kernel said that no socket takes a datagram (RFC 1122 §4.1.3.1), None if it did not."""
+    if ends(packet) not in port_unreachable(evidence, node):
+        return None
+    if blame := gone(evidence, node):
+        return blame.cause
+    who_asked = who(evidence.plan, packet.src)
+    return Cause("not-taken", f"{node} told {who_asked} by ICMP that no socket takes its datagrams to UDP port "
+                 f"{packet.dport}", "whether the socket is still open, and connect(): a UDP socket that is connected "
+                 "takes datagrams of that one peer alone")  # fmt: skip
 
 
 def _not_received(evidence: Evidence, node: str, packet: Packet) -> Cause | None:

@@ -31,7 +31,8 @@ class Udp(Check):
 
     Repeated datagrams count once, in the order in which they were first seen. What the sender's capture shows and the
     receiver's does not was lost; with `lost`, so many at least must have been, and each must have been sent again
-    until a copy arrived: no kernel does that for UDP. An answer goes to the address and port that asked, and comes
+    until a copy arrived: no kernel does that for UDP. With `wait`, none is sent again so long after all questions had
+    been answered. An answer goes to the address and port that asked, and comes
     from those that were asked; those to questions that were open at once may come in any order. A checksum that is
     wrong is a failure, one that was left out is none (RFC 768).
     """
@@ -131,15 +132,13 @@ class Udp(Check):
         seen = f"{name} sent {_shown(distinct)}"
         blame = trouble(evidence, [name], submitted=True)
         if b"".join(distinct) == b"".join(wanted):
-            cause = Cause("boundaries", f"{name} sent the right bytes in {count(len(distinct), 'datagram')}, where "
-                          f"{len(wanted)} are asked for", "what is given to one sendto(): each call makes one "
-                          "datagram, and each recvfrom() takes one")  # fmt: skip
-            return Fault(seen, cause, frames)
+            text = f"{name} sent the right bytes in {count(len(distinct), 'datagram')}, where {len(wanted)} "
+            return Fault(seen, _boundaries(text + "are asked for"), frames)
         at = next((i for i, (a, b) in enumerate(zip(distinct, wanted, strict=False)) if a != b), None)
         if at is None and len(distinct) < len(wanted):
             if name == self.to or said.unanswered is not None:
                 return self._no_answer(evidence, said, seen)
-            if fault := self._unrepaired(evidence, said):
+            if fault := self._unrepaired(evidence, said) or self._misanswered(evidence, said):
                 return fault
             late = unfinished(evidence, [name])
             cause = Cause("too-little", f"{name} never sent {quoted(wanted[len(distinct)])}",
@@ -149,8 +148,12 @@ class Udp(Check):
             extra = distinct[len(wanted)]
             return Fault(seen, causes_talk.too_much(name, extra), (first[extra].ref,))
         if wanted[at].startswith(distinct[at]):
+            rest = wanted[at].removeprefix(distinct[at])
+            if any(each and rest.startswith(each) for each in distinct[at + 1 :]):
+                return Fault(seen, _boundaries(f"{name} sent {quoted(wanted[at])} in several datagrams"), frames)
             what = f"{name} sent {quoted(distinct[at])}, only the beginning of {quoted(wanted[at])}"
-            look = "the size given to recvfrom(): what is longer is cut off and lost"
+            look = ("what is given to sendto(), the end of a line included" if name == self.source else
+                    "the size given to recvfrom(): what is longer is cut off and lost")  # fmt: skip
             return Fault(seen, Cause("cut-short", what, look), frames)
         byte = next((i for i, (a, b) in enumerate(zip(distinct[at], wanted[at], strict=False)) if a != b),
                     min(len(distinct[at]), len(wanted[at])))  # fmt: skip
@@ -158,6 +161,11 @@ class Udp(Check):
         if byte == len(wanted[at]):
             differs = causes_talk.too_much(name, distinct[at][byte:])
         return Fault(seen, differs, frames)
+
+    def _misanswered(self, evidence: Evidence, said: Talk) -> Fault | None:
+        """An answer that is wrong, so that who asked had no reason to go on."""
+        fault = self._differs(evidence, said, self.to, said.received, self.server_sends)
+        return fault if fault and fault.cause and fault.cause.kind in ("differs", "boundaries", "cut-short") else None
 
     def _no_answer(self, evidence: Evidence, said: Talk, seen: str) -> Fault:
         return no_answer(evidence, said, self.source, self.to, self.port, self.server_sends or (), seen)
@@ -207,6 +215,10 @@ class Udp(Check):
                     seen = f"{self.source} sent {quoted(payload)} again after {passed:.3f} s, before {self.wait:g} s"
                     cause = Cause("too-soon", seen, "how long the program waits for an answer before it asks again")
                     return Fault(seen, cause, (before.ref, after.ref), timed=True)  # the first may wait for ARP
+                if self.wait is not None and (answer := _answered(said, after, self.wait)):
+                    seen = f"{self.source} sent {quoted(payload)} again, though an answer had come"
+                    cause = Cause("needless", seen, "what has to be received before the program asks again or goes on")
+                    return Fault(seen, cause, (before.ref, answer.ref, after.ref), timed=True)
             if self.tries is not None and len(copies) > self.tries:
                 seen = f"{self.source} sent {quoted(payload)} {len(copies)} times, where {self.tries} is the most"
                 cause = Cause("too-often", seen, "what ends the loop around sendto()")
@@ -225,7 +237,7 @@ class Udp(Check):
         if not self._any_order(said, left, answered):
             fault = self._differs(evidence, said, self.to, said.received, self.server_sends)
             if fault is not None:
-                return fault
+                return self._unrepaired(evidence, said) or fault
         for answer, question in pairs.items():
             asked = [each for each in said.sent if each.payload == question]
             got = next(each for each in said.received if each.payload == answer)
@@ -301,6 +313,21 @@ class Udp(Check):
 def _spent(told: Sequence[int], at: int) -> bool:
     """Whether a kernel may have left a datagram unanswered, as so many errors had gone to that peer."""
     return bisect_right(told, at + _SECOND) - bisect_right(told, at - _BURST * _SECOND) >= _BURST
+
+
+def _answered(said: Talk, again: Sent, wait: float) -> Sent | None:
+    """The answer by which, so long before a datagram was sent again, as many had come as there were questions."""
+    asked = {each.payload for each in said.sent if each.place < again.place}
+    answers = {each.payload: each for each in reversed(said.received) if each.place < again.place}
+    last = max(answers.values(), key=lambda each: each.place, default=None)
+    if last is None or len(answers) < len(asked) or again.packet.time - last.packet.time < wait * _SECOND:
+        return None
+    return last
+
+
+def _boundaries(text: str) -> Cause:
+    look = "what is given to one sendto(): each call makes one datagram, and each recvfrom() takes one"
+    return Cause("boundaries", text, look)
 
 
 def _shown(payloads: Sequence[bytes]) -> str:

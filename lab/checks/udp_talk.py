@@ -11,7 +11,7 @@ from lab.checks.connections import points_of
 from lab.checks.diagnose import Fault
 from lab.checks.follow import unanswered_arp
 from lab.checks.names import addresses_of, quoted, who
-from lab.checks.programs import overdue, trouble, unfinished
+from lab.checks.programs import gone, overdue, trouble, unfinished
 from lab.checks.routing import misrouted
 from lab.checks.sightings import in_its_name
 from lab.evidence import Evidence
@@ -229,6 +229,10 @@ def no_answer(
         return Fault(seen, causes.lost(source, to), frames, unfinished(evidence, [source]))
     if not said.received and (lack := datagrams.unanswered(evidence, to, source, port)):
         return Fault(seen, lack[0], (*frames, lack[1]), timed=True)
+    if refused := datagrams.not_taken(evidence, to, said.arrived[-1].packet):
+        return Fault(seen, refused, frames, timed=True)
+    if early := gone(evidence, to):
+        return Fault(seen, early.cause, frames, timed=True)
     blame = trouble(evidence, [source, to]) if said.unanswered is None else None
     cause = blame.cause if blame else causes_talk.never_answered(to, said.arrived[-1].payload)
     return Fault(seen, cause, frames, timed=blame is None or blame.timed)

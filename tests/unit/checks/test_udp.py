@@ -143,7 +143,11 @@ def test_a_loss_that_the_program_repaired() -> None:
         (talked().ask(b"three"), {}, "too-much"),
         (talked().ask(b"three"), {"server_sends": None}, "too-much"),
         (Talk().ask(ONE).answer(b"re: " + ONE).ask(TWO).answer(b"re: t"), {}, "cut-short"),
+        (Talk().ask(ONE).answer(b"re: ").answer(ONE).ask(TWO).answer(TWO), {}, "boundaries"),
         (Talk().ask(ONE).answer(b"re: " + ONE), {"server_sends": None}, "too-little"),
+        (Talk().ask(ONE).answer(b"re: 'one'"), {}, "differs"),
+        (Talk().ask(ONE, THERE[:2]).ask(TWO).answer(b"re: " + TWO), {}, "no-retry"),
+        (talked().ask(TWO), {"wait": 1e-6}, "needless"),
         (Talk().ask(ONE).answer(ONE).ask(TWO).answer(TWO), {}, "differs"),
         (Talk().ask(ONE), {}, "never-answered"),
         (Talk(), {}, "not-tried"),
@@ -329,3 +333,37 @@ def test_end_marks_are_not_set_everywhere_at_once() -> None:
     lost = replace(check, lost=1)
     late = _marked(Talk().ask(ONE).evidence(lost, states=BOUND), "server:eth0", 0)
     assert lost.judge(late).outcome is F, "it arrived after the receiver's mark, so nothing was lost"
+
+
+def test_a_question_that_is_still_open_may_be_sent_again() -> None:
+    story = Talk().ask(ONE).ask(TWO).answer(b"re: " + ONE).ask(TWO).answer(b"re: " + TWO)
+    assert judge(story, wait=1e-6).outcome is P
+    assert judge(talked().ask(TWO)).outcome is P  # nothing is demanded about that
+
+
+def test_who_sends_less_than_its_line_did_not_receive_it() -> None:
+    verdict = judge(Talk().ask(b"one").answer(b"re: one"), client_sends=(ONE,), server_sends=None)
+    assert kind(verdict) == "cut-short"
+    assert verdict.cause is not None
+    assert "sendto()" in verdict.cause.look_at
+
+
+def refused(story: Story, payload: bytes) -> Story:
+    """The server's kernel says of that question that no socket takes it."""
+    question = next(f for f in story.frames if f.point == "server:eth0" and f.payload == payload)
+    return story.send("icmp", THERE[::-1], protocol=ICMP, sport=3, dport=3, payload=question.raw()[14:],
+                      src=story.address("server"), dst=story.address("client"))  # fmt: skip
+
+
+def test_a_socket_that_no_longer_takes_what_comes_is_told() -> None:
+    """One that is connected to somebody else, or closed, has answered others before."""
+    first = Talk().ask(ONE).answer(b"re: " + ONE).ask(TWO)
+    assert kind(judge(first)) == "never-answered"
+    verdict = judge(refused(first, TWO))
+    assert kind(verdict) == "not-taken"
+    assert verdict.timed
+    assert kind(judge(refused(Talk().ask(ONE), ONE))) == "not-taken"  # all of it
+    ended = result("server", ended="exited", exit_code=0)
+    asked_more = Talk().ask(ONE).answer(b"re: " + ONE).ask(TWO)
+    assert kind(judge(refused(asked_more, TWO), steps=ended)) == "ended-early"
+    assert kind(judge(Talk().ask(ONE).answer(b"re: " + ONE).ask(TWO), steps=ended)) == "ended-early"
