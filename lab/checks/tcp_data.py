@@ -99,6 +99,9 @@ class TcpData(TcpCheck):
             gone = blame is None and late is None and self._left_by_reset(evidence, view)
             if gone:
                 cause, frames = causes_talk.reset(self.source), (*frames, *view.frames(view.client.reset))
+            elif blame is None and not client_speaks and self._went_on_alone(evidence, view):
+                cause = causes_talk.closed_first(self.source, self.to)
+                frames = (*frames, *view.frames(view.client.fin, view.client.reset))
             else:
                 cause = blame.cause if blame else late or causes_talk.not_acknowledged(name)
             return Fault(seen, cause, frames, timed=blame.timed if blame else not gone)
@@ -156,12 +159,21 @@ class TcpData(TcpCheck):
             cause = late or causes_talk.too_little(name, len(got), wanted)
         if gone:
             cause = causes_talk.reset(self.source)
+        elif not client_speaks and self._went_on_alone(evidence, view):
+            cause = causes_talk.closed_first(self.source, self.to)
+            frames = (*frames, *view.frames(view.client.fin, view.client.reset))
         return Fault(seen, blame.cause if blame else cause, frames, timed)
 
     def _left_by_reset(self, evidence: Evidence, view: Seen) -> bool:
         """Whether the client left with bytes unread: what either side had acknowledged by then is chance."""
         reset = view.client.reset is not None and view.client.fin is None
         return reset and not overdue(evidence, [self.source])
+
+    def _went_on_alone(self, evidence: Evidence, view: Seen) -> bool:
+        """Whether the student's client had closed when the teacher's server answered: its kernel took that by RST."""
+        client = view.client
+        mine = runs_submission(evidence, self.source) and not runs_submission(evidence, self.to)
+        return mine and None not in (client.fin, client.reset) and not overdue(evidence, [self.source])
 
     def _late(self, evidence: Evidence, view: Seen) -> Cause | None:
         """Whether the answer came only when the client was no longer there to acknowledge it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -274,3 +275,28 @@ def test_no_text_says_what_to_write() -> None:
     told = causes_talk.never_answered("server", b"\x1b[2J")
     assert "\x1b" not in told.text
     assert "packets alone do not tell" in told.text
+
+
+def gone_alone() -> Story:
+    """The client closes as soon as it has asked, so the answer meets nobody."""
+    story = clean().cut_after("question ack")
+    there = {"src": story.address("client"), "dst": story.address("server"), "sport": 40001, "dport": PORT}
+    back = {"src": there["dst"], "dst": there["src"], "sport": PORT, "dport": 40001}
+    asked = next(frame for frame in story.frames if frame.name == "question")
+    end = asked.seq + len(TEXT)
+    story.send("client fin", WAY, seq=end, ack=asked.ack, flags=FIN | ACK, **there)
+    story.send("answer", WAY[::-1], seq=asked.ack, ack=end + 1, flags=PSH | ACK, payload=TEXT[:3], **back)
+    return story.send("nobody", WAY, seq=end + 1, flags=RST, **there)
+
+
+@pytest.mark.parametrize("wanted", [TEXT, TEXT[:3]])
+def test_a_client_that_goes_before_it_is_answered_is_told_so(wanted: bytes) -> None:
+    """The teacher's server sent less than asked for, or all of it and nobody acknowledged that."""
+    mine = tuple(replace(step, code="submission" if step.name == "client" else ("server.py",)) for step in STEPS)
+    check = TcpData(**ENDS, client_sends=TEXT, server_sends=wanted)
+    verdict = check.judge(gone_alone().evidence(exercise_steps=mine))
+    assert kind(verdict) == "closed-first"
+    assert verdict.cause is not None
+    assert verdict.cause.text.startswith("client closed")
+    theirs = check.judge(gone_alone().evidence())  # the teacher's client may have been tired of waiting
+    assert kind(theirs) != "closed-first"
