@@ -107,6 +107,7 @@ _MEANINGS = {
     "EADDRINUSE": ": another socket has this address and port",
     "EADDRNOTAVAIL": ": the address is none of this node's",
     "EACCES": ": that is not allowed to this program",
+    "ENOENT": ": nothing has this name",
     "EPERM": ": that is not allowed to this program",
     "ECONNREFUSED": ": nobody listens there",
     "ECONNRESET": ": the other side reset the connection",

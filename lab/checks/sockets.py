@@ -12,6 +12,7 @@ from lab.checks import causes
 from lab.checks.base import Cause, Check, Outcome, Verdict
 from lab.checks.call_order import NAMES, PEERS, SOFT, Story, follow, stories, why
 from lab.checks.gaps import gaps, unusable
+from lab.checks.last_words import exception
 from lab.checks.names import listed
 from lab.evidence import Evidence, StepResult, calls_of
 from lab.grammar import Choice, Context, Int, List, Port, Refused, ScalarGrammar, Schema, StepName, param
@@ -129,7 +130,7 @@ class Sockets(Check):
         kind = [each for each in own if each.parent is None and each.domain in self.domain and each.type == self.type]
         chosen = [each for each in kind if self.port is None or self.port in each.ports]
         if not chosen:
-            return self._failed(evidence, result, expected, self._absent(result, own, kind))
+            return self._failed(evidence, result, expected, self._absent(evidence, result, own, kind))
         found = [(story, self._wrong(story, result)) for story in stories(chosen, everyone)]
         best = max((wrong for _, wrong in found if wrong), key=lambda wrong: wrong.reached, default=None)
         right = next((story for story, wrong in found if wrong is None), None)
@@ -169,7 +170,9 @@ class Sockets(Check):
             return "no call"
         return f"{', '.join(words)} (from line {uses[0].line} of steps/{self.step}.calls)"
 
-    def _absent(self, result: StepResult, own: Sequence[Socket], kind: Sequence[Socket]) -> _Found:
+    def _absent(
+        self, evidence: Evidence, result: StepResult, own: Sequence[Socket], kind: Sequence[Socket]
+    ) -> _Found:
         """Why there is no such socket."""
         if kind:
             ports = sorted({port for each in kind for port in each.ports})
@@ -177,15 +180,22 @@ class Sockets(Check):
                 "its sockets were neither bound, nor connected, nor sent to any port")  # fmt: skip
             text = f"{result.name} made no socket for port {self.port}: {seen}"
             return _Found(0, seen, Cause("wrong-port", text, "the port in bind() and connect()"))
-        others = list(dict.fromkeys(f"socket({each.domain}, {each.type})" for each in own if each.parent is None))
+        strange = [each for each in own if each.parent is None and not self._asked_for(evidence, each)]
+        others = list(dict.fromkeys(f"socket({each.domain}, {each.type})" for each in strange))
+        needed = f"socket({' or '.join(self.domain)}, {self.type})"
         if not others:
-            seen = "it asked for no socket at all"
-            cause = Cause("not-tried", f"{result.name} never called socket()", "whether socket() is reached")
+            seen = f"it never called {needed}" if own else "it asked for no socket at all"
+            cause = Cause("not-tried", f"{result.name} never called {needed}", "whether socket() is reached")
             return _Found(-1, seen, cause, timed=_cut(result))
         seen = f"it called {listed(others)}"
-        needed = f"socket({' or '.join(self.domain)}, {self.type})"
         text = f"{result.name} called {listed(others)}, where {needed} is needed"
         return _Found(0, seen, Cause("wrong-socket", text, "the arguments of socket()"))
+
+    def _asked_for(self, evidence: Evidence, socket: Socket) -> bool:
+        """Whether another check of this step asks for such a socket: asking for it is no mistake."""
+        checks = (graded.check for graded in evidence.exercise.checks)
+        return any(socket.domain in each.domain and socket.type == each.type for each in checks
+                   if isinstance(each, Sockets) and each.step == self.step)  # fmt: skip
 
     def _wrong(self, story: Story, result: StepResult) -> _Found | None:
         """The first thing that is wrong with a story: an order before an error, an error before what is missing."""
@@ -203,6 +213,8 @@ class Sockets(Check):
             cause = Cause(kind, f"{name}: {text}", f"the calls before {use.name}()" if order else f"{use.name}()")
             seen = text if use.error in text else f"{text} ({use.error})"
             return _Found(turn.reached, f"{seen}: {told}", cause, timed=use.error in _SILENCE)
+        if turn.early is not None and turn.early.name == "close" and _broken_off(result):
+            return self._missing(story, result, turn.reached, None, told)
         if turn.early is not None:
             text = f"{turn.early.name}() before {self.calls[turn.reached]}()"
             cause = Cause("wrong-order", f"{name}: {text}", f"the calls before {turn.early.name}()")
@@ -293,6 +305,12 @@ def _family(chosen: Sequence[Socket], everyone: Sequence[Socket]) -> list[Socket
     """Sockets, and those that were accepted from them."""
     parents = {place for place, each in enumerate(everyone) if any(each is other for other in chosen)}
     return [*chosen, *(each for each in everyone if each.parent in parents)]
+
+
+def _broken_off(result: StepResult) -> bool:
+    """Whether an exception ended the program, so that all was closed; one for a closed descriptor comes after that."""
+    error = exception(result.stderr) if result.ended == "exited" else ""
+    return bool(error) and "Errno 9]" not in error
 
 
 def _cut(result: StepResult) -> bool:

@@ -41,6 +41,12 @@ def order(*names: str, **more: Any) -> Sockets:
     return Sockets(step="server", calls=names or ORDER, **more)
 
 
+def crashed(error: str) -> dict[str, Any]:
+    """The end of a program by an exception."""
+    told = f'Traceback (most recent call last):\n  File "/work/server.py", line 3, in <module>\n{error}\n'
+    return {"end": "+++ exited with 1 +++", "ended": "exited", "exit_code": 1, "stderr": told.encode()}
+
+
 def refused(call: str, error: str) -> str:
     return f"{call.rpartition(' = ')[0]} = -1 {error} (said in words)"
 
@@ -213,10 +219,30 @@ def test_a_handler_started_as_by_inetd_passes() -> None:
 
 
 def test_a_crash_explains_what_is_missing() -> None:
-    verdict = judge(order(), STREAM, BIND, END, end="+++ exited with 1 +++", ended="exited", exit_code=1,
-                    stderr=b"Traceback (most recent call last):\nNameError: x\n")  # fmt: skip
-    assert verdict.outcome is FAILED
-    assert verdict.cause is not None
+    verdict = judge(order(), STREAM, BIND, END, **crashed("NameError: x"))
+    assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (FAILED, "crashed")
+    assert "listen() was never called" in verdict.seen
+
+
+def test_a_crash_for_a_closed_descriptor_does_not_explain_the_close() -> None:
+    verdict = judge(order(), STREAM, BIND, END, **crashed("OSError: [Errno 9] Bad file descriptor"))
+    assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (FAILED, "wrong-order")
+
+
+def test_a_socket_that_another_check_asks_for_is_no_wrong_one() -> None:
+    """Who never came to the next of several kinds did not take the first for it."""
+    local, raw = order("socket", "connect", domain=("AF_UNIX",)), order("socket", "send", type="SOCK_RAW")
+    calls = record("socket(AF_UNIX, SOCK_STREAM|SOCK_CLOEXEC, 0) = 3", END)
+    ways: tuple[tuple[dict[str, Any], str], ...] = (({}, "not-tried"), (crashed("FileNotFoundError: x"), "crashed"))
+    for more, kind in ways:
+        ended = {key: value for key, value in more.items() if key != "end"} or {"ended": "exited", "exit_code": 0}
+        steps = result("server", calls=calls, **ended)
+        verdict = raw.judge(clean().evidence(raw, local, steps=steps))
+        assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (FAILED, kind)
+        assert verdict.seen == "it never called socket(AF_INET, SOCK_RAW)"
+        alone = raw.judge(clean().evidence(raw, steps=steps))
+        assert alone.cause is not None
+        assert alone.cause.kind == "wrong-socket"
 
 
 def test_without_a_record_nothing_is_measured() -> None:
