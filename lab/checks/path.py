@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from lab.checks import causes
@@ -127,6 +127,9 @@ class Path(Check):
     def _nothing(self, evidence: Evidence, expected: str, source: str, to: str) -> Verdict:
         kind = " ".join(filter(None, [self.protocol, f"port {self.port}" if self.port else ""]))
         seen = f"{source} sent no packet to {to}{f' ({kind})' if kind else ''}, so there is nothing to judge"
+        if trouble(evidence, [to], submitted=True) is None and (datagram := self._datagram(evidence, source, to)):
+            ref, port = datagram  # who was not answered to it may well have ended with an error for that
+            return Verdict(Outcome.FAILED, self.rule, expected, seen, (ref,), causes.udp_for_tcp(source, port))
         blame = trouble(evidence, [source, to], submitted=True)
         if blame is None and (cause := misrouted(evidence, source, to)):
             return Verdict(Outcome.FAILED, self.rule, expected, seen, (), cause)
@@ -139,6 +142,19 @@ class Path(Check):
             cause = causes.no_neighbour(source, neighbour[0])
             return Verdict(Outcome.FAILED, self.rule, expected, f"{seen}: {cause.text}", (neighbour[1],), cause)
         return Verdict(Outcome.FAILED, self.rule, expected, seen, (), causes.nothing_to_judge(source, to))
+
+
+    def _datagram(self, evidence: Evidence, source: str, to: str) -> tuple[FrameRef, int] | None:
+        """A datagram to a port where a check of the exercise asks for TCP, as this one does, and the port."""
+        checks = [graded.check for graded in evidence.exercise.checks if graded.check.kind.startswith("tcp-")]
+        ports = {getattr(each, "port", None) for each in checks if getattr(each, "to", None) == to}
+        for point in [interface.point for interface in interfaces_of(evidence.plan, source)]:
+            if self.protocol != "tcp" or point not in evidence.captures:
+                continue
+            for packet in replace(self, protocol="udp")._wanted(evidence, point, source, to):
+                if packet.dport in ports and packet.number <= evidence.captures[point].end:
+                    return FrameRef(point, packet.number), packet.dport
+        return None
 
 
 def _follow(

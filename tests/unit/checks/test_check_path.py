@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path as FilePath
 
 import pytest
-from doctored import Story, clean
+from doctored import Story, clean, result
 
-from lab.checks import Path
+from lab.checks import Path, TcpHandshake
 from lab.checks.base import Outcome, Verdict
 from lab.plan import Plan, make_plan
 from lab.topology import load_topology
@@ -232,3 +232,14 @@ def test_a_packet_like_a_judged_one_may_come_after_the_end() -> None:
     assert check.judge(story.evidence(check)).outcome is Outcome.PASSED
     story = clean().double("last ack", at=("server:eth0",))
     assert check.judge(story.evidence(check)).outcome is Outcome.FAILED
+
+
+def test_a_datagram_where_tcp_is_asked_for_is_told(plan: Plan) -> None:
+    """A program that nobody answered to its datagram ends with an error, which explains nothing."""
+    check = Path(source="client", to="server", via=("r1", "r2"), protocol="tcp")
+    opened = TcpHandshake(source="client", to="server", port=7)
+    steps = result("client", ended="exited", exit_code=1, stderr=b"TimeoutError: timed out\n")
+    for others, kind in (((opened,), "udp-for-tcp"), ((), "crashed"), ((replace(opened, port=8),), "crashed")):
+        verdict = check.judge(datagram(plan, DIRECT).evidence(check, *others, steps=steps))
+        assert verdict.cause is not None
+        assert verdict.cause.kind == kind
