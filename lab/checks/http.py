@@ -16,7 +16,7 @@ from lab.checks.names import count, quoted
 from lab.checks.programs import trouble
 from lab.checks.tcp import Praise, TcpCheck
 from lab.evidence import Evidence
-from lab.grammar import Int, Payload, Text, param
+from lab.grammar import Choice, Int, Payload, Text, param
 from lab.trace.flows import Side
 from lab.trace.http import Parsed, Request, Response, requests, responses
 from lab.trace.packets import Packet
@@ -53,6 +53,9 @@ class Http(TcpCheck):
         Text("a path such as /index.html", pattern=_TARGET), "the request's target; any by default", default=None
     )
     host: str | None = param(Text(longest=255), "the name in its Host field, a port aside", default=None)
+    version: str | None = param(
+        Choice("HTTP/1.1", "HTTP/1.0"), "the request's version; either by default", default=None
+    )
     sends: bytes | None = param(Payload(), "the request's body, decoded", default=None)
     status: int = param(Int(200, 599), "the response's status", default=200)
     body: bytes | None = param(Payload(), "the response's body, decoded", default=None)
@@ -61,6 +64,7 @@ class Http(TcpCheck):
     def expectation(self) -> str:
         """What is demanded, in a sentence."""
         asked = f"{self.method} {self.path or 'some target'}" + (f" of host {self.host}" if self.host else "")
+        asked += f" by {self.version}" if self.version else ""
         answer = str(self.status) + (f" and {quoted(self.body)}" if self.body is not None else "")
         which = f", as request {self.exchange} of the connection" if self.exchange > 1 else ""
         return f"{self.source} asks {self.to} for {asked}{which}; {self.to} answers {answer}"
@@ -94,6 +98,7 @@ class Http(TcpCheck):
             ("method", self.method, request.method),
             ("target", self.path, request.target),
             ("Host", self.host and self.host.lower(), host.lower()),
+            ("version", self.version, request.version),
         ):
             if wanted is not None and wanted != got:
                 seen = f"{self.source} asked {request.method} {request.target} of {host or 'no host'}"

@@ -245,6 +245,7 @@ def test_a_body_that_ends_with_the_connection() -> None:
         (http(), {"method": "POST"}, "wrong-request"),
         (http(), {"host": "www"}, "wrong-request"),
         (http(), {"sends": b"x"}, "wrong-request"),
+        (http(), {"version": "HTTP/1.0"}, "wrong-request"),
         (http(GET + b"junk"), {}, "left-over"),
         (http(answer=OK + b"!"), {}, "left-over"),
         (http(answer=OK[:-1]), {}, "closed-first"),
