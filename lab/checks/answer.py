@@ -17,7 +17,7 @@ from lab.checks.tcp import Praise, TcpCheck
 from lab.errors import LabError
 from lab.evidence import Evidence
 from lab.grammar import Choice, Context, FilePath, Refused, ScalarGrammar, Schema, Text, param
-from lab.yaml.text import MapNode, Scalar, parse_yaml, show
+from lab.yaml.text import ListNode, MapNode, Scalar, parse_yaml, show
 
 _LONGEST = 1 << 16  # bytes of a sheet that are read
 _DUST = 1e-9  # what a binary fraction may differ from the decimal one that was written, in milliseconds
@@ -171,6 +171,10 @@ class Answer(TcpCheck):
         if problems:
             return Cause("handed-in", f"{self.sheet} cannot be read: {problems[0].what}", str(problems[0].where))
         found = root.get(self._key) if isinstance(root, MapNode) else None
+        if isinstance(found, ListNode) and len(found.items) == 1:
+            found = found.items[0]
+        if isinstance(found, (ListNode, MapNode)) and len(found.items) > 1:
+            return self._wrong(f"{self._key}: {len(found.items)} answers, where one is asked for")
         if not isinstance(found, Scalar) or found.missing:
             return self._wrong(f"{self.sheet} has no answer to {self._key}")
         kind = QUESTIONS[self.value].kind

@@ -144,4 +144,5 @@ def understood(kind: Kind, text: str) -> int | float | str | None:
                 return mac_text(bytes.fromhex(plain))
             dotted = re.fullmatch(r"[0-9a-fA-F]{4}(\.?[0-9a-fA-F]{4}){2}", text)  # as some makers show and print it
             return mac_text(bytes.fromhex(text.replace(".", ""))) if dotted else None
-    return text.lower() if re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", text) else None
+    named = re.fullmatch(r"(?:(?i:the) )?([A-Za-z][A-Za-z0-9_-]*)\.?", text)
+    return named[1].lower() if named else None

@@ -47,7 +47,8 @@ def judge(fields: str, sheet: str | None, story: Story | None = None, **changes:
         ("packets", ["10", "10 Packets", "10 segments"], ["9", "9 packets"]),
         ("round_trips", ["3", "3 round trips", "3 round-trips", "3 RTTs", "3 RTT"], ["2", "4", "2 RTTs"]),
         ("ttl_at_server", ["63"], ["64"]),
-        ("closes_first", ["client", "Client"], ["server", "r1", "nobody", "1"]),
+        ("closes_first", ["client", "Client", "the client", "The client.", "[client]"],
+                         ["server", "r1", "nobody", "1", "the server", "client or server", "not the client"]),
         ("target_mac_at_client", [R1_IN, R1_IN.upper(), R1_IN.replace(":", "-"), R1_DOTTED,
                                   f"'{R1_IN.replace(':', '')}'"], [R1_OUT, "1", "r1"]),
         ("source_mac_at_server", [R1_OUT, "2:0:0:0:3:1" if R1_OUT == "02:00:00:00:03:01" else R1_OUT], [R1_IN]),
@@ -128,6 +129,14 @@ def test_a_sheet_that_a_run_did_not_keep_is_not_held_against_anyone() -> None:
     told = {"submission": {"files": ["answers.yaml"]}}
     assert judge("value: client_isn", None, manifest=told).outcome is N
     assert judge("value: client_isn", "client_isn: 1\n", manifest=told).outcome is F
+
+
+def test_one_answer_in_a_list_is_an_answer_and_several_are_none() -> None:
+    for given in (f"[{R1_IN}]", f"\n  - {R1_IN}"):
+        assert judge("value: target_mac_at_client", f"target_mac_at_client: {given}\n").outcome is P, given
+    verdict = judge("value: target_mac_at_client", f"target_mac_at_client: [{R1_IN}, {R1_OUT}]\n")
+    assert verdict.outcome is F
+    assert verdict.seen == "target_mac_at_client: 2 answers, where one is asked for"
 
 
 def test_a_key_of_the_teachers_own() -> None:
