@@ -280,6 +280,11 @@ class Sockets(Check):
                 cause, timed = causes.handed_in(evidence.handed_in[0]), False
             elif result.ended == "timed out":
                 cause = causes.timed_out(result)
+        elif cause is not None and cause.kind == "not-closed":  # it may never have come to its close()
+            if result.ended == "exited" and result.signal:
+                cause, timed = causes.crashed(result), False
+            elif result.ended == "timed out":
+                cause = causes.timed_out(result)
         return Verdict(Outcome.FAILED, self.rule, expected, wrong.seen, (), cause, timed)
 
 

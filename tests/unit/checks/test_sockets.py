@@ -201,6 +201,22 @@ def test_listening_sockets_may_stay_open_where_connections_are_meant(end: str) -
     assert judge(order("accept", closed="connections"), *SERVER[:-2], end=end).outcome is FAILED
 
 
+@pytest.mark.parametrize(
+    ("ended", "kind"),
+    [
+        ({"ended": "exited", "signal": "SIGSEGV", "exit_code": None}, "crashed"),
+        ({"ended": "timed out"}, "timed-out"),
+        ({"ended": "exited", "exit_code": 1}, "not-closed"),
+        ({"ended": "killed"}, "not-closed"),
+    ],
+)
+def test_what_never_came_to_its_close_is_not_told_to_look_for_one(ended: dict[str, Any], kind: str) -> None:
+    for check in (order(), order("accept", closed="all")):
+        verdict = judge(check, *SERVER[:-2], end="+++ killed by SIGSEGV +++", **ended)
+        assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (FAILED, kind)
+        assert "descriptor" in verdict.seen
+
+
 def test_a_descriptor_that_exec_hands_over_is_the_first_programs() -> None:
     exec_ = 'execve("/bin/cat", ["cat"], 0x7) = 0'
     kept = STREAM.replace("|SOCK_CLOEXEC", "")
