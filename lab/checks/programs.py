@@ -46,7 +46,7 @@ def trouble(evidence: Evidence, nodes: Sequence[str], submitted: bool | None = N
     found = list(steps_on(evidence, nodes))
     for mine in (True, False) if submitted is None else (submitted,):
         for step, result in found:
-            if (step.code == "submission") == mine and (cause := _failure(evidence, result)):
+            if (step.code == "submission") == mine and (cause := failure(evidence, result)):
                 return Blame(cause)
         for step, result in found if submitted else ():
             if step.code == "submission" and (cause := causes.ran_into_limit(result)):
@@ -56,7 +56,8 @@ def trouble(evidence: Evidence, nodes: Sequence[str], submitted: bool | None = N
     return None
 
 
-def _failure(evidence: Evidence, result: StepResult) -> Cause | None:
+def failure(evidence: Evidence, result: StepResult) -> Cause | None:
+    """Why a program did not start, or ended as none should; None where a check asks for just that exit code."""
     if result.ended == "not started":
         return causes.not_started(result)
     if result.ended == "over limit":

@@ -14,6 +14,7 @@ from lab.checks.call_order import NAMES, PEERS, SOFT, Story, follow, stories, wh
 from lab.checks.gaps import gaps, unusable
 from lab.checks.last_words import exception
 from lab.checks.names import listed
+from lab.checks.programs import failure
 from lab.evidence import Evidence, StepResult, calls_of
 from lab.grammar import Choice, Context, Int, List, Port, Refused, ScalarGrammar, Schema, StepName, param
 from lab.trace.calls import parse_calls
@@ -179,6 +180,8 @@ class Sockets(Check):
             seen = f"its sockets were about port {listed([str(port) for port in ports])}" if ports else (
                 "its sockets were neither bound, nor connected, nor sent to any port")  # fmt: skip
             text = f"{result.name} made no socket for port {self.port}: {seen}"
+            if not ports:  # it may never have come so far
+                return _Found(0, seen, Cause("missing-call", text, "bind() and connect()"), timed=_cut(result))
             return _Found(0, seen, Cause("wrong-port", text, "the port in bind() and connect()"))
         strange = [each for each in own if each.parent is None and not self._asked_for(evidence, each)]
         others = list(dict.fromkeys(f"socket({each.domain}, {each.type})" for each in strange))
@@ -237,7 +240,11 @@ class Sockets(Check):
         left = story.sockets[-1].left
         if wanted == "close" and left:
             return _Found(reached, f"{_left(left)}: {told}", _not_closed(result, left), timed=cut)
-        if waiting := next((use for use in story.uses if not use.returned), None):
+        waiting = next((use for use in story.uses if not use.returned), None)
+        if waiting and wanted and waiting.name != wanted and story.sockets[0].type == "SOCK_DGRAM" and any(
+                use.name == waiting.name and use.done for use in story.uses):  # fmt: skip
+            waiting = None  # it waits for the next datagram: the one before was not dealt with on this socket
+        if waiting:
             text = f"{waiting.name}() never returned"
             cause = Cause("never-returned", f"{result.name}: {text}", f"what {waiting.name}() waits for")
             return _Found(reached, f"{text}: {told}", cause, timed=cut)
@@ -246,6 +253,8 @@ class Sockets(Check):
             text = f"{name}() succeeded, where {missed.error} is asked for" if done else f"{name}() was never called"
         else:
             text = f"{name}() was never called"
+            if story.sockets[0].type == "SOCK_DGRAM" and reached:  # a program may have several that do the same
+                text += f" on descriptor {story.sockets[0].descriptor}"
         cause = Cause("missing-call", f"{result.name}: {text}", f"how far {result.name} gets, and {name}()")
         return _Found(reached, f"{text}: {told}", cause, timed=cut)
 
@@ -273,9 +282,11 @@ class Sockets(Check):
         cause, timed = wrong.cause, wrong.timed
         if cause is not None and cause.kind == "peer-failed":  # the peer may only have been late
             timed = timed or any(each.ready is False for each in evidence.steps.values())
+        if cause is not None and cause.kind == "never-returned":
+            cause = self._unreachable(evidence, result) or cause
         if cause is not None and cause.kind in ("missing-call", "not-tried", "never-returned"):
-            if result.ended == "exited" and (result.signal or result.exit_code):
-                cause, timed = causes.crashed(result), False
+            if crash := failure(evidence, result):
+                cause, timed = crash, False
             elif evidence.handed_in:
                 cause, timed = causes.handed_in(evidence.handed_in[0]), False
             elif result.ended == "timed out":
@@ -286,6 +297,19 @@ class Sockets(Check):
             elif result.ended == "timed out":
                 cause = causes.timed_out(result)
         return Verdict(Outcome.FAILED, self.rule, expected, wrong.seen, (), cause, timed)
+
+    def _unreachable(self, evidence: Evidence, result: StepResult) -> Cause | None:
+        """Whether it waits where only its own machine can reach it, and others run programs that might want to."""
+        if all(step.node == result.node for step in evidence.exercise.steps) or result.calls is None:
+            return None
+        for socket in _sockets(result.calls):
+            bound = next((use for use in socket.uses if use.name == "bind" and use.done), None)
+            address = bound.ip if bound else None
+            if bound and address and address.is_loopback and self.port in (None, bound.port):
+                own = (str(each.ip) for point in evidence.plan.by_name[result.node].interfaces
+                       for each in point.addresses if each.version == address.version)  # fmt: skip
+                return causes.wrong_address(result.node, str(address), bound.port or 0, next(own, result.node))
+        return None
 
 
 @lru_cache(maxsize=8)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from lab.trace.calls import Call, Calls, Ending
 
@@ -58,6 +58,15 @@ class Use:
         """The port in its address, where it has one."""
         found = next((match for each in self.call.arguments[1:] if (match := _PORT.search(each))), None)
         return int(found[1]) if found else None
+
+    @property
+    def ip(self) -> IPv4Address | IPv6Address | None:
+        """The IP address among its arguments, where it has one."""
+        found = next((match for each in self.call.arguments[1:] if (match := _ADDRESS.search(each))), None)
+        try:
+            return ip_address(found[1]) if found else None
+        except ValueError:
+            return None
 
     def __str__(self) -> str:
         """The call as a person would write it, with its result."""

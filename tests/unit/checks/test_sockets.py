@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from lab.checks.base import Outcome, Verdict
+from lab.checks.output import Output
 from lab.checks.sockets import Failure, Sockets
 from lab.evidence import Gap, calls_of
-from tests.unit.doctored import clean, result
+from tests.unit.doctored import STEPS, clean, result
 
 PASSED, FAILED, NOT_MEASURED = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_MEASURED
 STREAM = "socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC, IPPROTO_IP) = 3"
@@ -148,6 +149,45 @@ def test_an_accept_that_never_returned_rests_on_time() -> None:
     verdict = judge(order(), STREAM, BIND, LISTEN, "accept4(3,  <unfinished ...>", end="+++ killed by SIGKILL +++")
     assert (verdict.outcome, verdict.timed) == (FAILED, True)
     assert "accept() never returned" in verdict.seen
+
+
+def test_who_listens_on_the_loopback_address_is_told_so_where_others_might_call() -> None:
+    wait = "accept4(3,  <unfinished ...>"
+    local = BIND.replace("0.0.0.0", "127.0.0.1")
+    verdict = judge(order(), STREAM, local, LISTEN, wait, end="+++ killed by SIGKILL +++", ended="killed")
+    assert verdict.cause is not None
+    assert verdict.cause.text == "server listened on 127.0.0.1:7000; packets arrive for 10.0.2.80"
+    check = order()
+    steps = {"exercise_steps": STEPS[:1], "steps": result("server", calls=record(STREAM, local, LISTEN, wait))}
+    alone = check.judge(clean().evidence(check, **steps))
+    assert alone.cause and alone.cause.kind == "never-returned"  # it may have been meant for its own machine
+
+
+def test_an_answer_from_another_socket_is_no_datagram_waited_for() -> None:
+    made = STREAM.replace("SOCK_STREAM", "SOCK_DGRAM")
+    got, wait = 'recvfrom(3, "x", 9) = 1', "recvfrom(3,  <unfinished ...>"
+    check = order("socket", "bind", "recv", "send", type="SOCK_DGRAM")
+    other = (made.replace("= 3", "= 4"), 'sendto(4, "x", 1, 0, NULL, 0) = 1')
+    verdict = judge(check, made, BIND, got, *other, wait, ended="killed")
+    assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (FAILED, "missing-call")
+    assert "send() was never called on descriptor 3" in verdict.seen
+    assert judge(check, made, BIND, wait, ended="killed").seen.startswith("recv() never returned")
+
+
+def test_an_exit_code_that_is_asked_for_is_no_crash() -> None:
+    check = order("socket", fails=(Failure("bind", "EADDRINUSE"),))
+    told = Output(step="server", exit=1)
+    steps = result("server", calls=record(), ended="exited", exit_code=1)
+    verdict = check.judge(clean().evidence(check, told, steps=steps))
+    assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (FAILED, "not-tried")
+    assert judge(check, ended="exited", exit_code=1).cause.kind == "crashed"  # type: ignore[union-attr]
+
+
+def test_a_socket_without_a_port_is_a_crashs_doing_where_there_is_one() -> None:
+    check = order("socket", "bind", port=7000)
+    for ended, kind in ((0, "missing-call"), (1, "crashed")):
+        verdict = judge(check, STREAM, END, ended="exited", exit_code=ended)
+        assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (FAILED, kind)
 
 
 def test_the_port_is_that_of_the_socket() -> None:
