@@ -61,7 +61,8 @@ class FaultStruck(Check):
                 done = f"{count(len(struck), 'packet')} of {told['seen']} on {fault.network} {_DONE[fault.action]}"
         if len(struck) >= wanted:
             return Verdict(Outcome.PASSED, self.rule, expected, done, frames)
-        seen = f"only {told['seen']} such packets came on {fault.network}" if told["seen"] else "no such packet came"
+        came = count(told["seen"], "such packet")
+        seen = f"only {came} came on {fault.network}" if told["seen"] else "no such packet came"
         blame = idle(evidence, nodes)
         timed = blame.timed if blame else unfinished(evidence, nodes)
         cause = blame.cause if blame else Cause("not-tried", f"fault {self.fault} never struck: {seen}", moment)
