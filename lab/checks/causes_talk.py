@@ -70,6 +70,12 @@ def answered_late(side: str, other: str) -> Cause:
                  "what the program does, and waits for, between recv() and send()")  # fmt: skip
 
 
+def answered_the_gone(side: str, other: str) -> Cause:
+    """An answer to one that had closed both directions; packets do not tell whether it was tired of waiting."""
+    return Cause("answered-late", f"{side} answered only after {other} had closed, and nobody was there to read it",
+                 "what ends the loop around recv(): a client that waits for its answer sends no end of file before")  # fmt: skip
+
+
 def not_acknowledged(side: str) -> Cause:
     """Bytes that the receiver never confirmed."""
     return Cause("not-acknowledged", f"not all bytes that {side} sent were acknowledged",

@@ -179,7 +179,13 @@ class TcpData(TcpCheck):
         """Whether the answer came only when the client was no longer there to acknowledge it."""
         if cause := unanswered(evidence, view, view.server, view.client, (self.to, self.source)):
             return cause
-        return causes_talk.answered_late(self.to, self.source) if overdue(evidence, [self.source]) else None
+        if overdue(evidence, [self.source]):
+            return causes_talk.answered_late(self.to, self.source)
+        order = [id(packet) for packet in view.conversation.packets]
+        fin, first = view.client.fin, next((segment.packet for segment in view.server.segments), None)
+        if view.client.reset and fin and first and order.index(id(fin)) < order.index(id(first)):
+            return causes_talk.answered_the_gone(self.to, self.source)
+        return None
 
     def _cut_short(self, evidence: Evidence, view: Seen) -> Fault | None:
         """The server ended the connection, first of the two, while what came so far was right and not yet whole.
@@ -198,6 +204,8 @@ class TcpData(TcpCheck):
             and (self.server_sends is None or answer.startswith(server.stream))
         ):
             return None
+        if server.stream and self._had_read(view, asked):
+            return None  # the answer is short, and that it was the first to close takes nothing from it
         sent = f"it had sent {quoted(server.stream)}" if server.stream else "it had sent nothing"
         if self.server_sends is not None and server.stream:
             sent += f", {len(server.stream)} of {count(len(answer), 'byte')}"
@@ -206,6 +214,13 @@ class TcpData(TcpCheck):
         frames = view.frames(*(segment.packet for segment in server.segments[-1:]), server.fin or server.reset)
         seen = f"{self.to} closed the connection when {sent}"
         return Fault(seen, cause, frames, timed=blame is not None and blame.timed)
+
+    def _had_read(self, view: Seen, asked: bytes) -> bool:
+        """Whether the server ended with nothing unread (else it had sent RST), and all that it was asked had come."""
+        fin, start = view.server.fin, view.client.first
+        if not asked or fin is None or start is None or view.server.reset is not None:
+            return False
+        return bool(view.client.stream == asked and (fin.ack - start) % 2**32 in (len(asked), len(asked) + 1))
 
     def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:
         """The streams of the first connection and the segments that carried them."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from doctored import PORT, STEPS, TEXT, Story, clean, refused, result, states
+from doctored import CLIENT_ISN, PORT, SERVER_ISN, SOURCE_PORT, STEPS, TEXT, Story, clean, refused, result, states
 
 from lab.checks import TcpClose, TcpData, TcpHandshake
 from lab.evidence import Evidence, Mark
@@ -144,6 +144,13 @@ CASES: dict[str, tuple[Callable[[], Evidence], str, str]] = {
     "server closes before all was said": (
         lambda: of(closed_early()),
         "closed-first", "server closed the connection before"),
+    "the answer is short, and the server goes first": (
+        lambda: of(talk(answered=b"he", closes="server")), "too-little", "server sent 2 of 6 bytes"),
+    "the server goes with a part of the question unread": (
+        lambda: of(talk(answered=b"he", closes="server").alter("server fin", flags=0x14)),
+        "closed-first", "server closed the connection before"),
+    "the client was gone when the answer came": (
+        lambda: of(tired()), "answered-late", "server answered only after client had closed"),
     "never closed": (
         lambda: of(clean(), marks=(Mark("s", clean().counts("server fin"), "server"),)),
         "never-closed", "server never closed"),
@@ -174,6 +181,17 @@ def left(after: str) -> Story:
     way = ("client:eth0", "r1:eth0", "r1:eth1", "server:eth0")
     ends = {"src": story.address("client"), "dst": story.address("server"), "sport": 40001, "dport": PORT}
     return story.send("gone", way, seq=1, flags=4, **ends)
+
+
+def tired() -> Story:
+    """The client closes without having been answered, and resets what is said to it then."""
+    way = ("client:eth0", "r1:eth0", "r1:eth1", "server:eth0")
+    there = {"src": "10.0.1.10", "dst": "10.0.2.80", "sport": SOURCE_PORT, "dport": PORT}
+    back = {"src": "10.0.2.80", "dst": "10.0.1.10", "sport": PORT, "dport": SOURCE_PORT}
+    x, y = (CLIENT_ISN + 1 + len(TEXT)) % 2**32, SERVER_ISN + 1
+    story = clean().cut_after("question ack").send("client fin", way, seq=x, ack=y, flags=0x11, **there)
+    story.send("answer", way[::-1], seq=y, ack=x + 1, flags=0x18, payload=TEXT, **back)
+    return story.send("gone", way, seq=x + 1, flags=4, **there)
 
 
 def closed_early() -> Story:
