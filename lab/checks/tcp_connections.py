@@ -72,7 +72,10 @@ class Connections(Check):
         fault = fault or next((f for found in all_found for each in found.connections if each.established
                                and (f := disagreement(evidence, found, each))), None)  # fmt: skip
         course = sorted((_course(evidence, _view(each)) for each in opened), key=lambda each: each.begun)
-        fault = fault or (self._wrong_client(course) if self.echo else None) or self._out_of_order(evidence, course)
+        if self.echo:  # what came back wrong tells more than when: a client that waits for the rest of it asks late
+            answered = [each for each in course if each.view.client.stream and each.view.server.stream]
+            fault = fault or self._wrong_client(course) or self._mixed_up(evidence, answered)
+        fault = fault or self._out_of_order(evidence, course)
         fault = fault or (self._mixed_up(evidence, course) if self.echo else None)
         if fault is not None:
             return Verdict(Outcome.FAILED, self.rule, expected, fault.seen, fault.frames, fault.cause, fault.timed)
@@ -141,6 +144,11 @@ class Connections(Check):
         if gone.ended is None or late.answered is None or late.answered < gone.ended:
             return None
         shown = (*gone.frames(gone.ended), *late.frames(late.asked, late.answered))
+        if late is not gone and gone.left_by_server and gone.answered and late.asked > gone.answered:
+            seen = f"{self.to} closed {gone.name} when {late.name} was still to be answered"
+            blame = trouble(evidence, [self.to], submitted=True)
+            cause = blame.cause if blame else causes_talk.closed_first(self.to, _client(evidence, gone.view))
+            return Fault(seen, cause, shown, timed=True)
         if late is gone or late.asked > gone.ended:
             closed = "it" if late is gone else gone.name
             seen = f"{late.name} was {'answered' if late is gone else 'used'} only when {closed} had been closed"
@@ -247,6 +255,12 @@ class _Course:
     asked: Moment
     answered: Moment | None
     ended: Moment | None
+
+    @property
+    def left_by_server(self) -> bool:
+        """Whether the server was the first to close it, or reset it."""
+        reset = self.view.server.reset
+        return self.view.first_to_close() is self.view.server or (reset is not None and self.view.client.fin is None)
 
     def frames(self, *moments: Moment | None) -> tuple[FrameRef, ...]:
         """The frames of moments; what is None is left out."""

@@ -88,6 +88,23 @@ def test_served_side_by_side_or_in_turn(story: tuple[str, ...], order: str, caus
     assert verdict.timed == (cause in ("one-at-a-time", "not-together", "too-little"))
 
 
+def test_a_server_that_closes_when_it_has_answered_is_told_so() -> None:
+    story = talks("A open", "B open", "B ask", "B answer", "B close", "A ask", "A answer", "A close")
+    late = story.later("B client fin", "B server fin").alter("B server fin", ack=3_005).alter("B client fin", ack=4_006)
+    verdict = judge(late, order="together")
+    assert (verdict.outcome, kind(verdict), verdict.timed) == (F, "closed-first", True)
+    assert verdict.seen == "server closed client port 40002 when client port 40001 was still to be answered"
+    waits = talks(*ONE_AT_A_TIME).later("A client fin", "A server fin").alter("A server fin", ack=1_005)
+    assert kind(judge(waits, order="together")) == "one-at-a-time"
+
+
+def test_an_answer_that_is_wrong_is_told_before_one_that_came_late() -> None:
+    """Who waits for the rest of an answer closes when its time is over, and so asks on the next too late."""
+    story = talks("A open", "B open", "B ask", "B answer", "A ask", "B close", "A answer", "A close", to_second=b"two")
+    assert kind(judge(story, order="together")) == "too-little"
+    assert kind(judge(talks(*NEVER), order="together")) == "one-at-a-time"
+
+
 def test_it_names_the_connections_and_shows_the_frames() -> None:
     verdict = judge(talks(*ONE_AT_A_TIME), order="together")
     assert verdict.seen == "server answered client port 40002 only when client port 40001 had been closed"
