@@ -73,7 +73,7 @@ def answered_late(side: str, other: str) -> Cause:
 def answered_the_gone(side: str, other: str) -> Cause:
     """An answer to one that had closed both directions; packets do not tell whether it was tired of waiting."""
     return Cause("answered-late", f"{side} answered only after {other} had closed, and nobody was there to read it",
-                 "what ends the loop around recv(): a client that waits for its answer sends no end of file before")  # fmt: skip
+                 "what ends the loop around recv(): who waits for an answer sends no end of file before")  # fmt: skip
 
 
 def not_acknowledged(side: str) -> Cause:

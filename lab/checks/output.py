@@ -12,7 +12,7 @@ from lab.checks.base import Cause, Check, Outcome, Verdict
 from lab.checks.gaps import gaps, unusable
 from lab.checks.last_words import last_lines
 from lab.checks.names import quoted
-from lab.checks.programs import trouble
+from lab.checks.programs import Blame, failure, trouble
 from lab.evidence import Evidence, StepResult
 from lab.grammar import Bool, Choice, Int, Pattern, Payload, StepName, param
 
@@ -33,7 +33,9 @@ class Output(Check):
 
     step: str = param(StepName(), "the step whose program is judged")
     exit: int | None = param(Int(0, 255), "its exit code", default=None)
-    stream: str = param(Choice("stdout", "stderr"), "which of its outputs the text is looked for in", default="stdout")
+    stream: str = param(
+        Choice("stdout", "stderr", "either"), "which of its outputs the text is looked for in", default="stdout"
+    )
     text: bytes | None = param(Payload(), "all that it prints", default=None)
     contains: bytes | None = param(Payload(), "what must be somewhere in it", default=None)
     pattern: str | None = param(Pattern(), "a regular expression that must be found in it", default=None)
@@ -79,7 +81,7 @@ class Output(Check):
             parts.append(f"prints {quoted(self.contains)} somewhere")
         if self.pattern is not None:
             parts.append(f"prints something that matches {quoted(self.pattern.encode())}")
-        where = " (on stderr)" if self.stream == "stderr" else ""
+        where = {"stderr": " (on stderr)", "either": " (on stdout or stderr)"}.get(self.stream, "")
         return f"{self.step} {' and '.join(parts)}{where}"
 
     @property
@@ -114,18 +116,26 @@ class Output(Check):
         return None
 
     def _output(self, evidence: Evidence, expected: str, result: StepResult) -> Verdict:
-        raw, lost = (
-            (result.stdout, result.stdout_lost) if self.stream == "stdout" else (result.stderr, result.stderr_lost)
-        )
-        got = raw if self.exact else _plain(raw)
-        problem = self._mismatch(got, lost)
-        if problem is None:
+        outputs = {"stdout": (result.stdout, result.stdout_lost), "stderr": (result.stderr, result.stderr_lost)}
+        found = {name: self._mismatch(self._read(raw), lost) for name, (raw, lost) in outputs.items()}
+        asked = tuple(outputs) if self.stream == "either" else (self.stream,)
+        right = next((name for name in asked if found[name] is None), None)
+        if right is not None:
             code = f"exit code {result.exit_code}, " if self._exit_code is not None else ""
-            return Verdict(Outcome.PASSED, self.rule, expected, f"{code}{self.stream} is {quoted(raw)}")
+            return Verdict(Outcome.PASSED, self.rule, expected, f"{code}{right} is {quoted(outputs[right][0])}")
+        chosen = next((name for name in asked if outputs[name][0]), asked[0])
+        raw, lost = outputs[chosen]
+        problem = found[chosen] or ""
+        other = next((name for name in outputs if outputs[name][0] and name not in asked and found[name] is None), None)
+        if other is not None:
+            problem += f": that came on {other}"
         if lost:
             seen = f"{problem}; it printed {lost} bytes more than are kept"
             return self._failed(expected, result, seen, causes.flooded(f"{self.step} printed more than is kept"))
-        blame = trouble(evidence, [result.node], submitted=None) if not raw else None
+        silent = not (result.stdout if self.stream == "either" else raw)  # a traceback on stderr is no words of its own
+        blame = trouble(evidence, [result.node], submitted=None) if silent else None
+        if blame is None and self._begun(self._read(raw)) and (crash := failure(evidence, result)):
+            blame = Blame(crash)
         if result.ended == "timed out" and blame is None:
             return self._failed(expected, result, problem, causes.timed_out(result))
         return self._failed(expected, result, problem, blame.cause if blame else None)
@@ -143,6 +153,14 @@ class Output(Check):
             if not any(re.search(self.pattern, each, re.MULTILINE) for each in ways):
                 return f"{quoted(self.pattern.encode())} matches nothing in {quoted(got)}"
         return None
+
+    def _read(self, text: bytes) -> bytes:
+        return text if self.exact else _plain(text)
+
+    def _begun(self, got: bytes) -> bool:
+        """Whether it printed the beginning of what is demanded, and might have printed the rest as well."""
+        wanted = self._read(self.text or b"")
+        return len(got) < len(wanted) and wanted.startswith(got)
 
     def _ways(self, text: str) -> tuple[str, ...]:
         """A text as an expression may want it: where that names an end of a line, with that of the last one too."""

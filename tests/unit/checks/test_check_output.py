@@ -148,3 +148,38 @@ def test_only_gaps_of_the_step_count() -> None:
 )
 def test_demands_that_demand_nothing_are_refused(fields: dict[str, Any], key: str | None) -> None:
     assert [problem[0] for problem in Output(step="client", **fields).problems()] == ([key] if key else [])
+
+
+def test_what_came_on_the_other_stream_is_told_and_may_count_as_well() -> None:
+    said = {"stdout": b"I am late\n", "stderr": b"port 3000 is taken\n"}
+    verdict = judge({"contains": b"is taken"}, **said)
+    assert verdict.outcome is F
+    assert verdict.seen == '"is taken" is not in "I am late": that came on stderr'
+    assert "came on" not in judge({"contains": b"is free"}, **said).seen
+    assert "came on" not in judge({"text": b""}, stdout=b"x").seen
+    either = {"stream": "either", "contains": b"is taken"}
+    verdict = judge(either, **said)
+    assert (verdict.outcome, verdict.seen) == (P, 'stderr is "port 3000 is taken\\n"')
+    assert judge(either, stdout=b"port 3000 is taken\n").outcome is P
+    assert judge(either, stdout=b"port 3000\n", stderr=b" is taken").outcome is P
+    assert judge({"stream": "either", "text": b"port 3000 is taken"}, **said).outcome is P
+    assert judge(either, stdout=b"no\n", stderr=b"no\n").outcome is F
+
+
+@pytest.mark.parametrize(
+    ("printed", "code", "kind"),
+    [(b"one\n", 1, "crashed"), (b"two\n", 1, "wrong-output"), (b"", 1, "crashed"), (b"one\n", 0, "wrong-output")],
+)
+def test_who_crashed_after_a_right_beginning_is_told_of_the_crash(printed: bytes, code: int, kind: str) -> None:
+    steps = result("server", ended="exited", stdout=printed, exit_code=code, stderr=b"ZeroDivisionError: x")
+    verdict = Output(step="server", text=b"one\ntwo\n").judge(Story().evidence(steps=steps))
+    assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (F, kind)
+
+
+def test_a_traceback_is_a_crash_also_where_both_streams_count() -> None:
+    crash = b'Traceback (most recent call last):\n  File "/work/server.py", line 9, in <module>\nOSError: in use\n'
+    for words, kind in ((crash, "crashed"), (b"no\n", "wrong-output")):
+        steps = result("server", ended="exited", exit_code=1, stderr=words)
+        check = Output(step="server", exit=1, stream="either", contains=b"taken")
+        verdict = check.judge(Story().evidence(check, steps=steps))
+        assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (F, kind)
