@@ -17,7 +17,7 @@ for each in asked:
     protocol, _, port = each.partition("/")
     kind = socket.SOCK_STREAM if protocol == "tcp" else socket.SOCK_DGRAM
     with socket.socket(socket.AF_INET, kind) as program:
-        program.settimeout(1.5)
+        program.settimeout(3)
         try:
             program.connect((host, int(port)))
             if protocol == "udp":
