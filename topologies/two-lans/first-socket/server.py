@@ -1,8 +1,9 @@
-"""Answers each client's question, one line, by "you said" and the question, and closes."""
+"""Answers each client's question, one line, by "you said", the question and its standard input, and closes."""
 
 import socket
 import sys
 
+news = sys.stdin.buffer.read()
 with socket.create_server(("", int(sys.argv[1]))) as listening:
     while True:
         connection, _ = listening.accept()
@@ -10,6 +11,6 @@ with socket.create_server(("", int(sys.argv[1]))) as listening:
             connection.settimeout(2)
             try:
                 if question := lines.readline():
-                    connection.sendall(b"you said " + question)
+                    connection.sendall(b"you said " + question + news)
             except OSError:
                 pass
