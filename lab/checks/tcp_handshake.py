@@ -18,6 +18,7 @@ from lab.grammar import Choice, param
 from lab.trace.packets import ACK, CWR, ECE, SYN, flags_text
 
 _LINUX_RANGE = (32768, 60999)
+_TIME_WAIT = 60_000_000_000  # ns, Linux's TCP_TIMEWAIT_LEN
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,26 @@ class TcpHandshake(TcpCheck):
                 if side.isn == its.isn:
                     text = f"two connections of the {at} began with the same sequence number {side.isn}"
                     return Fault(text, causes.bad_handshake(text), view.frames(side.syn) + other.frames(its.syn))
+        return self._same_port(evidence, found.connections) if self.source_port == "dynamic" else None
+
+    def _same_port(self, evidence: Evidence, connections: Sequence[Connection]) -> Fault | None:
+        """A port that was used again at once: while it is in TIME-WAIT no kernel chooses it (RFC 9293 §3.6.1).
+
+        Linux may be told to (tcp_tw_reuse).
+        """
+        if sysctl(evidence, self.source, "net.ipv4.tcp_tw_reuse") == "1":
+            return None
+        left: dict[tuple[int, bytes], Seen] = {}  # by the client's port and the server's address; the client closed
+        for view in (each.views[0] for each in connections if each.established):
+            port = view.client.port
+            before, syn = left.get((port, view.server.address)), view.client.syn
+            fin = before.client.fin if before else None
+            if before and fin and syn and syn.time - fin.time < _TIME_WAIT:
+                seen = f"two connections came from port {port} of {self.source}, which was in TIME-WAIT"
+                shown = before.frames(before.client.syn) + view.frames(syn)
+                return Fault(seen, causes.fixed_source_port(self.source, port), shown)
+            if view.first_to_close() is view.client:
+                left[port, view.server.address] = view
         return None
 
     def praise(self, evidence: Evidence, connections: Sequence[Connection]) -> Praise:

@@ -50,6 +50,19 @@ def test_a_connection_by_an_interface_that_is_not_captured_is_nobodys_doing() ->
     assert check.judge(story.evidence()).outcome is F
 
 
+@pytest.mark.parametrize(
+    ("closes", "source_port", "outcome"), [("client", "dynamic", F), ("server", "dynamic", P), ("client", "any", P)]
+)
+def test_a_port_in_time_wait_is_none_that_a_kernel_chose(closes: str, source_port: str, outcome: Outcome) -> None:
+    again = clean() if closes == "client" else Story().arp("client:eth0", "r1:eth0", "arp").talk(closes=closes)
+    again.talk(isn=5_000_000, answer_isn=9_000_000, prefix="2 ")
+    verdict = opened(again, connection="every", source_port=source_port)
+    assert verdict.outcome is outcome, verdict.seen
+    if outcome is F:
+        assert verdict.cause is not None
+        assert (verdict.cause.kind, len(verdict.frames)) == ("source-port", 2)
+
+
 @pytest.mark.parametrize(("isn", "answer_isn"), [(CLIENT_ISN, 9), (5, SERVER_ISN)])
 def test_two_connections_with_one_isn(isn: int, answer_isn: int) -> None:
     verdict = opened(second(clean(), isn, answer_isn), connection="every")
