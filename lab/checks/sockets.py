@@ -72,7 +72,8 @@ class _Found:
 class Sockets(Check):
     """A program asked for a socket of this kind, and made the calls that are demanded, in their order.
 
-    The step needs `calls: true`. Other kinds of sockets are not looked at, nor are the C library's own. `calls` are
+    The step needs `calls: true`. Other kinds of sockets are not looked at, nor are the C library's own, nor those with
+    which nothing was done where another of this kind was used. `calls` are
     those that succeed on one socket, and on one that was accepted from it: each in its turn, and again later as often
     as it likes; read and recv are one call, and so are their kin, and write, send and theirs. Until the last of
     them an error is a failure unless `fails` names it; that a call would have to wait is no error. A descriptor is
@@ -130,6 +131,7 @@ class Sockets(Check):
         own = [each for each in everyone if not _librarys(each)]
         kind = [each for each in own if each.parent is None and each.domain in self.domain and each.type == self.type]
         chosen = [each for each in kind if self.port is None or self.port in each.ports]
+        chosen = [each for each in chosen if any(use.name not in ("socket", "close") for use in each.uses)] or chosen
         if not chosen:
             return self._failed(evidence, result, expected, self._absent(evidence, result, own, kind))
         found = [(story, self._wrong(story, result)) for story in stories(chosen, everyone)]

@@ -205,6 +205,17 @@ def test_the_descriptor_is_the_number_that_socket_gave() -> None:
     assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (FAILED, "wrong-descriptor")
 
 
+def test_a_socket_with_which_nothing_is_done_has_no_number_that_counts() -> None:
+    check = order("socket", descriptor=3)
+    used = (STREAM.replace("= 3", "= 4"), CONNECT.replace("(3", "(4"), "close(4) = 0")
+    assert judge(check, STREAM, END).outcome is PASSED
+    assert judge(check, STREAM, END, STREAM, CONNECT, END).outcome is PASSED
+    verdict = judge(check, STREAM, *used, END)
+    assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (FAILED, "wrong-descriptor")
+    refused_too = (used[0], refused(used[1], "ECONNREFUSED"), used[2])
+    assert judge(order("socket", descriptor=4), STREAM, *refused_too, END).outcome is PASSED
+
+
 def test_an_error_that_is_asked_for() -> None:
     check = order("socket", port=7000, fails=(Failure("bind", "EADDRINUSE"),))
     assert judge(check, STREAM, refused(BIND, "EADDRINUSE"), END).outcome is PASSED
