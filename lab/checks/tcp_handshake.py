@@ -25,8 +25,8 @@ _TIME_WAIT = 60_000_000_000  # ns, Linux's TCP_TIMEWAIT_LEN
 class TcpHandshake(TcpCheck):
     """A connection was opened: SYN (x), SYN-ACK (y, acknowledging x+1), ACK (x+1, acknowledging y+1).
 
-    The destination port is the one asked for, the source port lies in the node's own dynamic range, and of several
-    connections no two have the same initial sequence number. Repeated SYNs are no fault.
+    The destination port is the one asked for, the source port lies in the node's own dynamic range and was not in
+    TIME-WAIT, and of several connections no two have the same initial sequence number. Repeated SYNs are no fault.
     """
 
     kind: ClassVar[str] = "tcp-handshake"
