@@ -66,6 +66,27 @@ def ran_into_limit(result: StepResult) -> Cause | None:
     return _at_limit(result, how, (words,))
 
 
+_OTHERS = re.compile(  # the other side went, or nothing was there yet: often printed, and no fault of this program's
+    r"(.*\.)?(Connection\w*Error|Blocking\w*|BrokenPipeError|Timeout\w*|timeout|KeyboardInterrupt|CancelledError)\b"
+)
+_CLOSED = re.compile(r"Bad file descriptor|closed file")
+
+
+def raised(result: StepResult) -> Cause | None:
+    """It went on, and wrote a traceback: an exception ends a thread, a task or a handler, and not the program.
+
+    None where there is no traceback, or where it only tells that the other side had gone, or that a file was closed.
+    """
+    error = exception(result.stderr)
+    if not error or _OTHERS.match(error) or _CLOSED.search(error):
+        return None
+    lines = [line[:LONGEST] for line in last_lines(result.stderr, 40)]
+    index, place = own_place(lines)
+    said = tuple(lines[-3:] if index < 0 else dict.fromkeys((*lines[index : index + 2], error)))
+    text = f"{program(result)} wrote the traceback of an exception, and went on: {error}"
+    return Cause("crashed", text, place or f"what {result.name} wrote to stderr", said)
+
+
 def _at_limit(result: StepResult, how: str, lines: tuple[str, ...]) -> Cause:
     return Cause("over-limit", f"{program(result)} {how}",
                  f"what {result.name} keeps, in how many processes, and whether that ever stops growing",

@@ -40,8 +40,8 @@ def trouble(evidence: Evidence, nodes: Sequence[str], submitted: bool | None = N
     """What is wrong with the hand-in, or the first program on these nodes that did not start or ended with an error.
 
     The submission's programs come before others; `submitted` restricts it to these, or to the others. With True, one
-    that went on and yet said that it had run into a limit is to blame too, unless a second run tells otherwise: it may
-    have had enough for what it did later.
+    that went on and yet said that it had run into a limit, or wrote a traceback, is to blame too, unless a second run
+    tells otherwise: it may have had enough for what it did later.
     """
     found = list(steps_on(evidence, nodes))
     for mine in (True, False) if submitted is None else (submitted,):
@@ -50,6 +50,9 @@ def trouble(evidence: Evidence, nodes: Sequence[str], submitted: bool | None = N
                 return Blame(cause)
         for step, result in found if submitted else ():
             if step.code == "submission" and (cause := causes.ran_into_limit(result)):
+                return Blame(cause, timed=True)
+        for step, result in found if submitted else ():
+            if step.code == "submission" and (cause := causes.raised(result)):
                 return Blame(cause, timed=True)
         if mine and evidence.handed_in:
             return Blame(causes.handed_in(evidence.handed_in[0]))

@@ -66,6 +66,7 @@ class _Found:
     seen: str
     cause: Cause | None
     timed: bool = False
+    closed_early: bool = False
 
 
 @dataclass(frozen=True)
@@ -223,7 +224,7 @@ class Sockets(Check):
         if turn.early is not None:
             text = f"{turn.early.name}() before {self.calls[turn.reached]}()"
             cause = Cause("wrong-order", f"{name}: {text}", f"the calls before {turn.early.name}()")
-            return _Found(turn.reached, f"{text}: {told}", cause)
+            return _Found(turn.reached, f"{text}: {told}", cause, closed_early=turn.early.name == "close")
         if self.descriptor is not None and story.sockets[0].descriptor != self.descriptor:
             got = story.sockets[0].descriptor
             text = f"socket() gave {name} descriptor {got}, where {self.descriptor} is asked for"
@@ -243,6 +244,8 @@ class Sockets(Check):
         if wanted == "close" and left:
             return _Found(reached, f"{_left(left)}: {told}", _not_closed(result, left), timed=cut)
         waiting = next((use for use in story.uses if not use.returned), None)
+        if waiting and waiting.name == "accept" != wanted:
+            waiting = None  # it waits for the next client
         if waiting and wanted and waiting.name != wanted and story.sockets[0].type == "SOCK_DGRAM" and any(
                 use.name == waiting.name and use.done for use in story.uses):  # fmt: skip
             waiting = None  # it waits for the next datagram: the one before was not dealt with on this socket
@@ -289,6 +292,8 @@ class Sockets(Check):
         if cause is not None and cause.kind in ("missing-call", "not-tried", "never-returned"):
             if crash := failure(evidence, result):
                 cause, timed = crash, False
+            elif error := causes.raised(result):
+                cause, timed = error, True
             elif evidence.handed_in:
                 cause, timed = causes.handed_in(evidence.handed_in[0]), False
             elif result.ended == "timed out":
@@ -296,8 +301,12 @@ class Sockets(Check):
         elif cause is not None and cause.kind == "not-closed":  # it may never have come to its close()
             if result.ended == "exited" and result.signal:
                 cause, timed = causes.crashed(result), False
+            elif error := causes.raised(result):
+                cause, timed = error, True
             elif result.ended == "timed out":
                 cause = causes.timed_out(result)
+        elif wrong.closed_early and (error := causes.raised(result)):  # what closes there is Python, on its way out
+            cause = failure(evidence, result) or error
         return Verdict(Outcome.FAILED, self.rule, expected, wrong.seen, (), cause, timed)
 
     def _unreachable(self, evidence: Evidence, result: StepResult) -> Cause | None:

@@ -74,6 +74,13 @@ CASES: dict[str, tuple[Callable[[], Evidence], str, str]] = {
     "crashed in the middle": (
         lambda: of(talk(answered=b""), steps=result("server", ended="exited", exit_code=1, stderr=TRACEBACK)),
         "crashed", "Errno 22"),
+    "an exception in a thread": (
+        lambda: of(talk(answered=b""), steps=result("server", ended="killed", stderr=TRACEBACK)),
+        "crashed", "server wrote the traceback of an exception, and went on: OSError: [Errno 22] Invalid argument"),
+    "an exception in a thread, for the client had gone": (
+        lambda: of(talk(answered=b""), steps=result("server", ended="killed", stderr=TRACEBACK.replace(
+            b"OSError: [Errno 22] Invalid argument", b"BrokenPipeError: [Errno 32] Broken pipe"))),
+        "never-answered", "server sent nothing back"),
     "loopback": (
         lambda: of(refused(), states=states(("127.0.0.1", PORT))), "wrong-address",
         "server listened on 127.0.0.1:7000; packets arrive for 10.0.2.80"),

@@ -269,6 +269,38 @@ def test_what_never_came_to_its_close_is_not_told_to_look_for_one(ended: dict[st
         assert "descriptor" in verdict.seen
 
 
+def traceback(error: str) -> bytes:
+    place = '  File "/work/server.py", line 4, in serve\n    c.sendall("x" + q)'
+    return f"Exception in thread Thread-1 (serve):\nTraceback (most recent call last):\n{place}\n{error}\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("error", "end", "kind"),
+    [
+        ("TypeError: can only concatenate str", {"ended": "killed"}, "crashed"),
+        ("TypeError: can only concatenate str", {"ended": "exited", "exit_code": 1}, "crashed"),
+        ("OSError: [Errno 9] Bad file descriptor", {"ended": "exited", "exit_code": 1}, "wrong-order"),
+        ("ConnectionResetError: [Errno 104] Connection reset by peer", {"ended": "killed"}, "wrong-order"),
+    ],
+)
+def test_an_exception_that_made_python_close_is_told_and_not_the_close(
+    error: str, end: dict[str, Any], kind: str
+) -> None:
+    verdict = judge(order(), *SERVER[:5], CLOSE, stderr=traceback(error), **end)
+    assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (FAILED, kind)
+    assert verdict.cause is not None
+    assert (verdict.cause.look_at == "server.py, line 4") == (kind == "crashed")
+    assert verdict.seen.startswith("close() before send()")
+
+
+def test_an_exception_in_a_thread_is_why_a_call_is_missing() -> None:
+    calls = (*SERVER[:5], "accept4(3,  <unfinished ...>")
+    for words, kind in ((traceback("TypeError: x"), "crashed"), (b"", "missing-call")):
+        verdict = judge(order(), *calls, end="+++ killed by SIGKILL +++", ended="killed", stderr=words)
+        assert (verdict.outcome, verdict.cause and verdict.cause.kind) == (FAILED, kind)
+        assert verdict.seen.startswith("send() was never called")  # the next accept() is not what it lacks
+
+
 def test_a_descriptor_that_exec_hands_over_is_the_first_programs() -> None:
     exec_ = 'execve("/bin/cat", ["cat"], 0x7) = 0'
     kept = STREAM.replace("|SOCK_CLOEXEC", "")
