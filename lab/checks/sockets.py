@@ -244,8 +244,9 @@ class Sockets(Check):
         if wanted == "close" and left:
             return _Found(reached, f"{_left(left)}: {told}", _not_closed(result, left), timed=cut)
         waiting = next((use for use in story.uses if not use.returned), None)
-        if waiting and waiting.name == "accept" != wanted:
-            waiting = None  # it waits for the next client
+        further = waiting is not None and waiting.name == "accept" != wanted
+        if further:
+            waiting = None
         if waiting and wanted and waiting.name != wanted and story.sockets[0].type == "SOCK_DGRAM" and any(
                 use.name == waiting.name and use.done for use in story.uses):  # fmt: skip
             waiting = None  # it waits for the next datagram: the one before was not dealt with on this socket
@@ -260,6 +261,7 @@ class Sockets(Check):
             text = f"{name}() was never called"
             if story.sockets[0].type == "SOCK_DGRAM" and reached:  # a program may have several that do the same
                 text += f" on descriptor {story.sockets[0].descriptor}"
+            text += "; accept() waits for another client" if further else ""
         cause = Cause("missing-call", f"{result.name}: {text}", f"how far {result.name} gets, and {name}()")
         return _Found(reached, f"{text}: {told}", cause, timed=cut)
 
