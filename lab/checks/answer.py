@@ -167,7 +167,8 @@ class Answer(TcpCheck):
         try:
             root, problems = parse_yaml(raw[:_LONGEST].decode("utf-8", "replace"), self.sheet)
         except LabError as error:
-            return Cause("handed-in", f"{self.sheet} cannot be read: {error.problems[0].what}", self.sheet)
+            look = f"{self.sheet}: each line is a key, a colon, a space and the answer"
+            return Cause("handed-in", f"{self.sheet} cannot be read: {error.problems[0].what}", look)
         if problems:
             return Cause("handed-in", f"{self.sheet} cannot be read: {problems[0].what}", str(problems[0].where))
         found = root.get(self._key) if isinstance(root, MapNode) else None

@@ -124,6 +124,13 @@ def test_a_sheet_without_an_answer_fails(sheet: str | None, kind: str) -> None:
     assert "\x1b" not in verdict.seen
 
 
+def test_who_forgets_the_space_behind_the_colon_is_told_of_it() -> None:
+    verdict = judge("value: client_isn", "client_isn:1\nserver_isn:2\n")
+    assert verdict.outcome is F
+    assert verdict.cause is not None
+    assert verdict.cause.look_at == "answers.yaml: each line is a key, a colon, a space and the answer"
+
+
 def test_a_sheet_that_a_run_did_not_keep_is_not_held_against_anyone() -> None:
     """A check that came after the run asks for a file that nothing asked for then."""
     told = {"submission": {"files": ["answers.yaml"]}}
