@@ -66,7 +66,6 @@ class _Found:
     seen: str
     cause: Cause | None
     timed: bool = False
-    closed_early: bool = False
 
 
 @dataclass(frozen=True)
@@ -219,12 +218,12 @@ class Sockets(Check):
             cause = Cause(kind, f"{name}: {text}", f"the calls before {use.name}()" if order else f"{use.name}()")
             seen = text if use.error in text else f"{text} ({use.error})"
             return _Found(turn.reached, f"{seen}: {told}", cause, timed=use.error in _SILENCE)
-        if turn.early is not None and turn.early.name == "close" and _broken_off(result):
+        if turn.early is not None and turn.early.name == "close" and (_broken_off(result) or causes.raised(result)):
             return self._missing(story, result, turn.reached, None, told)
         if turn.early is not None:
             text = f"{turn.early.name}() before {self.calls[turn.reached]}()"
             cause = Cause("wrong-order", f"{name}: {text}", f"the calls before {turn.early.name}()")
-            return _Found(turn.reached, f"{text}: {told}", cause, closed_early=turn.early.name == "close")
+            return _Found(turn.reached, f"{text}: {told}", cause)
         if self.descriptor is not None and story.sockets[0].descriptor != self.descriptor:
             got = story.sockets[0].descriptor
             text = f"socket() gave {name} descriptor {got}, where {self.descriptor} is asked for"
@@ -307,8 +306,6 @@ class Sockets(Check):
                 cause, timed = error, True
             elif result.ended == "timed out":
                 cause = causes.timed_out(result)
-        elif wrong.closed_early and (error := causes.raised(result)):  # what closes there is Python, on its way out
-            cause = failure(evidence, result) or error
         return Verdict(Outcome.FAILED, self.rule, expected, wrong.seen, (), cause, timed)
 
     def _unreachable(self, evidence: Evidence, result: StepResult) -> Cause | None:
