@@ -64,7 +64,7 @@ def test_a_new_exercise_is_sound_as_it_is(topology: str, lab: Lab, tmp_path: Pat
     assert len(told.splitlines()) == 3
     assert "lab try first" in told
     told = lab("try", "first").stdout
-    assert "SOUND  first: 6 hand-ins, 6 runs" in told
+    assert "SOUND  first: 7 hand-ins, 7 runs" in told
     assert not list((tmp_path / "tmp").glob("lab-try-*")), "evidence of a sound exercise is not kept"
 
 

@@ -30,7 +30,7 @@ def test_a_new_exercise_loads_on_every_ready_made_topology(name: str, tmp_path: 
     assert exercise.topology.name == name
     assert sum(graded.points for graded in exercise.checks) == 4
     assert {"README.md", "client.py", "solution/server.py", "skeleton/server.py"} <= set(files)
-    assert sum(each.endswith("expect.yaml") for each in files) == 2
+    assert sum(each.endswith("expect.yaml") for each in files) == 3
     assert not any("@" in text.read_text() for text in folder.rglob("*") if text.suffix in (".yaml", ".md"))
 
 
