@@ -95,7 +95,7 @@ def run(
 
 
 def _let_go(lab: LiveLab) -> None:
-    """Close a lab; what fails in that is said, and costs the run nothing of what was gathered before."""
+    """Close a lab; what fails in that is always said, and costs the run nothing of what was gathered before."""
     try:
         lab.close()
     except NotMeasuredError as error:

@@ -143,13 +143,14 @@ class Path(Check):
             return Verdict(Outcome.FAILED, self.rule, expected, f"{seen}: {cause.text}", (neighbour[1],), cause)
         return Verdict(Outcome.FAILED, self.rule, expected, seen, (), causes.nothing_to_judge(source, to))
 
-
     def _datagram(self, evidence: Evidence, source: str, to: str) -> tuple[FrameRef, int] | None:
         """A datagram to a port where a check of the exercise asks for TCP, as this one does, and the port."""
+        if self.protocol != "tcp":
+            return None
         checks = [graded.check for graded in evidence.exercise.checks if graded.check.kind.startswith("tcp-")]
         ports = {getattr(each, "port", None) for each in checks if getattr(each, "to", None) == to}
         for point in [interface.point for interface in interfaces_of(evidence.plan, source)]:
-            if self.protocol != "tcp" or point not in evidence.captures:
+            if point not in evidence.captures:
                 continue
             for packet in replace(self, protocol="udp")._wanted(evidence, point, source, to):
                 if packet.dport in ports and packet.number <= evidence.captures[point].end:

@@ -73,13 +73,13 @@ class Sockets(Check):
     """A program asked for a socket of this kind, and made the calls that are demanded, in their order.
 
     The step needs `calls: true`. Other kinds of sockets are not looked at, nor are the C library's own, nor those with
-    which nothing was done where another of this kind was used. `calls` are
-    those that succeed on one socket, and on one that was accepted from it: each in its turn, and again later as often
-    as it likes; read and recv are one call, and so are their kin, and write, send and theirs. Until the last of
-    them an error is a failure unless `fails` names it; that a call would have to wait is no error. A descriptor is
-    closed by close(), which the end of a program is not, or by exec where it is marked for that (FD_CLOEXEC); Python
-    closes too what no name holds any more. What exec hands over the next program has to close once it uses it, but for
-    descriptors 0 to 2, as inetd gives them. The run keeps every call in steps/STEP.calls.
+    which nothing was done where another of this kind was used. `calls` are those that succeed on one socket, and on one
+    that was accepted from it: each in its turn, and again later as often as it likes; read and recv are one call, and
+    so are their kin, and write, send and theirs. Until the last of them an error is a failure unless `fails` names it;
+    that a call would have to wait is no error. A descriptor is closed by close(), which the end of a program is not, or
+    by exec where it is marked for that (FD_CLOEXEC); Python closes too what no name holds any more. What exec hands
+    over the next program has to close once it uses it, but for descriptors 0 to 2, as inetd gives them. The run keeps
+    every call in steps/STEP.calls.
     """
 
     kind: ClassVar[str] = "sockets"

@@ -31,10 +31,10 @@ class Udp(Check):
 
     Repeated datagrams count once, in the order in which they were first seen. What the sender's capture shows and the
     receiver's does not was lost; with `lost`, so many at least must have been, and each must have been sent again
-    until a copy arrived: no kernel does that for UDP. With `wait`, none is sent again so long after all questions had
-    been answered. An answer goes to the address and port that asked, and comes
-    from those that were asked; those to questions that were open at once may come in any order. A checksum that is
-    wrong is a failure, one that was left out is none (RFC 768).
+    until a copy arrived: no kernel does that for UDP. With `wait`, none is sent again when all questions have been
+    answered for that long. An answer goes to the address and port that asked, and comes from those that were asked;
+    those to questions that were open at once may come in any order. A checksum that is wrong is a failure, one that was
+    left out is none (RFC 768).
     """
 
     kind: ClassVar[str] = "udp"
