@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from lab.errors import LabError
 from lab.runtime.netns.machine import (
@@ -22,9 +22,12 @@ from lab.runtime.netns.machine import (
     which,
 )
 
+if TYPE_CHECKING:
+    from lab.runtime.base import LiveLab
+
 _TRIAL = """\
 name: doctor
-networks: {lan: {subnet: 10.0.0.0/24}}
+networks: {lan: {subnet: SUBNET}}
 nodes:
   a: {role: host, interfaces: {eth0: lan}}
   b: {role: host, interfaces: {eth0: lan}}
@@ -58,6 +61,8 @@ def report() -> list[Finding]:
         found.append(_state_folder())
         if not problems(machine):
             found.append(_trial(machine))
+            if found[-1].state == "works" and which("nft"):
+                found.append(_ipv6_trial())
     return [*found, _docker()]
 
 
@@ -71,14 +76,11 @@ def _tool(name: str, manager: str) -> Finding:
 
 def _trial(machine: Machine) -> Finding:
     """Bring a small lab up and run a program in its sandbox, as every run does."""
-    from lab.plan import make_plan
     from lab.runtime.base import Program
-    from lab.runtime.netns.runtime import NetnsRuntime
-    from lab.topology import parse_topology
 
     started = time.monotonic()
     try:
-        lab = NetnsRuntime().up(make_plan(parse_topology(_TRIAL, "lab doctor")), say=lambda _: None)
+        lab = _small_lab("10.0.0.0/24")
         try:
             up = time.monotonic() - started
             program = lab.start(Program("a", ("true",)))
@@ -93,6 +95,26 @@ def _trial(machine: Machine) -> Finding:
         return Finding("a small lab", "fails", f"it did not come up: {error}", _trial_hint(machine))
     detail = f"up in {up * 1000:.0f} ms, a program run in its sandbox in {took * 1000:.0f} ms"
     return Finding("a small lab", "works", detail)
+
+
+def _ipv6_trial() -> Finding:
+    """Bring the same lab up with IPv6: no failure where the kernel cannot, for labs with IPv4 do without."""
+    name = "with IPv6"
+    try:
+        _small_lab("fd00::/64").close()
+    except (LabError, OSError) as error:
+        why = error.problems[0].what if isinstance(error, LabError) else str(error)
+        return Finding(name, "absent", f"it does not come up: {why}", "labs with IPv4 alone do without")
+    return Finding(name, "works", "the same small lab comes up")
+
+
+def _small_lab(subnet: str) -> LiveLab:
+    from lab.plan import make_plan
+    from lab.runtime.netns.runtime import NetnsRuntime
+    from lab.topology import parse_topology
+
+    topology = parse_topology(_TRIAL.replace("SUBNET", subnet), "lab doctor")
+    return NetnsRuntime().up(make_plan(topology), say=lambda _: None)
 
 
 def _trial_hint(machine: Machine) -> str:

@@ -114,8 +114,35 @@ def test_the_kernel_is_asked_itself(before, problem):
 def test_the_report_brings_a_lab_up():
     findings = {each.name: each for each in doctor.report()}
     assert findings["a small lab"].state == "works", findings["a small lab"]
+    assert findings["with IPv6"].state == "works", findings["with IPv6"]
     assert "unknown option" not in " ".join(each.detail for each in findings.values())
     assert {"system", "python", "tcpdump", "bwrap", "nft", "state folder", "docker"} <= findings.keys()
+
+
+@pytest.mark.kernel
+def test_a_kernel_without_ipv6_for_nft_is_told_in_one_line(tmp_path, monkeypatch):
+    """What nft 1.0.6 says on a Linux 6.1 that was built without NF_TABLES_IPV6."""
+    for each in (tmp_path, *tmp_path.parents[:2]):  # root's labs run under another uid, which has to pass
+        each.chmod(0o755)
+    nft = tmp_path / "nft"
+    nft.write_text(
+        """#!/bin/sh
+cat >&2 <<'SAID'
+/dev/stdin:2:1-2: Error: Could not process rule: Operation not supported
+table ip6 lab {
+^^
+/dev/stdin:2:11-13: Error: No such file or directory; did you mean chain ‘output’ in table ip6 ‘lab’?
+SAID
+exit 1
+"""
+    )
+    nft.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    findings = {each.name: each for each in doctor.report()}
+    assert findings["a small lab"].state == "works"
+    assert findings["with IPv6"].state == "absent"
+    said = findings["with IPv6"].detail
+    assert said.endswith("silent at rest: Could not process rule: Operation not supported"), said
 
 
 def test_the_report_names_a_missing_tool_once_and_tries_no_lab(monkeypatch):

@@ -167,4 +167,6 @@ def silence_listeners(node: str) -> None:
         preexec_fn=keep_capabilities_over_exec,
     )
     if done.returncode:
-        raise OSError(1, f"nft on {node}: {done.stderr.strip()}")
+        # The first complaint is the reason; the others follow from it.
+        why = done.stderr.partition("Error: ")[2].partition("\n")[0] or done.stderr.strip()
+        raise OSError(1, f"nft on {node}, which keeps segments with IPv6 silent at rest: {why}")
