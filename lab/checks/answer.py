@@ -71,6 +71,7 @@ class Answer(TcpCheck):
     kind: ClassVar[str] = "answer"
     claims: ClassVar[tuple[str, ...]] = ("C2", "C4", "C7", "C8", "C9", "C11", "C12")
     rule: ClassVar[str] = "RFC 9293 §3.4.1, §3.5, §3.6: what the packets of the run show"
+    says: ClassVar[str] = "client_isn: 7 is not what the trace shows"
 
     value: str = param(Choice(*QUESTIONS), "what is asked for")
     key: str | None = param(Text(longest=100), "the sheet's key; by default that of `value`", default=None)

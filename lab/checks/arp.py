@@ -56,6 +56,7 @@ class Arp(Check):
     kind: ClassVar[str] = "arp"
     claims: ClassVar[tuple[str, ...]] = ("C4", "C5")
     rule: ClassVar[str] = "RFC 826; RFC 1122 §2.3.2, §3.3.1"
+    says: ClassVar[str] = "client asked for r1 and no unicast reply came"
 
     node: str = param(NodeName(), "the node that asks")
     next_hop: str | AnyAddress = param(

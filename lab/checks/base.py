@@ -72,12 +72,13 @@ class Check(Protocol):
     """A frozen record of parameters and one pure function from evidence to verdict.
 
     `kind` is its name in an exercise, `claims` are the rows of the course that it can prove, `rule` is what it
-    judges by (RFC and section).
+    judges by (RFC and section), `says` is an example of what it says when it fails.
     """
 
     kind: ClassVar[str]
     claims: ClassVar[tuple[str, ...]]
     rule: ClassVar[str]
+    says: ClassVar[str] = ""
 
     def probes(self, plan: Plan) -> tuple[ProbeRequest, ...]:
         """What has to be tried for it after settling; nothing for most checks."""

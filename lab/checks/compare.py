@@ -47,6 +47,7 @@ class Compare(Check):
     kind: ClassVar[str] = "compare"
     claims: ClassVar[tuple[str, ...]] = ("C17",)
     rule: ClassVar[str] = "RFC 768; RFC 9293 §3.5, §3.6"
+    says: ClassVar[str] = "client sent no datagram to port 7000 of server"
 
     source: str = param(NodeName(), "the node that asks by both", key="from")
     to: str = param(NodeName(), "the node that is asked")

@@ -29,7 +29,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Description:
-    """A check in words; `example` is a line under `checks:` in an exercise, on a topology such as two-lans."""
+    """A check in words; `example` is a line under `checks:` in an exercise, on a topology such as two-lans.
+
+    `says` is what such a check says of a run that fails it.
+    """
 
     name: str
     claims: tuple[str, ...]
@@ -39,6 +42,7 @@ class Description:
     parameters: tuple[Row, ...]
     common: tuple[Row, ...]
     example: str
+    says: str
 
 
 def describe(check: type[Check]) -> Description:
@@ -48,7 +52,7 @@ def describe(check: type[Check]) -> Description:
     rows = tuple(Row(each.key, each.grammar.expected, _default(each), each.doc) for each in own)
     common = tuple(Row(key.name, key.grammar.expected, None if key.required else "", key.doc) for key in COMMON)
     return Description(
-        check.kind, check.claims, summary, details.strip(), check.rule, rows, common, _example(check, own)
+        check.kind, check.claims, summary, details.strip(), check.rule, rows, common, _example(check, own), check.says
     )
 
 

@@ -40,6 +40,7 @@ class Dns(Check):
     kind: ClassVar[str] = "dns"
     claims: ClassVar[tuple[str, ...]] = ("C21",)
     rule: ClassVar[str] = "RFC 1034 §5.3, RFC 1035 §4; RFC 5452 §9.1; RFC 7766"
+    says: ClassVar[str] = "client went to 10.0.2.80 port 7000 without asking for www"
 
     source: str = param(NodeName(), "the node that asks", key="from")
     to: str = param(NodeName(), "the node that has the name, and to which it then goes")

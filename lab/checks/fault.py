@@ -35,6 +35,7 @@ class FaultStruck(Check):
     kind: ClassVar[str] = "fault"
     claims: ClassVar[tuple[str, ...]] = ("C17", "C18")
     rule: ClassVar[str] = "the exercise's faults, as the relay that carries the network counted and struck frames"
+    says: ClassVar[str] = "no such packet came"
 
     fault: str = param(FaultId(), "the fault")
 

@@ -45,6 +45,9 @@ class Http(TcpCheck):
     kind: ClassVar[str] = "http"
     claims: ClassVar[tuple[str, ...]] = ("C22",)
     rule: ClassVar[str] = "RFC 9112 §2 to §7; RFC 9110 §7.2, §9, §15"
+    says: ClassVar[str] = (
+        'client sent no HTTP request: the line "hello" ends with LF alone; a line of HTTP ends with CR and LF'
+    )
 
     method: str = param(
         Text("a method such as GET", pattern=_METHOD), "the request's method", default="GET"

@@ -58,6 +58,7 @@ class Icmp(Check):
     kind: ClassVar[str] = "icmp"
     claims: ClassVar[tuple[str, ...]] = ("C7", "C17")
     rule: ClassVar[str] = "RFC 792; RFC 4443 §2 to §4; RFC 1812 §5.2.7, §5.3.1"
+    says: ClassVar[str] = "client sent 3 echo requests to server, of which 1 came back"
 
     source: str = param(NodeName(), "the node that sends", key="from")
     to: str = param(NodeName(), "the node that its packets are for")

@@ -37,6 +37,7 @@ class Ndp(Check):
     kind: ClassVar[str] = "ndp"
     claims: ClassVar[tuple[str, ...]] = ("C4", "C5")
     rule: ClassVar[str] = "RFC 4861 §4.3, §4.4, §7.1, §7.2; RFC 4291 §2.7.1; RFC 2464 §7"
+    says: ClassVar[str] = "client asked for r1 and no advertisement answered"
 
     node: str = param(NodeName(), "the node that asks")
     next_hop: str | AnyAddress = param(

@@ -30,6 +30,7 @@ class Output(Check):
     kind: ClassVar[str] = "output"
     claims: ClassVar[tuple[str, ...]] = ("C15", "C20")
     rule: ClassVar[str] = "POSIX, exit status and standard streams"
+    says: ClassVar[str] = 'line 2 is "x", not "b"'
 
     step: str = param(StepName(), "the step whose program is judged")
     exit: int | None = param(Int(0, 255), "its exit code", default=None)

@@ -34,6 +34,9 @@ class Path(Check):
     kind: ClassVar[str] = "path"
     claims: ClassVar[tuple[str, ...]] = ("C3", "C7")
     rule: ClassVar[str] = "RFC 1812 §5.2.1, §5.3.1; RFC 791 §3.2"
+    says: ClassVar[str] = (
+        "packet client:eth0#3, client → server: at r1:eth1 the TTL is 64, where 63 is right after 1 router"
+    )
 
     source: str = param(NodeName(), "the node that sends", key="from")
     to: str = param(NodeName(), "the node that the packets are addressed to")

@@ -74,6 +74,7 @@ class Python(Check):
     kind: ClassVar[str] = "python"
     claims: ClassVar[tuple[str, ...]] = ("C1", "C22")
     rule: ClassVar[str] = "the teacher's own function"
+    says: ClassVar[str] = "no DNS query"
 
     file: Source = param(SourceFile(), "the file with the function")
     function: str = param(Text("a function's name", pattern="[A-Za-z_][A-Za-z0-9_]{0,63}"), "its name", default="check")

@@ -42,6 +42,7 @@ class Raw(Check):
     kind: ClassVar[str] = "raw"
     claims: ClassVar[tuple[str, ...]] = ("C3", "C4", "C19")
     rule: ClassVar[str] = "raw(7), packet(7); RFC 791 §3.1, RFC 792, RFC 1071: headers and their checksums"
+    says: ClassVar[str] = "0 such frames of 7 frames from client came to other:eth0 and r1:eth0"
 
     source: str = param(NodeName(), "the node whose program makes the frames", key="from")
     packets: str = param(Filter(), f"which frames are counted; the words are {_VOCABULARY}")

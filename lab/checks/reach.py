@@ -35,6 +35,7 @@ class Reach(Check):
     kind: ClassVar[str] = "reach"
     claims: ClassVar[tuple[str, ...]] = ("C7",)
     rule: ClassVar[str] = "RFC 792; RFC 1122 §3.2.2; RFC 9293 §3.5"
+    says: ClassVar[str] = "no answer came"
 
     source: str = param(NodeName(), "the node that tries", key="from")
     to: str | AnyAddress = param(

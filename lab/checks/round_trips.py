@@ -47,6 +47,7 @@ class RoundTrips(TcpCheck):
     kind: ClassVar[str] = "round-trips"
     claims: ClassVar[tuple[str, ...]] = ("C6",)
     rule: ClassVar[str] = "RFC 9293 §3.5, §3.8; RFC 2681 §2.4 (round-trip delay)"
+    says: ClassVar[str] = "client waited for 3 answers, one after the other"
 
     at_most: int = param(Int(1, 10_000), "so many round trips at most, the handshake's among them")
 

@@ -85,6 +85,7 @@ class Sockets(Check):
     kind: ClassVar[str] = "sockets"
     claims: ClassVar[tuple[str, ...]] = ("C1", "C13", "C14", "C19", "C20")
     rule: ClassVar[str] = "POSIX.1-2017, socket, bind, listen, connect, accept, send, recv, close; socket(7), ip(7)"
+    says: ClassVar[str] = "it called socket(AF_INET, SOCK_DGRAM)"
     reads_calls: ClassVar[bool] = True
 
     step: str = param(StepName(), "the step whose system calls are judged")

@@ -37,6 +37,7 @@ class State(Check):
     kind: ClassVar[str] = "state"
     claims: ClassVar[tuple[str, ...]] = ("C4", "C5", "C7", "C14")
     rule: ClassVar[str] = "RFC 1812 §5.2.4.3 (longest match), RFC 826, rtnetlink(7), sock_diag(7)"
+    says: ClassVar[str] = "client knows no MAC of r1"
 
     node: str = param(NodeName(), "the node whose kernel is asked")
     when: str = param(

@@ -31,6 +31,7 @@ class TcpClose(TcpCheck):
     kind: ClassVar[str] = "tcp-close"
     claims: ClassVar[tuple[str, ...]] = ("C12",)
     rule: ClassVar[str] = "RFC 9293 §3.6"
+    says: ClassVar[str] = "client sent RST where its FIN was due"
 
     closes_first: str = param(Choice("client", "server", "either"), "which side must close first", default="either")
 

@@ -35,6 +35,7 @@ class TcpCongestion(TcpCheck):
     kind: ClassVar[str] = "tcp-congestion"
     claims: ClassVar[tuple[str, ...]] = ("C18",)
     rule: ClassVar[str] = "RFC 5681 §3.1, §3.2; RFC 6928 §2 (initial window); RFC 9438 §4.6 (CUBIC)"
+    says: ClassVar[str] = "client never had more than 1 segment on their way, and 1 segment at first"
 
     sender: str = param(Choice("client", "server"), "whose flight it is", default="client")
     initial: int = param(Int(1, 1000), "how many full segments the first flight may be at most", default=10)

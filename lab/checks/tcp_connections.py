@@ -37,6 +37,7 @@ class Connections(Check):
     kind: ClassVar[str] = "connections"
     claims: ClassVar[tuple[str, ...]] = ("C14", "C15", "C16")
     rule: ClassVar[str] = "RFC 9293 §3.4.1 (a connection is defined by a pair of sockets)"
+    says: ClassVar[str] = "server answered client port 40002 only when client port 40001 had been closed"
 
     source: tuple[str, ...] = param(
         List(NodeName(), empty=False, single=True), "the node that connects, or several", key="from"

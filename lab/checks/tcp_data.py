@@ -31,6 +31,7 @@ class TcpData(TcpCheck):
     kind: ClassVar[str] = "tcp-data"
     claims: ClassVar[tuple[str, ...]] = ("C11",)
     rule: ClassVar[str] = "RFC 9293 §3.4, §3.8"
+    says: ClassVar[str] = 'server closed the connection when it had sent "hello\\n", 6 of 12 bytes'
 
     client_sends: bytes | None = param(Payload(), "all that the connecting side must send", default=None)
     server_sends: bytes | None = param(Payload(), "all that the other side must send", default=None)

@@ -32,6 +32,7 @@ class TcpHandshake(TcpCheck):
     kind: ClassVar[str] = "tcp-handshake"
     claims: ClassVar[tuple[str, ...]] = ("C2", "C8", "C9", "C10")
     rule: ClassVar[str] = "RFC 9293 §3.4.1, §3.5; RFC 6056 §3.2"
+    says: ClassVar[str] = "client never confirmed the SYN-ACK of server"
 
     source_port: str = param(
         Choice("dynamic", "any"), "whether the source port must lie in the node's dynamic range", default="dynamic"

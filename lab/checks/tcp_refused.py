@@ -29,6 +29,7 @@ class TcpRefused(TcpTry):
     kind: ClassVar[str] = "tcp-refused"
     claims: ClassVar[tuple[str, ...]] = ("C9",)
     rule: ClassVar[str] = "RFC 9293 §3.5.2, §3.10.7.1"
+    says: ClassVar[str] = "server accepted a connection of client to port 7000"
 
     def expectation(self) -> str:
         """What is demanded, in a sentence."""

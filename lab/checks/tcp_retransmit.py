@@ -31,6 +31,7 @@ class TcpRetransmit(TcpCheck):
     kind: ClassVar[str] = "tcp-retransmit"
     claims: ClassVar[tuple[str, ...]] = ("C18",)
     rule: ClassVar[str] = "RFC 9293 §3.8.1; RFC 5681 §3.2, RFC 8985 (fast retransmit); RFC 6298 §5 (time-out)"
+    says: ClassVar[str] = "every segment of client and server arrived: nothing was lost that could have been repaired"
 
     lost: str = param(Choice("client", "server", "either"), "which side's segments were lost", default="either")
     repair: str = param(

@@ -35,6 +35,7 @@ class TcpTimeout(TcpTry):
     kind: ClassVar[str] = "tcp-timeout"
     claims: ClassVar[tuple[str, ...]] = ("C9",)
     rule: ClassVar[str] = "RFC 6298 §2.1, §5.5; RFC 9293 §3.8.3"
+    says: ClassVar[str] = "client sent 1 SYN and then no more"
 
     syns: int = param(Int(2, 7), "how many SYNs there must be at least: with the first", default=2)
 

@@ -33,6 +33,7 @@ class TcpWindow(TcpCheck):
     kind: ClassVar[str] = "tcp-window"
     claims: ClassVar[tuple[str, ...]] = ("C18",)
     rule: ClassVar[str] = "RFC 9293 §3.8.6, §3.8.6.1 (zero-window probes); RFC 7323 §2.2 (window scale)"
+    says: ClassVar[str] = "the window of client or server never went to zero: the smallest was 64240 bytes"
 
     reader: str = param(Choice("client", "server", "either"), "which side's window has to close", default="either")
     at_least: float | None = param(Duration(), "how long one closing has to last", default=None)

@@ -59,6 +59,7 @@ class Tls(TcpCheck):
     kind: ClassVar[str] = "tls"
     claims: ClassVar[tuple[str, ...]] = ("C23",)
     rule: ClassVar[str] = "RFC 8446 §2, §4.1, §5; RFC 5246 §7; RFC 6066 §3 (server name)"
+    says: ClassVar[str] = 'client sent "hello\\n" from the first byte on: no record begins with 0x68'
 
     name: str | None = param(Text(longest=255), "the name in the ClientHello; the node's by default", default=None)
     version: str = param(Choice("any", "1.2", "1.3"), "the version that the server chooses", default="any")

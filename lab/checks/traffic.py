@@ -37,7 +37,8 @@ class Traffic(Check):
     another node's MAC is that one's. What its kernel sends by itself is no program's doing: ARP, neighbour discovery
     and group membership never count, and its answers to packets that came (ICMP errors, echo replies, resets where
     there is no connection) only where `only` admits them. Each fragment is a packet, and is what the datagram is that
-    it is of.
+    it is of. Where a budget is exceeded by the same question again and again, busy polling is told as the cause;
+    `per_second` finds it.
     Whoever sends nothing has kept no budget: there must be a packet, to `to` where that is said, which also proves that
     a banned one would have been captured. All of its interfaces have to be captured.
     """
@@ -45,6 +46,7 @@ class Traffic(Check):
     kind: ClassVar[str] = "traffic"
     claims: ClassVar[tuple[str, ...]] = ("C15", "C17", "C18")
     rule: ClassVar[str] = "RFC 8085 §3.1 (a sender keeps to a rate), the exercise's own budget"
+    says: ClassVar[str] = "client sent 6 packets to 10.0.2.0/24, which must get none"
 
     source: str = param(NodeName(), "the node whose packets are counted", key="from")
     to: str | None = param(NodeName(), "only packets to this node are counted", default=None)

@@ -40,6 +40,7 @@ class Udp(Check):
     kind: ClassVar[str] = "udp"
     claims: ClassVar[tuple[str, ...]] = ("C15", "C17")
     rule: ClassVar[str] = "RFC 768; RFC 1122 §4.1; RFC 8085 §3.1; RFC 792 (port unreachable)"
+    says: ClassVar[str] = "client sent no datagram to port 7000 of server"
 
     source: str = param(NodeName(), "the node that asks", key="from")
     to: str = param(NodeName(), "the node that is asked")

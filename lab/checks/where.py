@@ -69,12 +69,15 @@ class Where(Check):
 
     Counted are the frames up to the end of the run, without what the kernel says in the place of a program that was
     ended. A count that 0 satisfies needs `among`, packets that must be there: where nothing was sent, nothing is
-    shown. Operators: == != < <= > >= && || ! and or not, parentheses; addresses also with a prefix (10.0.1.0/24).
+    shown. As in Wireshark an ICMP error has the addresses and ports of the packet that it quotes too (`udp && !icmp`
+    leaves it out), and a datagram in fragments has its transport's fields in the last of them. Operators: == != < <= >
+    >= && || ! and or not, parentheses; addresses also with a prefix (10.0.1.0/24).
     """
 
     kind: ClassVar[str] = "where"
     claims: ClassVar[tuple[str, ...]] = ("C2", "C3", "C4", "C7", "C17")
     rule: ClassVar[str] = "RFC 791 §3.1, RFC 9293 §3.1, RFC 768, RFC 826: the headers' fields; wireshark-filter(4)"
+    says: ClassVar[str] = "0 packets at client:eth0"
 
     at: tuple[str, ...] = param(List(Point(), empty=False, single=True), "the capture points, each counted by itself")
     packets: str = param(Filter(), f"which packets are counted; the words are {_VOCABULARY}")

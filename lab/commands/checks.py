@@ -42,7 +42,7 @@ def _whole(check: Description) -> Iterator[tuple[str, str]]:
     yield "", ""
     yield "", f"Rule: {check.rule}"
     for claim in check.claims:
-        yield "", f"Claim {claim}" + (f": {CLAIMS[claim]}" if claim in CLAIMS else "")
+        yield "", f"Claim {claim}" + (f": {CLAIMS[claim]}" if claim in CLAIMS else "")  # a package's may be its own
     yield "", ""
     yield from _rows("PARAMETERS", check.parameters, width)
     yield "", ""
@@ -50,6 +50,10 @@ def _whole(check: Description) -> Iterator[tuple[str, str]]:
     yield "", ""
     yield "title", "EXAMPLE"
     yield "", f"  {check.example}"
+    if check.says:
+        yield "", ""
+        yield "title", "WHAT IT SAYS, FOR EXAMPLE"
+        yield "failed", f"  ✗ my-{check.name}   seen: {check.says}"
 
 
 def _rows(head: str, rows: Sequence[Row], width: int) -> Iterator[tuple[str, str]]:

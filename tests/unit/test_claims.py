@@ -16,7 +16,7 @@ EXERCISES = {each.name.rpartition("/")[2]: each.path.parent for each in exercise
 
 
 def words(cell: str) -> list[str]:
-    return [word.strip(" `") for word in cell.split(",")]
+    return [re.sub(r"\[(.+)\]\(.+\)", r"\1", word.strip(" `")) for word in cell.split(",")]
 
 
 @pytest.mark.parametrize(("claim", "shown_by", "proved_by"), ROWS, ids=[row[0] for row in ROWS])

@@ -107,6 +107,10 @@ def test_asked_answered_and_sent() -> None:
     assert judge(*USUAL, next_hop=ip_address(ROUTER)).outcome is P
 
 
+def test_nobody_answers() -> None:
+    assert judge(solicit()).seen == "client asked for r1 and no advertisement answered"
+
+
 @pytest.mark.parametrize(
     "frames",
     [
