@@ -62,10 +62,12 @@ def _network(version: int, *reads: Callable[[Packet], Value]) -> Callable[[Sight
     return lambda sight: [read(packet) for packet in sight.network if packet.version == version for read in reads]
 
 
-def _transport(protocol: int, *reads: Callable[[Packet], Value]) -> Callable[[Sight], list[Value]]:
+def _transport(
+    protocol: int, *reads: Callable[[Packet], Value], of_quoted: bool = True
+) -> Callable[[Sight], list[Value]]:
     return lambda sight: [
         read(packet)
-        for packet in sight.transport
+        for packet in (sight.transport if of_quoted else sight.transport[:1])
         if packet.version and packet.protocol == protocol and packet.payload_start > packet.transport_start
         for read in reads
     ]
@@ -119,8 +121,9 @@ _ALL = (
     Field("tcp.flags.fin", "flag", 1, _flag(FIN)),
     Field("tcp.flags.reset", "flag", 1, _flag(RST)),
     Field("tcp.flags.push", "flag", 1, _flag(PSH)),
-    Field("tcp.len", "number", 32, _transport(TCP, lambda p: p.payload_length)),
-    Field("tcp.seq_raw", "number", 32, _transport(TCP, lambda p: p.seq)),
+    # These two Wireshark tells of no quoted segment.
+    Field("tcp.len", "number", 32, _transport(TCP, lambda p: p.payload_length, of_quoted=False)),
+    Field("tcp.seq_raw", "number", 32, _transport(TCP, lambda p: p.seq, of_quoted=False)),
     Field("tcp.ack_raw", "number", 32, _transport(TCP, lambda p: p.ack)),
     Field("tcp.window_size_value", "number", 16, _transport(TCP, lambda p: p.window)),
     Field("udp.srcport", "number", 16, _transport(UDP, lambda p: p.sport)),

@@ -29,7 +29,8 @@ FILTERS = (
     "arp || tcp.flags.syn == 1 && ip.ttl == 63", "(arp || tcp.flags.syn == 1) && ip.ttl == 63",
     "!arp && !(tcp.len == 0)", "udp.port == 7", "udp.srcport == 5000", "udp.dstport != 7", "udp.length == 10",
     "udp.length < 100", "icmp.type == 3 && icmp.code == 3", "icmp.type == 11", "icmp.type != 8", "icmp && udp",
-    "icmp && ip.src == 10.0.2.80", "ipv6.src == fd00::1", "ipv6.dst == fd00::/16", "ipv6.addr == fd00::2",
+    "icmp && ip.src == 10.0.2.80", "tcp.len > 0 && ip.src == 10.0.1.10", "icmp && tcp.port == 7000",
+    "ipv6.src == fd00::1", "ipv6.dst == fd00::/16", "ipv6.addr == fd00::2",
     "ipv6.hlim == 9", "ipv6 && udp.port == 53", "icmpv6.type == 135", "icmpv6.code == 0", "ip.flags.df == False",
     "eth.src == 02:00:00:00:01:00",
 )  # fmt: skip
@@ -47,6 +48,9 @@ def made_up() -> list[bytes]:
     story.send("ran out", way[::-1], sport=11, dport=0, **back)
     story.send("syn", way, sport=5001, dport=7000, seq=5, flags=2, **ends)
     story.send("rst", way, sport=5002, dport=7001, seq=5, flags=4, **ends | {"dst": "10.0.1.1"})
+    story.send("data", way, sport=5003, dport=7000, seq=6, ack=7, flags=24, payload=b"hello\n", **ends)
+    about = {**back, "payload": story.frames[-2].raw()[14:]}
+    story.send("data ran out", way[::-1], sport=11, dport=0, **about)
     frames = [frame.raw() for frame in story.frames if frame.point == "client:eth0"]
     return [*frames, *fragments(ask), ipv6(17, struct.pack("!HHHH", 53, 53, 8, 1)), ipv6(58, b"\x87" + b"\0" * 23)]
 
