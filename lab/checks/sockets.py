@@ -232,6 +232,12 @@ class Sockets(Check):
             return _Found(turn.reached, f"its descriptor was {got}: {told}", cause)
         missed = next((each for each in self.fails if not any(
             (use.name, use.error) == (each.name, each.error) for use in errors)), None)  # fmt: skip
+        if missed and turn.reached == len(self.calls) and (
+                other := next((use for use in errors if use.name == missed.name), None)):  # fmt: skip
+            text = f"{other.name}() failed with {other.error}, and not with {missed.error}"
+            kind = "peer-failed" if other.error in PEERS else "call-failed"
+            cause = Cause(kind, f"{name}: {text}", f"{other.name}()")
+            return _Found(turn.reached, f"{text}: {told}", cause, timed=other.error in _SILENCE)
         if turn.reached < len(self.calls) or missed:
             return self._missing(story, result, turn.reached, missed, told)
         return None

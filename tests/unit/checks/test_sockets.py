@@ -225,6 +225,23 @@ def test_an_error_that_is_asked_for() -> None:
     assert judge(check, STREAM, refused(BIND, "EACCES"), END, ended="exited", exit_code=0).outcome is FAILED
 
 
+@pytest.mark.parametrize(
+    ("call", "asked", "error", "kind", "timed"),
+    [
+        (BIND, "bind with EADDRINUSE", "EACCES", "call-failed", False),
+        (BIND, "bind with EADDRINUSE", "EADDRNOTAVAIL", "call-failed", False),
+        (CONNECT, "connect with ECONNREFUSED", "ETIMEDOUT", "peer-failed", True),
+    ],
+)
+def test_another_error_than_the_one_that_is_asked_for_is_named(
+    call: str, asked: str, error: str, kind: str, timed: bool
+) -> None:
+    name, _, wanted = asked.split()
+    verdict = judge(order("socket", fails=(Failure(name, wanted),)), STREAM, refused(call, error), END)
+    assert (verdict.outcome, verdict.cause and verdict.cause.kind, verdict.timed) == (FAILED, kind, timed)
+    assert verdict.seen.startswith(f"{name}() failed with {error}, and not with {wanted}: socket(")
+
+
 def test_a_call_that_must_not_be_made_on_an_accepted_socket_either() -> None:
     shut = "shutdown(4, SHUT_WR) = 0"
     assert judge(order(never=("shutdown",)), *SERVER).outcome is PASSED
