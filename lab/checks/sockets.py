@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,51 +10,21 @@ from typing import ClassVar
 from lab.checks import causes
 from lab.checks.base import Cause, Check, Outcome, Verdict
 from lab.checks.call_order import NAMES, PEERS, SOFT, Story, follow, stories, why
+from lab.checks.failures import Failure, FailureText
 from lab.checks.gaps import gaps, unusable
 from lab.checks.last_words import exception
 from lab.checks.names import listed
 from lab.checks.programs import failure
 from lab.evidence import Evidence, StepResult, calls_of
-from lab.grammar import Choice, Context, Int, List, Port, Refused, ScalarGrammar, Schema, StepName, param
+from lab.grammar import Choice, Int, List, Port, StepName, param
 from lab.trace.calls import parse_calls
 from lab.trace.descriptors import Left, Socket, Use, sockets_of
-from lab.yaml.text import show
 
 _DOMAINS = ("AF_INET", "AF_INET6", "AF_UNIX", "AF_PACKET")
 _TYPES = ("SOCK_STREAM", "SOCK_DGRAM", "SOCK_RAW", "SOCK_PACKET", "SOCK_SEQPACKET")
 _SHOWN = 12  # calls of a story
 _DNS = 53
 _SILENCE = ("ETIMEDOUT", "EHOSTUNREACH")  # nobody answered in time
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A call that has to end with an error."""
-
-    name: str
-    error: str
-
-    def __str__(self) -> str:
-        return f"{self.name} with {self.error}"
-
-
-class FailureText(ScalarGrammar[Failure]):
-    """A call and its error."""
-
-    expected = "a call and its error, such as bind with EADDRINUSE"
-    sample = "bind with EADDRINUSE"
-    _form = rf"({'|'.join(NAMES)}) with (E[A-Z0-9]{{2,20}})"
-
-    def parse(self, text: str, context: Context) -> Failure:
-        """The call and the errno's name; raises `Refused`."""
-        found = re.fullmatch(self._form, text)
-        if not found:
-            raise Refused(f"{show(text)} is not {self.expected}", f"the calls are {', '.join(NAMES)}")
-        return Failure(found[1], found[2])
-
-    def plain_schema(self) -> Schema:
-        """The form."""
-        return {"type": "string", "pattern": f"^{self._form}$"}
 
 
 @dataclass(frozen=True)

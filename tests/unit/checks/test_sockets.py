@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from lab.checks.base import Outcome, Verdict
+from lab.checks.failures import Failure, FailureText
 from lab.checks.output import Output
-from lab.checks.sockets import Failure, Sockets
+from lab.checks.sockets import Sockets
 from lab.evidence import Gap, calls_of
+from lab.grammar import Context
 from tests.unit.doctored import STEPS, clean, result
 
 PASSED, FAILED, NOT_MEASURED = Outcome.PASSED, Outcome.FAILED, Outcome.NOT_MEASURED
@@ -385,3 +387,8 @@ def test_a_gap_in_the_calls_spoils_nothing_else() -> None:
     check = TcpHandshake(source="client", to="server", port=7000)
     evidence = clean().evidence(check, gaps=(Gap("it breaks off", calls_of("server"), "lab"),))
     assert check.judge(evidence).outcome is PASSED
+
+
+@pytest.mark.parametrize(("written", "meant"), [("EWOULDBLOCK", "EAGAIN"), ("ENOTSUP", "EOPNOTSUPP")])
+def test_an_error_is_meant_by_the_name_that_a_record_has(written: str, meant: str) -> None:
+    assert FailureText().parse(f"accept with {written}", Context()) == Failure("accept", meant)
