@@ -31,6 +31,7 @@ _MODULES = (
     )),
     *(f"runtime/relay/{name}.py" for name in ("__init__", "owner", "process", "ring", "switch")),
     "topology/links.py",
+    "topology/sysctls.py",
     *(f"trace/{name}.py" for name in (
         "__init__", "fields", "filter", "fragments", "layers", "numbers", "options", "packets", "streams",
     )),

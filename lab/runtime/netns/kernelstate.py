@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lab.runtime.netns import netlink as nl
+from lab.topology.sysctls import KEPT
 
 _TCP_STATES = (
     *("", "ESTABLISHED", "SYN-SENT", "SYN-RECEIVED", "FIN-WAIT-1", "FIN-WAIT-2", "TIME-WAIT", "CLOSED"),
@@ -27,19 +28,6 @@ _NEIGHBOUR_STATES = {
 _ROUTE_TYPES = {1: "unicast", 6: "blackhole", 7: "unreachable", 8: "prohibit", 9: "throw"}
 _UNICAST = 1
 _HOP = struct.Struct("=HBBi")  # struct rtnexthop: its length with attributes, flags, weight, interface
-_SYSCTLS = (
-    "net/ipv4/ip_forward",
-    "net/ipv4/ip_local_port_range",
-    "net/ipv4/conf/all/rp_filter",
-    "net/ipv4/tcp_congestion_control",
-    "net/ipv4/tcp_fin_timeout",
-    "net/ipv4/tcp_syn_retries",
-    "net/ipv4/tcp_window_scaling",
-    "net/ipv4/tcp_sack",
-    "net/ipv4/tcp_timestamps",
-    "net/ipv6/conf/all/forwarding",
-    "net/ipv6/conf/all/disable_ipv6",
-)
 _SKV6ONLY = 11  # INET_DIAG_SKV6ONLY: does not take IPv4
 _DIAG_REQUEST = struct.Struct("=BBBBI48x")
 _DIAG_ANSWER = struct.Struct("=BBBB2s2s16s16sI2I5I")
@@ -173,8 +161,8 @@ def _socket(protocol: str, body: bytes) -> dict[str, Any]:
 def sysctls() -> dict[str, str]:
     """Those that a verdict may rest on, of the calling network namespace."""
     found = {}
-    for name in _SYSCTLS:
-        path = Path("/proc/sys") / name
+    for name in KEPT:
+        path = Path("/proc/sys") / name.replace(".", "/")
         if path.exists():
-            found[name.replace("/", ".")] = " ".join(path.read_text().split())
+            found[name] = " ".join(path.read_text().split())
     return found
