@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lab.exercise.model import Exercise
+from lab.exercise.submission import fits
 
 _WITHOUT_STEPS = ("reach", "state", "python")  # checks that try something themselves, or ask the kernel
 
@@ -16,11 +17,15 @@ def doubts(exercise: Exercise) -> Iterator[str]:
         for name in getattr(graded.check, "via", None) or ():
             if roles.get(name, "router") != "router":
                 yield f"check {graded.id} demands a way via {name}, which is a {roles[name]} and passes nothing on"
+    asked = exercise.submission
+    for graded in exercise.checks:
+        for name in graded.check.handed_in:
+            if name not in (*asked.files, asked.routes) and not any(fits(name, wanted) for wanted in asked.files):
+                yield f"check {graded.id} reads {name}, which is none of submission: files, so nobody can hand it in"
     if exercise.unverified:
         return
     if not exercise.steps and not any(graded.check.kind in _WITHOUT_STEPS for graded in exercise.checks):
         yield "there are no steps, so nothing sends the packets that its checks look for"
-    asked = exercise.submission
     read = {name for graded in exercise.checks for name in graded.check.handed_in}
     if asked.files and not exercise.runs_submission and not read.intersection(asked.files):
         yield f"no step has code: submission, and no check reads it, so {', '.join(asked.files)} is never used"

@@ -108,11 +108,11 @@ def _look(names: Iterable[str], wanted: tuple[str, ...], exercise: Exercise) -> 
     return sorted(
         name
         for name in names
-        if name in wanted or (name not in exercise.files and any(_fits(name, pattern) for pattern in wanted))
+        if name in wanted or (name not in exercise.files and any(fits(name, pattern) for pattern in wanted))
     )
 
 
-def _fits(name: str, pattern: str) -> bool:
+def fits(name: str, pattern: str) -> bool:
     """Whether a path fits a pattern, folder by folder: `*.c` means the files of one folder."""
     parts, patterns = name.split("/"), pattern.split("/")
     return len(parts) == len(patterns) and all(map(fnmatch.fnmatchcase, parts, patterns))

@@ -274,6 +274,8 @@ WITH_STEPS = (
     "steps: [{node: client, code: submission, run: [python3, a.py]}]\n"
     "checks: [{id: way, check: path, from: client, to: server, via: [r1]}]\n"
 )
+PATH = "check: path, from: client, to: server, via: [r1]"
+ASKED = "check: answer, from: client, to: server, port: 80, value: client_isn"
 
 
 @pytest.mark.parametrize(
@@ -282,6 +284,8 @@ WITH_STEPS = (
         ("", "", None),
         ("via: [r1]", "via: [server]", "check way demands a way via server, which is a server and passes nothing on"),
         ("code: submission, ", "", "no step has code: submission, and no check reads it, so a.py is never used"),
+        (PATH, ASKED, "check way reads answers.yaml, which is none of submission: files, so nobody can hand it in"),
+        (PATH, ASKED.replace("isn", "isn, sheet: a.py"), None),
         (WITH_STEPS[WITH_STEPS.index("submission:") : WITH_STEPS.index("checks")], "", "there are no steps"),
     ],
 )
