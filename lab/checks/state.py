@@ -113,7 +113,7 @@ class State(Check):
     def judge(self, evidence: Evidence) -> Verdict:
         """Look it up in what was recorded at that moment."""
         moment = {"before": "before the steps", "after": "after the steps", "settled": "once settled"}[self.when]
-        expected = f"{self.node} has {'no ' if self.absent else ''}{self._wanted()}, {moment}"
+        expected = f"{self.node} {self._has()}, {moment}"
         if verdict := unusable(gaps(evidence, [], [self.node]), self.rule, expected):
             return verdict
         found = getattr(self, f"_{self._object}")(evidence)
@@ -140,6 +140,12 @@ class State(Check):
         if self.absent:
             return self._object == "listening" and any(steps_on(evidence, [self.node]))
         return unfinished(evidence, [self.node]) or (self._object == "listening" and unready(evidence, [self.node]))
+
+    def _has(self) -> str:
+        wanted = self._wanted()
+        if not self.absent:
+            return f"has {wanted}"
+        return f"has no {wanted[2:]}" if wanted.startswith("a ") else f"does not have {wanted}"
 
     def _wanted(self) -> str:
         match self._object:

@@ -109,6 +109,20 @@ def test_the_tables_of_a_node(fields: str, outcome: Outcome) -> None:
     assert (verdict.cause is not None) is (outcome is F)
 
 
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ("route: 10.0.2.0/24, via: r1", "client has no route to 10.0.2.0/24 via r1"),
+        ("neighbour: r1", "client does not have the neighbour r1"),
+        ("address: 10.0.1.1", "client does not have the address 10.0.1.1"),
+        (f"listening: {PORT}", f"client has no TCP socket on port {PORT}"),
+        ("sysctl: net.ipv4.ip_forward, value: 1", "client does not have net.ipv4.ip_forward = 1"),
+    ],
+)
+def test_what_must_be_absent_is_said_in_plain_words(fields: str, said: str) -> None:
+    assert judge(f"node: client, {fields}, absent: true").expected == f"{said}, once settled"
+
+
 def test_one_entry_of_several_is_enough_for_what_must_be_absent() -> None:
     """A router that is known rightly by one of its addresses, and by the other as somebody else."""
     wrong, right = "02:66:66:66:66:66", clean().plan.points["r1:eth1"].mac
