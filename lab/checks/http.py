@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -63,6 +63,11 @@ class Http(TcpCheck):
     status: int = param(Int(200, 599), "the response's status", default=200)
     body: bytes | None = param(Payload(), "the response's body, decoded", default=None)
     exchange: int = param(Int(1, 1000), "which request of the connection is judged", default=1)
+
+    def doubts(self) -> Iterable[str]:
+        """Why no response can be meant (RFC 9112 §6.3)."""
+        if self.body and (self.method == "HEAD" or self.status in (204, 304)):
+            yield f"a response {'to HEAD' if self.method == 'HEAD' else self.status} has no body"
 
     def expectation(self) -> str:
         """What is demanded, in a sentence."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -46,6 +47,11 @@ class Path(Check):
     )
     protocol: str | None = param(Choice("tcp", "udp", "icmp"), "judge packets of this protocol only", default=None)
     port: int | None = param(Port(), "judge packets from or to this port only", default=None)
+
+    def doubts(self) -> Iterable[str]:
+        """Why no packet can be meant."""
+        if self.protocol == "icmp" and self.port is not None:
+            yield "icmp has no ports"
 
     def judge(self, evidence: Evidence) -> Verdict:
         """Follow every packet over every capture point of its way."""

@@ -71,6 +71,14 @@ class Udp(Check):
             if given is not None and len(set(given)) < len(given):
                 yield key, "two of the datagrams are equal, as if one were repeated", "make them differ"
 
+    def doubts(self) -> Iterable[str]:
+        """Why no talk can be meant: one copy of each datagram has to arrive."""
+        if self.lost and self.tries and self.client_sends:
+            most = len(self.client_sends) * (self.tries - 1)
+            if self.lost > most:
+                sent = f"{count(len(self.client_sends), 'datagram')} sent {count(self.tries, 'time')} at most"
+                yield f"of {sent}, {most} can be lost and yet be repaired, and not {self.lost}"
+
     def judge(self, evidence: Evidence) -> Verdict:
         """Judge the datagrams at both ends."""
         expected = self._expectation()

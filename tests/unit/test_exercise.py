@@ -295,6 +295,37 @@ def test_what_is_no_mistake_and_yet_hardly_meant_is_told(old: str, new: str, dou
     assert [each.startswith(doubt or "-") for each in doubts(exercise)] == [True] * bool(doubt)
 
 
+@pytest.mark.parametrize(
+    ("check", "why"),
+    [
+        ("path, from: client, to: server, via: [r1], protocol: icmp, port: 80", "icmp has no ports"),
+        ("path, from: client, to: server, via: [r1], protocol: icmp", None),
+        ("path, from: r1, to: r1, via: []", "what r1 sends to itself is on no link, so it is never captured"),
+        ("tcp-handshake, from: r1, to: r1, port: 80", "what r1 sends to itself is on no link, so it is never captured"),
+        ("reach, from: client, to: client", None),
+        ("arp, node: client, next_hop: client", "client is not its own next hop, and never asks for its own MAC"),
+        ("http, from: client, to: server, port: 80, method: HEAD, body: x", "a response to HEAD has no body"),
+        ("http, from: client, to: server, port: 80, method: HEAD, body: ''", None),
+        ("http, from: client, to: server, port: 80, status: 204, body: x", "a response 204 has no body"),
+        ("udp, from: client, to: server, port: 80, client_sends: [a, b], lost: 3, tries: 2",
+         "of 2 datagrams sent 2 times at most, 2 can be lost and yet be repaired, and not 3"),
+        ("udp, from: client, to: server, port: 80, client_sends: [a, b], lost: 2, tries: 2", None),
+    ],
+)  # fmt: skip
+def test_a_check_that_no_program_can_pass_is_told(check: str, why: str | None) -> None:
+    network = load_topology(find_topology("two-lans"))
+    text = WITH_STEPS.replace(PATH, f"check: {check}")
+    found = list(doubts(parse_exercise(text, "e.yaml", lambda _: network)))
+    assert found == ([f"check way can never pass: {why}"] if why else [])
+
+
+def test_what_a_program_of_privilege_sends_to_itself_may_be_on_a_link() -> None:
+    network = load_topology(find_topology("two-lans"))
+    text = WITH_STEPS.replace(PATH, "check: udp, from: client, to: client, port: 80, client_sends: a")
+    text = text.replace("node: client, code", "node: client, privilege: net-raw, code")
+    assert list(doubts(parse_exercise(text, "e.yaml", lambda _: network))) == []
+
+
 @pytest.mark.parametrize("ready", [each.path for each in exercises()], ids=lambda path: path.parent.name)
 def test_no_ready_made_exercise_raises_a_doubt(ready: Path) -> None:
     assert list(doubts(load_exercise(ready))) == []
