@@ -85,6 +85,14 @@ class Sockets(Check):
             if name in self.calls or name == "socket":
                 yield "never", f"{name} is demanded", "take it out of one of the two"
 
+    def doubts(self) -> Iterable[str]:
+        """Which errors can never be met."""
+        for each in self.fails:
+            if each.error in SOFT:
+                yield f"a call that ends with {each.error} did not fail: it would only have had to wait"
+            if each.name in self.never:
+                yield f"{each.name} has to fail, and must not be called"
+
     def judge(self, evidence: Evidence) -> Verdict:
         """Read the step's record and judge the socket that fits best."""
         expected = self._expectation()

@@ -310,11 +310,15 @@ def test_what_is_no_mistake_and_yet_hardly_meant_is_told(old: str, new: str, dou
         ("udp, from: client, to: server, port: 80, client_sends: [a, b], lost: 3, tries: 2",
          "of 2 datagrams sent 2 times at most, 2 can be lost and yet be repaired, and not 3"),
         ("udp, from: client, to: server, port: 80, client_sends: [a, b], lost: 2, tries: 2", None),
+        ("sockets, step: step1, fails: recv with EAGAIN",
+         "a call that ends with EAGAIN did not fail: it would only have had to wait"),
+        ("sockets, step: step1, fails: bind with EACCES, never: bind", "bind has to fail, and must not be called"),
+        ("sockets, step: step1, fails: bind with EACCES", None),
     ],
 )  # fmt: skip
 def test_a_check_that_no_program_can_pass_is_told(check: str, why: str | None) -> None:
     network = load_topology(find_topology("two-lans"))
-    text = WITH_STEPS.replace(PATH, f"check: {check}")
+    text = WITH_STEPS.replace(PATH, f"check: {check}").replace("code: sub", "calls: true, code: sub")
     found = list(doubts(parse_exercise(text, "e.yaml", lambda _: network)))
     assert found == ([f"check way can never pass: {why}"] if why else [])
 
