@@ -115,7 +115,6 @@ def ladder_of(evidence: Evidence) -> list[Line]:
 
 def frame(given: str, name: str, runs: str, as_json: bool) -> None:
     """Explain one frame of a run, or of a capture file (`#4`)."""
-    from lab.checks.base import FrameRef
     from lab.gather.rundir import find_run, load
     from lab.report.frame import frame_lines
     from lab.trace.explain import explain
@@ -132,9 +131,10 @@ def frame(given: str, name: str, runs: str, as_json: bool) -> None:
         evidence = load(find_run(given, runs))
         plan = evidence.plan
         packets = _chosen({each: capture.packets for each, capture in evidence.captures.items()}, point)[point]
-    wanted = next((packet for packet in packets if packet.number == int(number)), None)
+    number = number.lstrip("0")  # stays text: Python makes no number of thousands of digits
+    wanted = next((packet for packet in packets if str(packet.number) == number), None)
     if wanted is None:
-        raise LabError(f"there is no frame {FrameRef(point, int(number))}", hint=f"there are {len(packets)} frames")
+        raise LabError(f"there is no frame {show(name)}", hint=f"there are {len(packets)} frames")
     layers = explain(wanted, plan)
     if as_json:
         console.show_json([dataclasses.asdict(layer) for layer in layers])

@@ -179,3 +179,10 @@ def test_a_frame_of_a_file_is_named_by_its_number(name, tmp_path, capsys):
     (tmp_path / "x.pcap").write_bytes(capture(talks()))
     frame(str(tmp_path / "x.pcap"), name, str(tmp_path), as_json=False)
     assert "TCP" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("number", ["0", "16", "9" * 5000])
+def test_a_frame_that_is_not_there_is_refused_however_long_its_number(number, tmp_path):
+    (tmp_path / "x.pcap").write_bytes(capture(talks()))
+    with pytest.raises(LabError, match=f"there is no frame #{number[:50]}.*\n  there are 15 frames"):
+        frame(str(tmp_path / "x.pcap"), f"#{number}", str(tmp_path), as_json=False)
