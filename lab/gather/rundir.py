@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from lab import __version__
+from lab.declared import as_declared
 from lab.errors import LabError
 from lab.evidence import FORMAT, Capture, Evidence, Gap, Mark, Probe, StepResult
 from lab.exercise import Exercise, HandedIn, load_exercise
@@ -181,7 +182,7 @@ def _load(path: Path, own: bool) -> Evidence:
     )
     marks = tuple(_mark(told) for told in manifest["marks"])
     end: Mapping[str, int] = next((mark.frames for mark in marks if mark.name == "end"), {})
-    gaps = [Gap(**gap) for gap in manifest["gaps"]]
+    gaps = [as_declared(Gap(**gap)) for gap in manifest["gaps"]]
     captures: dict[str, Capture] = {}
     for told in manifest["captures"]:
         point = told["point"]
@@ -195,7 +196,7 @@ def _load(path: Path, own: bool) -> Evidence:
         captures=captures,
         steps={step.name: step for step in steps},
         marks=marks,
-        probes=tuple(Probe(**probe) for probe in manifest["probes"]),
+        probes=tuple(as_declared(Probe(**probe)) for probe in manifest["probes"]),
         gaps=tuple(gaps),
         states={phase: _read_json(path, f"state/{phase}.json") for phase in manifest["states"]},
         manifest=manifest,
@@ -208,7 +209,9 @@ def _load(path: Path, own: bool) -> Evidence:
 def _mark(told: dict[str, Any]) -> Mark:
     ports = told.get("ports")
     own = None if ports is None else tuple(ports)
-    return Mark(told["name"], told["frames"], told["step"], own, told.get("ended"), told.get("beside", False))
+    return as_declared(
+        Mark(told["name"], told["frames"], told["step"], own, told.get("ended"), told.get("beside", False))
+    )
 
 
 def _load_capture(path: Path, point: str, end: int | None) -> tuple[Capture, str | None]:
@@ -229,7 +232,8 @@ def _load_step(path: Path, told: dict[str, Any]) -> StepResult:
     output = path / "steps" / told["name"]
     stdout, stderr = (output.with_name(f"{output.name}.{kind}").read_bytes() for kind in ("stdout", "stderr"))
     record = output.with_name(f"{output.name}.calls")
-    return StepResult(**told, stdout=stdout, stderr=stderr, calls=record.read_bytes() if record.exists() else None)
+    calls = record.read_bytes() if record.exists() else None
+    return as_declared(StepResult(**told, stdout=stdout, stderr=stderr, calls=calls))
 
 
 def _kept(path: Path, name: str) -> bytes:

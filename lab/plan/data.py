@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode, b64encode
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import Any
 
+from lab.declared import as_declared
 from lab.errors import LabError
 from lab.plan.model import Plan, PlannedInterface, PlannedNetwork, PlannedNode, PlannedRoute
 from lab.topology.links import link_from_json, link_to_json
@@ -71,7 +73,7 @@ def plan_from_json(data: dict[str, Any], where: str = "") -> Plan:
                 node["role"],
                 tuple(
                     PlannedInterface(
-                        node["name"], each["name"], each["network"], each["mac"],
+                        node["name"], each["name"], each["network"], _mac(each["mac"]),
                         tuple(map(ip_interface, each["addresses"])), each["mtu"],
                     )
                     for each in node["interfaces"]
@@ -89,6 +91,12 @@ def plan_from_json(data: dict[str, Any], where: str = "") -> Plan:
             )
             for node in data["nodes"]
         )  # fmt: skip
-        return Plan(data["name"], networks, nodes, data["runtime"], data.get("resolver"))
+        return as_declared(Plan(data["name"], networks, nodes, data["runtime"], data.get("resolver")))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LabError(f"this is not a plan that lab wrote: {type(error).__name__}: {error}", where) from None
+
+
+def _mac(text: str) -> str:
+    if not re.fullmatch("[0-9a-f]{2}(:[0-9a-f]{2}){5}", text):
+        raise ValueError(f"{text!r:.60} is no MAC")
+    return text
