@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from lab import console
 from lab.errors import LabError
 from lab.report.safe import safe
+from lab.trace.datagrams import Count
 from lab.trace.flows import Conversation
 from lab.trace.ladder import Line, ladder
 from lab.trace.packets import Packet
 from lab.trace.pcap import open_trace
 from lab.trace.pcapng import Pcapng
 from lab.trace.survey import Survey, Trace, one_conversation
-from lab.trace.table import HEADINGS, table, told
+from lab.trace.table import EXCHANGES, HEADINGS, exchange_row, table, told
 
 if TYPE_CHECKING:
     from lab.plan import Plan
@@ -43,6 +44,10 @@ class _Point:
     def talks(self) -> list[Conversation]:
         return self.survey.points.get(self.index, [])
 
+    @property
+    def datagrams(self) -> list[Count]:
+        return self.survey.datagrams.get(self.index, [])
+
 
 def trace_files(sources: Sequence[str], number: int | None, as_json: bool) -> None:
     """Print the conversations of capture files, numbered through all of them; one, or the only one, as a ladder."""
@@ -62,6 +67,8 @@ def trace_files(sources: Sequence[str], number: int | None, as_json: bool) -> No
             console.show(console.table(HEADINGS, rows))
         else:
             print("no TCP conversation was captured")
+        if point.datagrams:
+            console.show([("", ""), *console.table(EXCHANGES, [exchange_row(each) for each in point.datagrams])])
         before += len(point.talks)
     if number or len(numbered) == 1:
         _, (point, talk) = numbered[(number or 1) - 1]

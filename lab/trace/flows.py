@@ -9,6 +9,7 @@ from typing import Literal
 
 from lab.trace import analysis
 from lab.trace.analysis import Direction, classify
+from lab.trace.datagrams import Datagrams
 from lab.trace.fragments import Reassembly
 from lab.trace.layers import sums_up
 from lab.trace.numbers import IPV4, LINK_ETHERNET
@@ -188,6 +189,7 @@ class Tracker:
         # By source, destination and ports: what one slice holds of TCP over IPv4 without options.
         self._open: dict[bytes, tuple[Conversation, Side, Side]] = {}
         self._fragments = Reassembly()
+        self.datagrams = Datagrams()  # of the frames that were skimmed
 
     def feed(self, packet: Packet) -> Segment | None:
         """Take the next packet of the capture point; None where it is not a (whole) TCP segment."""
@@ -257,6 +259,7 @@ class Tracker:
                     return side, not right or int.from_bytes(data[14:34], "big") % 0xFFFF != 0
         packet = decode(number, time, length, data, link_type)
         segment = self.feed(packet)
+        self.datagrams.add(packet)
         wrong = packet.checksum_ok is False or packet.ip_checksum_ok is False
         return segment.side if segment is not None else None, wrong
 

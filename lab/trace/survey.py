@@ -18,8 +18,8 @@ class Survey:
     """The conversations that one pass over a trace finds: `points` has those of each interface, by its index.
 
     Each interface is a capture point of its own: a packet that passes two of them was not sent twice. With `frames`
-    the numbers of each conversation's frames are kept too, at four bytes a frame. `damaged` is how many frames have a
-    wrong checksum.
+    the numbers of each conversation's frames are kept too, at four bytes a frame. `datagrams` has the exchanges of
+    UDP by the same index, and `damaged` is how many frames have a wrong checksum.
     """
 
     def __init__(self, trace: Trace, *, frames: bool = False) -> None:
@@ -36,6 +36,7 @@ class Survey:
             if frames and side is not None:
                 self._numbers.setdefault(id(side), array("I")).append(frame[0])
         self.points = {index: tracker.conversations for index, tracker in sorted(trackers.items())}
+        self.datagrams = {index: tracker.datagrams.exchanges for index, tracker in trackers.items()}
 
     def frames(self, talk: Conversation) -> list[int]:
         """The numbers of its frames in the file; empty where they were not asked for."""

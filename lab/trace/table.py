@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from lab.trace.datagrams import Exchange
+from lab.trace.datagrams import Count, Exchange
 from lab.trace.flows import Conversation, Side
 from lab.trace.packets import address
 
@@ -34,14 +34,12 @@ def table(conversations: Iterable[Conversation], plan: Plan | None = None) -> li
     ]
 
 
-def exchange_row(exchange: Exchange, plan: Plan | None = None) -> tuple[str, ...]:
+def exchange_row(exchange: Exchange | Count, plan: Plan | None = None) -> tuple[str, ...]:
     """A row of `EXCHANGES`: datagrams and the bytes in them, each way."""
-    ways = exchange.sent, exchange.received
     return (
         socket_name(*exchange.client, plan),
         socket_name(*exchange.server, plan),
-        *(str(len(way)) for way in ways),
-        *(str(sum(len(packet.payload) for packet in way)) for way in ways),
+        *map(str, exchange.counts),
     )
 
 

@@ -7,13 +7,17 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from test_fragments import WHOLE, four
 from test_pcapng import Made
-from trace_forge import ACK, PSH, Talk, capture, ethernet, icmp, ipv4, tcp
+from trace_forge import ACK, CLIENT, PSH, SERVER, Talk, arp, capture, ethernet, icmp, ipv4, tcp, udp
 
 from lab.commands.traces import frame, trace
 from lab.errors import LabError
+from lab.trace.datagrams import udp_conversations
+from lab.trace.packets import decode
 from lab.trace.pcap import open_trace
 from lab.trace.survey import Survey, one_conversation
+from lab.trace.table import exchange_row
 
 DATA = PSH | ACK
 
@@ -152,6 +156,32 @@ def test_a_cut_file_is_told_and_shown_so_far(files, capsys):
 def test_what_cannot_be_shown_is_refused(files, names, number, why):
     with pytest.raises(LabError, match=why):
         run(files, *names, number=number)
+
+
+def datagrams() -> list[tuple[int, bytes]]:
+    """Two questions and an answer, a datagram in two fragments from another port, and what is none."""
+    ask = ethernet(ipv4(udp(5000, 53, b"who?"), 17))
+    answer = ethernet(ipv4(udp(53, 5000, b"me", src=SERVER, dst=CLIENT), 17, src=SERVER, dst=CLIENT))
+    frames = [ask, four(0, 16, True), arp(1, CLIENT, SERVER), ask, four(16, len(WHOLE), False), answer]
+    return list(enumerate(frames))
+
+
+def test_exchanges_of_datagrams_are_counted_as_their_packets_would_be():
+    data = capture(datagrams())
+    (found,) = Survey(open_trace(io.BytesIO(data))).datagrams.values()
+    packets = [decode(*each) for each in open_trace(io.BytesIO(data))]
+    assert [exchange_row(each) for each in found] == [exchange_row(each) for each in udp_conversations(packets)]
+    assert found[0].counts == (2, 1, 8, 2)
+    assert len(found) == 2
+
+
+def test_datagrams_have_a_table_where_there_is_no_conversation(files, capsys):
+    (files / "udp.pcap").write_bytes(capture(datagrams()))
+    run(files, "udp.pcap")
+    said = capsys.readouterr().out
+    assert "no TCP conversation was captured" in said
+    assert next(line.split() for line in said.splitlines() if line.startswith(CLIENT)) == [
+        f"{CLIENT}:5000", f"{SERVER}:53", "2", "1", "8", "2"]
 
 
 def test_a_point_is_of_a_run(files):
