@@ -86,7 +86,7 @@ class Raw(Check):
             return Verdict(Outcome.FAILED, self.rule, expected, seen, frames, cause, timed)
         if self.checksums:
             wrong = [(FrameRef(at, each.number), _wrong_sum(each)) for at in points for each in found[at]]
-            malformed = ((point, packet) for point in points for packet in found[point] if _malformed(packet))
+            malformed = ((point, packet) for point in points for packet in found[point] if packet.malformed)
             for point, packet in malformed:
                 seen = f"a frame from {self.source} is malformed: {packet.refusal}"
                 cause = Cause("malformed", seen, "the lengths in the headers: of what, in which unit and byte order")
@@ -132,12 +132,6 @@ def _distinct(found: Mapping[str, Iterable[Packet]]) -> int:
     for packets in found.values():
         most |= Counter(packet.data for packet in packets)
     return most.total()
-
-
-def _malformed(packet: Packet) -> bool:
-    """Whether a receiver would discard it for what its headers say; what only we do not decode is none of it."""
-    refusal = packet.refusal or ""
-    return bool(refusal) and not refusal.endswith("not decoded") and not refusal.startswith("the capture cut off")
 
 
 def _wrong_sum(packet: Packet) -> str:

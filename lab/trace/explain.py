@@ -29,7 +29,8 @@ def explain(packet: Packet, plan: Plan | None = None) -> list[Layer]:
         elif packet.protocol in (n.ICMP, n.ICMPV6):
             layers.append(_icmp(packet))
     if packet.refusal is not None:
-        layers.append(Layer("Not decoded further", (Field("refusal", packet.refusal, "a receiver would drop this"),)))
+        meaning = "a receiver would drop this" if packet.malformed else "no fault of the frame: a receiver may use it"
+        layers.append(Layer("Not decoded further", (Field("refusal", packet.refusal, meaning),)))
     elif packet.payload_length and not packet.arp_operation:
         layers += application(packet) if packet.version and not packet.fragment_offset else []
         layers.append(_payload(packet))

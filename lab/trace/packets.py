@@ -114,6 +114,12 @@ class Packet:
         """The transport's payload as captured."""
         return self.data[self.payload_start : self.payload_start + self.payload_length]
 
+    @property
+    def malformed(self) -> bool:
+        """Whether a receiver would discard it for what its headers say; what only we cannot decode is none of it."""
+        refusal = self.refusal or ""
+        return bool(refusal) and not refusal.endswith("not decoded") and not refusal.startswith("the capture cut off")
+
 
 def decode(number: int, time: int, length: int, data: bytes, link_type: int = 1) -> Packet:
     """Decode one frame; never raises: what is malformed gives a `refusal`, and the layers before it hold.

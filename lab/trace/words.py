@@ -107,7 +107,7 @@ def icmp_text(packet: Packet) -> str:
 def summary(packet: Packet) -> str:
     """What a packet is, in one line; TCP numbers as they are in the header."""
     if packet.refusal is not None:
-        return f"malformed: {packet.refusal}"
+        return f"malformed: {packet.refusal}" if packet.malformed else packet.refusal
     if packet.arp_operation:
         return arp_text(packet)
     if not packet.version:

@@ -110,6 +110,19 @@ def test_a_refused_frame_is_explained_as_far_as_it_holds():
     assert field(layers["Not decoded further"], "refusal")[0] == "the frame ends inside the TCP header: 12 of 20 bytes"
 
 
+@pytest.mark.parametrize(("frame", "link_type", "dropped"), [
+    (ethernet(ipv4(tcp(1, 2, 3, 4, ACK)[:12])), 1, True),
+    (b"x" * 60, 127, False),
+    (ethernet(ipv4(tcp(1, 2, 3, 4, ACK)))[:40], 1, False),
+])
+def test_what_only_we_cannot_decode_is_not_said_to_be_dropped(frame, link_type, dropped):
+    packet = decode(1, 0, 60, frame, link_type)
+    (refusal,) = explain(packet)[-1].fields
+    assert refusal.value == packet.refusal
+    assert (refusal.meaning == "a receiver would drop this") == dropped
+    assert summary(packet).startswith("malformed: ") == dropped
+
+
 def test_a_cut_frame_says_how_much_was_kept():
     frame = ethernet(ipv4(udp(1, 2, b"x" * 100), 17))
     (meaning,) = [each.meaning for each in explain(decode(7, 10**18 + 1, len(frame), frame[:60]))[0].fields[2:]]
