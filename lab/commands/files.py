@@ -14,8 +14,9 @@ from lab.report.safe import safe
 from lab.trace.datagrams import Count
 from lab.trace.flows import Conversation
 from lab.trace.ladder import Line, ladder
+from lab.trace.numbers import LINKS
 from lab.trace.packets import Packet
-from lab.trace.pcap import open_trace
+from lab.trace.pcap import ETHERNET, open_trace
 from lab.trace.pcapng import Pcapng
 from lab.trace.survey import Survey, Trace, one_conversation
 from lab.trace.table import EXCHANGES, HEADINGS, exchange_row, table, told
@@ -33,6 +34,7 @@ class _Point:
     file: Path
     index: int
     interface: str | None
+    link_type: int
     only: bool
     survey: Survey
 
@@ -43,6 +45,13 @@ class _Point:
     @property
     def talks(self) -> list[Conversation]:
         return self.survey.points.get(self.index, [])
+
+    @property
+    def undecoded(self) -> str:
+        """That its frames are of a link that is not decoded, or nothing."""
+        if self.link_type in LINKS or self.index not in self.survey.points:
+            return ""
+        return f"frames of link type {self.link_type} are not decoded"
 
     @property
     def datagrams(self) -> list[Count]:
@@ -56,6 +65,9 @@ def trace_files(sources: Sequence[str], number: int | None, as_json: bool) -> No
     if number is not None and not 1 <= number <= len(numbered):
         raise LabError(f"there is no conversation {number}", hint=f"there are {len(numbered)}")
     if as_json:
+        for point in points:
+            if point.undecoded:
+                console.say(f"{point.title}: {point.undecoded}")
         console.show_json([_told(index, point, talk) for index, (point, talk) in numbered])
         return
     before = 0
@@ -66,7 +78,7 @@ def trace_files(sources: Sequence[str], number: int | None, as_json: bool) -> No
             rows = [(str(before + index), *row[1:]) for index, row in enumerate(table(point.talks), 1)]
             console.show(console.table(HEADINGS, rows))
         else:
-            print("no TCP conversation was captured")
+            print(point.undecoded or "no TCP conversation was captured")
         if point.datagrams:
             console.show([("", ""), *console.table(EXCHANGES, [exchange_row(each) for each in point.datagrams])])
         before += len(point.talks)
@@ -84,11 +96,12 @@ def _points(file: Path, *, frames: bool) -> list[_Point]:
         what = "a frame has" if survey.damaged == 1 else f"{survey.damaged} frames have"
         console.say(f"{file}: {what} a wrong checksum; one that an interface computes is not yet there in its capture")
     if not isinstance(trace, Pcapng):
-        return [_Point(file, 0, None, True, survey)]
+        return [_Point(file, 0, None, trace.link_type, True, survey)]
     only = len(survey.points) < 2
     names = [each.name or str(index) for index, each in enumerate(trace.interfaces)]
-    return [_Point(file, index, names[index], only, survey) for index in survey.points] or [
-        _Point(file, 0, None, True, survey)
+    links = [each.link_type for each in trace.interfaces]
+    return [_Point(file, index, names[index], links[index], only, survey) for index in survey.points] or [
+        _Point(file, 0, None, ETHERNET, True, survey)
     ]
 
 

@@ -12,3 +12,7 @@ LINK_ETHERNET, LINK_RAW, LINK_IPV4, LINK_IPV6 = 1, 101, 228, 229
 LINK_RAW_OLD, LINK_RAW_OPENBSD = 12, 14  # what libpcap called raw IP before it had a number of its own for files
 LINK_NULL, LINK_LOOP = 0, 108  # loopback of BSD and macOS: in the byte order of the machine, of the network
 LINK_SLL, LINK_SLL2 = 113, 276  # Linux's cooked captures, as of `tcpdump -i any`
+LINKS = frozenset((  # those that are decoded
+    LINK_ETHERNET, LINK_RAW, LINK_IPV4, LINK_IPV6, LINK_RAW_OLD, LINK_RAW_OPENBSD,
+    LINK_NULL, LINK_LOOP, LINK_SLL, LINK_SLL2,
+))  # fmt: skip

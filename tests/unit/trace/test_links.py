@@ -9,6 +9,7 @@ from oracle_tshark import fields, needs_tshark
 from test_packets import V6
 from trace_forge import ACK, arp, ip, ipv4, ipv6, mac, one, tcp, udp
 
+from lab.trace import numbers
 from lab.trace.fragments import reassembled
 from lab.trace.packets import decode
 from lab.trace.pcap import write
@@ -109,3 +110,9 @@ def test_wireshark_reads_the_same(link, frame, version, vlans, source, tmp_path:
     assert row["sll.src.eth"] == source
     size = str(len(one(frame, link).payload))
     assert (row["tcp.srcport"], row["tcp.len"], row["tcp.checksum.status"]) == ("1", size, "1")
+
+
+def test_the_links_that_are_said_to_be_decoded_are_those():
+    refused = {number for number in range(400) if (decode(1, 0, 60, bytes(60), number).refusal or "").startswith(
+        f"frames of link type {number}")}
+    assert refused == set(range(400)) - numbers.LINKS

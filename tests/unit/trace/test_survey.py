@@ -15,7 +15,7 @@ from lab.commands.traces import frame, trace
 from lab.errors import LabError
 from lab.trace.datagrams import udp_conversations
 from lab.trace.packets import decode
-from lab.trace.pcap import open_trace
+from lab.trace.pcap import open_trace, write
 from lab.trace.survey import Survey, one_conversation
 from lab.trace.table import exchange_row
 
@@ -182,6 +182,21 @@ def test_datagrams_have_a_table_where_there_is_no_conversation(files, capsys):
     assert "no TCP conversation was captured" in said
     assert next(line.split() for line in said.splitlines() if line.startswith(CLIENT)) == [
         f"{CLIENT}:5000", f"{SERVER}:53", "2", "1", "8", "2"]
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_link_that_is_not_decoded_is_said(as_json, files, capsys):
+    with (files / "wireless.pcap").open("wb") as stream:
+        write(stream, talks(), link_type=127)
+    made = Made().interface(1).interface(105)
+    (files / "both.pcapng").write_bytes(made.enhanced(0, 1, talks()[0][1]).enhanced(1, 2, b"x" * 60).data)
+    run(files, "wireless.pcap", "both.pcapng", as_json=as_json)
+    seen = capsys.readouterr()
+    said = [line for line in (seen.err if as_json else seen.out).splitlines() if "decoded" in line]
+    assert [line.rpartition(": ")[2] for line in said] == [
+        f"frames of link type {link_type} are not decoded" for link_type in (127, 105)]
+    assert "no TCP conversation" not in seen.out
+    assert "not decoded" not in (seen.out if as_json else seen.err)
 
 
 def test_a_point_is_of_a_run(files):
