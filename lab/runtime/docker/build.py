@@ -117,7 +117,7 @@ class Builder:
         except NotMeasuredError:
             self._expect_running(self._plan.nodes)
             raise
-        machine.expect_passage(blocked)
+        machine.expect_passage(self._plan, blocked)
 
     def _start_images(self, lab: DockerLab) -> None:
         """Start the images of the topology's own: all is wired by now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import ip_network
 from typing import Any
 
@@ -37,9 +38,13 @@ def refuse(plan: Plan, machine: dict[str, Any], others: dict[str, str]) -> None:
                     )
 
 
-def expect_passage(blocked: list[tuple[str, int]]) -> None:
-    """Raise NotMeasuredError where the machine's own filters cut a lab: no program in it can be judged."""
-    for network, version in blocked:
+def expect_passage(plan: Plan, blocked: Iterable[tuple[str, int]]) -> None:
+    """Raise NotMeasuredError where the machine's own filters cut a lab: no program in it can be judged.
+
+    Told is the first by the plan: the agents' answer has the order in which nodes happened to come up.
+    """
+    order = [network.name for network in plan.networks]
+    for network, version in sorted(blocked, key=lambda each: order.index(each[0])):
         switch = "net.bridge.bridge-nf-call-ip6tables" if version == 6 else "net.bridge.bridge-nf-call-iptables"
         without = ", or give the topology no IPv6 subnet" if version == 6 else ""
         raise NotMeasuredError(

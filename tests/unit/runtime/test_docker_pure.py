@@ -12,7 +12,7 @@ import pytest
 from lab.catalog import folder as ready_made
 from lab.errors import LabError, NotMeasuredError
 from lab.plan import make_plan
-from lab.runtime.docker import bundle, frames, image, pool
+from lab.runtime.docker import bundle, frames, image, machine, pool
 from lab.runtime.docker.compose import compose_file
 from lab.runtime.docker.names import Names, Owner
 from lab.topology import load_topology, parse_topology
@@ -75,6 +75,15 @@ def test_two_owners_labs_of_one_name_have_names_of_their_own() -> None:
     assert ann.node("r1") != bob.node("r1")
     assert Names(ann.owner, "two-lans", "34", lasting=True).helper == ann.helper
     assert Names(ann.owner, "two-lans", "34", lasting=False).helper != ann.helper
+
+
+@pytest.mark.parametrize("blocked", [[("lan", 6), ("wan", 6)], [("wan", 6), ("lan", 6)]])
+def test_of_blocked_networks_the_plans_first_is_told(blocked: list[tuple[str, int]]) -> None:
+    """Whichever node had come up first."""
+    plan = make_plan(load_topology(ready_made() / "two-lans" / "topology.yaml"))
+    machine.expect_passage(plan, [])
+    with pytest.raises(NotMeasuredError, match="drop IPv6 packets inside network lan"):
+        machine.expect_passage(plan, blocked)
 
 
 def test_the_shipped_compose_file_is_the_export_of_two_lans() -> None:
