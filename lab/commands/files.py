@@ -19,7 +19,7 @@ from lab.trace.packets import Packet
 from lab.trace.pcap import ETHERNET, open_trace
 from lab.trace.pcapng import Pcapng
 from lab.trace.survey import Survey, Trace, one_conversation
-from lab.trace.table import EXCHANGES, HEADINGS, exchange_row, table, told
+from lab.trace.table import EXCHANGES, HEADINGS, exchange_row, loss, table, told
 
 if TYPE_CHECKING:
     from lab.plan import Plan
@@ -77,6 +77,8 @@ def trace_files(sources: Sequence[str], number: int | None, as_json: bool) -> No
         if point.talks:
             rows = [(str(before + index), *row[1:]) for index, row in enumerate(table(point.talks), 1)]
             console.show(console.table(HEADINGS, rows))
+            if lost := loss(enumerate(point.talks, before + 1)):
+                console.show([("note", lost)])
         else:
             print(point.undecoded or "no TCP conversation was captured")
         if point.datagrams:

@@ -15,7 +15,7 @@ from lab.trace.datagrams import Exchange, udp_conversations
 from lab.trace.flows import Conversation, tcp_conversations
 from lab.trace.ladder import Line
 from lab.trace.packets import Packet, decode
-from lab.trace.table import EXCHANGES, HEADINGS, exchange_row, table, told
+from lab.trace.table import EXCHANGES, HEADINGS, exchange_row, loss, table, told
 
 if TYPE_CHECKING:
     from lab.evidence import Evidence
@@ -73,6 +73,8 @@ def _trace(captures: Captures, plan: Plan, number: int | None, everything: bool,
     if found:
         rows = [(str(index), *row[1:]) for index, row in enumerate(table(found, plan), 1)]
         console.show(console.table(HEADINGS, rows))
+        if lost := loss(enumerate(found, 1)):
+            console.show([("note", lost)])
     else:
         print("no TCP conversation was captured")
     datagrams = _datagrams(captures)

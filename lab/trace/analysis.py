@@ -34,6 +34,7 @@ NAMES = {
     PORT_REUSED: "port-reused",
 }
 
+_HALF, _MASK = 1 << 31, (1 << 32) - 1
 _SPECIAL, _NUMBERED = SYN | FIN | RST, SYN | FIN  # those that have a sequence number of their own are numbered
 _FAST_WITHIN = 20_000_000  # ns after the last duplicate acknowledgement
 _REORDERED_WITHIN = 3_000_000  # ns after the highest segment, where the connection's round trip is unknown
@@ -55,6 +56,11 @@ class Direction:
     shift: int | None = None  # window scale offered in the SYN, -1 if it offered none; None: the SYN was not seen
     syn: int = 0  # of the last segment's flags
     kinds: int = 0  # of the last segment
+
+
+def unwrap(distance: int, near: int) -> int:
+    """The offset that equals `distance` modulo 2**32 and lies nearest to `near`."""
+    return near + ((distance - near + _HALF) & _MASK) - _HALF
 
 
 @cache

@@ -8,9 +8,10 @@ from struct import Struct
 from typing import Literal
 
 from lab.trace import analysis
-from lab.trace.analysis import Direction, classify
+from lab.trace.analysis import Direction, classify, unwrap
 from lab.trace.datagrams import Datagrams
 from lab.trace.fragments import Reassembly
+from lab.trace.holes import Holes, note
 from lab.trace.layers import sums_up
 from lab.trace.numbers import IPV4, LINK_ETHERNET
 from lab.trace.options import WINDOW_SCALE
@@ -50,6 +51,7 @@ class Side:
     payload_bytes: int = 0  # all that went over the wire, so repeated bytes too
     retransmissions: int = 0
     direction: Direction = field(default_factory=Direction, repr=False)
+    holes: Holes | None = None  # made by the first
     segments: list[Segment] = field(default_factory=list, repr=False)  # those with payload
     _stream: tuple[int, Stream] | None = field(default=None, repr=False)
 
@@ -239,11 +241,13 @@ class Tracker:
                     sent, received, size = side.direction, peer.direction, end - start
                     near = sent.next or 0
                     begin = near + ((seq - side.first - near + _HALF) & _MASK) - _HALF
-                    near = received.next or 0
-                    ack = near + ((acked - peer.first - near + _HALF) & _MASK) - _HALF
+                    heard = received.next or 0
+                    ack = heard + ((acked - peer.first - heard + _HALF) & _MASK) - _HALF
                     if side.highest_ack is None or ack > side.highest_ack:
                         side.highest_ack = ack
                     kinds = classify(sent, received, flags, begin, ack, size, window, time, conversation.rtt)
+                    if kinds:
+                        note(side, kinds, begin, size, near)
                     if size:
                         side.payload_bytes += size
                         if begin + size > side.sent:
@@ -252,8 +256,6 @@ class Tracker:
                     else:
                         conversation.had |= 4
                     side.packets += 1
-                    if kinds & analysis.RETRANSMISSION:
-                        side.retransmissions += 1
                     conversation.ended = time
                     right = sums_up(data, 26, end, TCP + total - 20)
                     return side, not right or int.from_bytes(data[14:34], "big") % 0xFFFF != 0
@@ -295,37 +297,35 @@ def _place(conversation: Conversation, side: Side, peer: Side, packet: Packet) -
     """Count a segment: the offset of its payload, and its kinds as bits."""
     flags, seq, acked, size, time = packet.flags, packet.seq, packet.ack, packet.payload_length, packet.time
     if flags & SYN and side.isn is None and side.reset is not None:
-        side.first, side.highest_ack, side.direction = None, None, Direction()  # the RST's are worth nothing
+        # The RST's are worth nothing.
+        side.first, side.highest_ack, side.direction, side.holes = None, None, Direction(), None
     if side.first is None:
         side.first = seq + (1 if flags & SYN else 0) & _MASK
-    start = _unwrap(seq - side.first, side.direction.next or 0)
+    near = side.direction.next or 0
+    start = unwrap(seq - side.first, near)
     ack: int | None = None
     if flags & ACK:
         if peer.first is None:
             peer.first = acked
-        ack = _unwrap(acked - peer.first, peer.direction.next or 0)
+        ack = unwrap(acked - peer.first, peer.direction.next or 0)
         if side.highest_ack is None or ack > side.highest_ack:
             side.highest_ack = ack
     rtt = conversation.rtt
     if flags & (SYN | FIN | RST) or _decisive(conversation, side, peer):
         _follow(conversation, side, peer, packet, start + size, ack)
     kinds = classify(side.direction, peer.direction, flags, start, ack, size, packet.window, time, rtt)
+    if kinds:
+        # A second SYN-ACK may have a number of its own, which passes nothing over.
+        note(side, kinds & ~analysis.LOST_BEFORE if flags & SYN else kinds, start, size, near)
     if flags & SYN:
         start += 1
     if size and start + size > side.sent:
         side.sent = start + size
     side.packets += 1
     side.payload_bytes += size
-    if kinds & analysis.RETRANSMISSION:
-        side.retransmissions += 1
     conversation.ended = time
     conversation.had |= analysis.completeness(flags, size > 0, first=side.packets + peer.packets == 1)
     return start, kinds
-
-
-def _unwrap(distance: int, near: int) -> int:
-    """The offset that equals `distance` modulo 2**32 and lies nearest to `near`."""
-    return near + ((distance - near + _HALF) & _MASK) - _HALF
 
 
 def _starts_anew(found: tuple[Conversation, Side, Side], seq: int) -> bool:

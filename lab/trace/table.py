@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from lab.trace.datagrams import Count, Exchange
 from lab.trace.flows import Conversation, Side
+from lab.trace.holes import uncaptured
 from lab.trace.packets import address
 
 if TYPE_CHECKING:
     from lab.plan import Plan
 
 HEADINGS = ("#", "client", "server", "opened", "closed", "client sent", "server sent", "repeated", "seconds")
+_LOSSES = 5  # told in the line below the table
 EXCHANGES = ("UDP asker", "asked", "datagrams there", "and back", "bytes there", "and back")
 
 
@@ -32,6 +34,18 @@ def table(conversations: Iterable[Conversation], plan: Plan | None = None) -> li
         )
         for talk in conversations
     ]
+
+
+def loss(talks: Iterable[tuple[int, Conversation]]) -> str:
+    """What of the numbered conversations was not captured, in a line; "" where nothing is known to be missing."""
+    lost = [
+        f"{size} byte{'s' * (size != 1)} of the {who}'s in #{number}"
+        for number, talk in talks
+        for who, side in (("client", talk.client), ("server", talk.server))
+        if (size := uncaptured(side, talk.peer(side)))
+    ]
+    more = f" and {len(lost) - _LOSSES} more" if len(lost) > _LOSSES else ""
+    return f"sent but not captured: {', '.join(lost[:_LOSSES])}{more}" if lost else ""
 
 
 def exchange_row(exchange: Exchange | Count, plan: Plan | None = None) -> tuple[str, ...]:
@@ -54,6 +68,8 @@ def told(number: int, talk: Conversation, frames: list[int], plan: Plan | None =
         "client_sent": talk.client.sent,
         "server_sent": talk.server.sent,
         "retransmissions": talk.client.retransmissions + talk.server.retransmissions,
+        "client_not_captured": uncaptured(talk.client, talk.server),
+        "server_not_captured": uncaptured(talk.server, talk.client),
         "seconds": (talk.ended - talk.started) / 1e9,
         "frames": frames,
     }
