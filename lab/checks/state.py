@@ -12,23 +12,7 @@ from lab.checks.names import interfaces_of, listed, who
 from lab.checks.programs import idle, steps_on, trouble, unfinished, unready
 from lab.checks.states import Route, addresses, neighbours, routes, section, sockets
 from lab.evidence import Evidence
-from lab.grammar import (
-    Address,
-    Bool,
-    Choice,
-    Context,
-    Either,
-    HostAddress,
-    Mac,
-    NodeName,
-    Port,
-    Prefix,
-    Refused,
-    Schema,
-    Sysctl,
-    Text,
-    param,
-)
+from lab.grammar import Address, Bool, Choice, Either, HostAddress, Mac, NodeName, Port, Prefix, Text, param
 from lab.grammar.nets import AnyAddress, AnyPrefix
 from lab.topology.sysctls import KEPT
 
@@ -36,23 +20,6 @@ _OBJECTS = ("route", "neighbour", "address", "listening", "sysctl")
 _BESIDE = {"via": "route", "mac": "neighbour", "protocol": "listening", "value": "sysctl"}
 _CAUSES = {"route": "wrong-route", "neighbour": "wrong-mac", "listening": "not-listening"}
 _FLOOR = {"reachable", "stale", "delay", "probe", "permanent", "noarp"}  # states in which a neighbour's MAC is known
-
-
-class KeptSysctl(Sysctl):
-    """A setting that a run keeps: of others nothing is known once the lab is gone."""
-
-    expected = f"one of those that a run keeps: {', '.join(KEPT)}"
-
-    def parse(self, text: str, context: Context) -> str:
-        """The name; raises `Refused` for what is not kept."""
-        name = super().parse(text, context)
-        if name not in KEPT:
-            raise Refused(f"a run does not keep {name}", f"it keeps {', '.join(KEPT)}")
-        return name
-
-    def plain_schema(self) -> Schema:
-        """The names."""
-        return {"enum": list(KEPT)}
 
 
 @dataclass(frozen=True)
@@ -90,7 +57,7 @@ class State(Check):
     address: tuple[AnyAddress, int | None] | None = param(HostAddress(), "an address that it has", default=None)
     listening: int | None = param(Port(), "a port that a program of it listens on for others (UDP: has)", default=None)
     protocol: str = param(Choice("tcp", "udp"), "the port's protocol", default="tcp")
-    sysctl: str | None = param(KeptSysctl(), "a setting", default=None)
+    sysctl: str | None = param(Choice(*KEPT), "a setting, of those that a run keeps", default=None)
     value: str | None = param(Text(), "the setting's value", default=None)
     absent: bool = param(Bool(), "whether it must not be there", default=False)
 

@@ -51,4 +51,4 @@ def test_a_record_as_it_is_written_passes() -> None:
     mark = Mark("end", {"a:eth0": 3}, None, (1, 2), {"a:eth0": 4})
     assert as_declared(mark) is mark
     with pytest.raises(TypeError, match=r"Mark\.ended is 'x'"):
-        as_declared(Mark("end", {}, ended={"a:eth0": "x"}))  # type: ignore[dict-item]
+        as_declared(Mark(**{**vars(mark), "ended": {"a:eth0": "x"}}))

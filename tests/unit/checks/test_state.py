@@ -281,7 +281,8 @@ def test_what_was_not_recorded_is_not_measured() -> None:
         ("node: client, route: 10.0.0.1, listening: 7", "route and listening are asked for"),
         ("node: client, listening: 7, via: r1", "via says something about route"),
         ("node: client, sysctl: net.ipv4.ip_forward", "say by value"),
-        ("node: client, sysctl: net.ipv4.tcp_rmem, value: 4096", "keep net.ipv4.tcp_rmem\n  it keeps net.ipv4."),
+        ("node: client, sysctl: net.ipv4.tcp_rmem, value: 4096",
+         "net.ipv4.tcp_rmem is not net.ipv4.ip_forward, net.ipv4.ip_local_port_range, net.ipv4.conf"),
         ("node: client, route: somewhere", "somewhere is not an address"),
     ],
 )
