@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lab import console
 from lab.errors import LabError
 from lab.report.safe import safe
-from lab.trace.datagrams import Count
+from lab.trace.datagrams import Exchange
 from lab.trace.flows import Conversation
 from lab.trace.ladder import Line, ladder
 from lab.trace.numbers import LINKS
@@ -54,7 +54,7 @@ class _Point:
         return f"frames of link type {self.link_type} are not decoded"
 
     @property
-    def datagrams(self) -> list[Count]:
+    def datagrams(self) -> list[Exchange]:
         return self.survey.datagrams.get(self.index, [])
 
 

@@ -9,9 +9,8 @@ from typing import Literal
 
 from lab.trace import analysis
 from lab.trace.analysis import Direction, classify, unwrap
-from lab.trace.datagrams import Datagrams
 from lab.trace.fragments import Reassembly
-from lab.trace.holes import Holes, note
+from lab.trace.holes import Holes
 from lab.trace.layers import sums_up
 from lab.trace.numbers import IPV4, LINK_ETHERNET
 from lab.trace.options import WINDOW_SCALE
@@ -51,7 +50,7 @@ class Side:
     payload_bytes: int = 0  # all that went over the wire, so repeated bytes too
     retransmissions: int = 0
     direction: Direction = field(default_factory=Direction, repr=False)
-    holes: Holes | None = None  # made by the first
+    holes: Holes = field(default_factory=Holes, repr=False)
     segments: list[Segment] = field(default_factory=list, repr=False)  # those with payload
     _stream: tuple[int, Stream] | None = field(default=None, repr=False)
 
@@ -191,7 +190,6 @@ class Tracker:
         # By source, destination and ports: what one slice holds of TCP over IPv4 without options.
         self._open: dict[bytes, tuple[Conversation, Side, Side]] = {}
         self._fragments = Reassembly()
-        self.datagrams = Datagrams()  # of the frames that were skimmed
 
     def feed(self, packet: Packet) -> Segment | None:
         """Take the next packet of the capture point; None where it is not a (whole) TCP segment."""
@@ -221,11 +219,13 @@ class Tracker:
                 side.segments.append(segment)
         return segment
 
-    def skim(self, number: int, time: int, length: int, data: bytes, link_type: int) -> tuple[Side | None, bool]:
+    def skim(
+        self, number: int, time: int, length: int, data: bytes, link_type: int
+    ) -> tuple[Side | None, bool, Packet | None]:
         """Take the next frame as `feed` does of its packet, and keep nothing of it, several times as fast.
 
-        Gives the side that sent it, None where it is not a (whole) TCP segment, and whether a checksum in it is wrong.
-        What is not in the middle of a connection over plain IPv4 is decoded layer by layer, to the same effect.
+        Gives the side that sent it, None where it is not a (whole) TCP segment, whether a checksum in it is wrong, and
+        the packet where it was decoded, as all is that is not in the middle of a connection over plain IPv4.
         """
         if link_type == LINK_ETHERNET and len(data) >= 54:
             found = self._open.get(data[26:38])
@@ -247,7 +247,8 @@ class Tracker:
                         side.highest_ack = ack
                     kinds = classify(sent, received, flags, begin, ack, size, window, time, conversation.rtt)
                     if kinds:
-                        note(side, kinds, begin, size, near)
+                        side.retransmissions += kinds & analysis.RETRANSMISSION != 0
+                        side.holes.note(kinds & analysis.LOST_BEFORE, max(near, side.sent), begin, begin + size)
                     if size:
                         side.payload_bytes += size
                         if begin + size > side.sent:
@@ -258,12 +259,11 @@ class Tracker:
                     side.packets += 1
                     conversation.ended = time
                     right = sums_up(data, 26, end, TCP + total - 20)
-                    return side, not right or int.from_bytes(data[14:34], "big") % 0xFFFF != 0
+                    return side, not right or int.from_bytes(data[14:34], "big") % 0xFFFF != 0, None
         packet = decode(number, time, length, data, link_type)
         segment = self.feed(packet)
-        self.datagrams.add(packet)
         wrong = packet.checksum_ok is False or packet.ip_checksum_ok is False
-        return segment.side if segment is not None else None, wrong
+        return segment.side if segment is not None else None, wrong, packet
 
     def _begin(self, packet: Packet) -> tuple[Conversation, Side, Side]:
         sender, receiver = Side(packet.src, packet.sport), Side(packet.dst, packet.dport)
@@ -298,7 +298,7 @@ def _place(conversation: Conversation, side: Side, peer: Side, packet: Packet) -
     flags, seq, acked, size, time = packet.flags, packet.seq, packet.ack, packet.payload_length, packet.time
     if flags & SYN and side.isn is None and side.reset is not None:
         # The RST's are worth nothing.
-        side.first, side.highest_ack, side.direction, side.holes = None, None, Direction(), None
+        side.first, side.highest_ack, side.direction, side.holes = None, None, Direction(), Holes()
     if side.first is None:
         side.first = seq + (1 if flags & SYN else 0) & _MASK
     near = side.direction.next or 0
@@ -315,8 +315,9 @@ def _place(conversation: Conversation, side: Side, peer: Side, packet: Packet) -
         _follow(conversation, side, peer, packet, start + size, ack)
     kinds = classify(side.direction, peer.direction, flags, start, ack, size, packet.window, time, rtt)
     if kinds:
-        # A second SYN-ACK may have a number of its own, which passes nothing over.
-        note(side, kinds & ~analysis.LOST_BEFORE if flags & SYN else kinds, start, size, near)
+        side.retransmissions += kinds & analysis.RETRANSMISSION != 0
+        lost = not flags & SYN and kinds & analysis.LOST_BEFORE  # a second SYN-ACK may have a number of its own
+        side.holes.note(lost, max(near, side.sent), start, start + size)
     if flags & SYN:
         start += 1
     if size and start + size > side.sent:

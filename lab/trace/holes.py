@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from lab.trace.analysis import LOST_BEFORE, RETRANSMISSION
-
 if TYPE_CHECKING:
     from lab.trace.flows import Side
 
@@ -21,6 +19,13 @@ class Holes:
 
     size: int = 0
     _open: list[tuple[int, int]] = field(default_factory=list, repr=False)  # offsets, in their order
+
+    def note(self, lost: int, reached: int, start: int, end: int) -> None:
+        """Take a segment; `lost` says that it passes over what comes after `reached`."""
+        if lost:
+            self.skip(reached, start)  # `reached` counts a window probe's byte, which is sent and not taken
+        elif start < end:
+            self.fill(start, end)
 
     def skip(self, start: int, end: int) -> None:
         """The stream goes on at `end`; `start` is where it was seen to reach before."""
@@ -42,17 +47,6 @@ class Holes:
         del self._open[:-_MOST]
 
 
-def note(side: Side, kinds: int, start: int, size: int, near: int) -> None:
-    """Count a segment by its kinds; `near` is the offset that its side had reached before."""
-    if kinds & RETRANSMISSION:
-        side.retransmissions += 1
-    if kinds & LOST_BEFORE:
-        side.holes = side.holes or Holes()
-        side.holes.skip(max(near, side.sent), start)  # a window probe's byte is sent without being reached
-    elif size and side.holes is not None:
-        side.holes.fill(start, start + size)
-
-
 def uncaptured(side: Side, peer: Side) -> int:
     """How many bytes a side sent that were not captured, as later ones or acknowledgements prove.
 
@@ -63,4 +57,4 @@ def uncaptured(side: Side, peer: Side) -> int:
     beyond = max((peer.highest_ack or 0) - reached, 0)
     if beyond and side.fin is None and peer.fin is not None:
         beyond -= 1
-    return (side.holes.size if side.holes else 0) + beyond
+    return side.holes.size + beyond

@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from lab.trace.datagrams import Datagrams
 from lab.trace.flows import Conversation, Tracker, tcp_conversations
 from lab.trace.packets import Packet, decode, quoted
 from lab.trace.pcap import Pcap
@@ -24,19 +25,23 @@ class Survey:
 
     def __init__(self, trace: Trace, *, frames: bool = False) -> None:
         trackers: dict[int, Tracker] = {}
+        datagrams: dict[int, Datagrams] = {}
         self._numbers: dict[int, array[int]] = {}
         self.damaged = 0
         for frame in trace:
             tracker = trackers.get(trace.interface)
             if tracker is None:
                 tracker = trackers[trace.interface] = Tracker(keep=False)
-            side, wrong = tracker.skim(*frame)
+                datagrams[trace.interface] = Datagrams(keep=False)
+            side, wrong, packet = tracker.skim(*frame)
+            if side is None and packet is not None:
+                datagrams[trace.interface].add(packet)
             if wrong:
                 self.damaged += 1
             if frames and side is not None:
                 self._numbers.setdefault(id(side), array("I")).append(frame[0])
         self.points = {index: tracker.conversations for index, tracker in sorted(trackers.items())}
-        self.datagrams = {index: tracker.datagrams.exchanges for index, tracker in trackers.items()}
+        self.datagrams = {index: found.exchanges for index, found in datagrams.items()}
 
     def frames(self, talk: Conversation) -> list[int]:
         """The numbers of its frames in the file; empty where they were not asked for."""

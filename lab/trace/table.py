@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from lab.trace.datagrams import Count, Exchange
+from lab.trace.datagrams import Exchange
 from lab.trace.flows import Conversation, Side
 from lab.trace.holes import uncaptured
 from lab.trace.packets import address
@@ -48,12 +48,12 @@ def loss(talks: Iterable[tuple[int, Conversation]]) -> str:
     return f"sent but not captured: {', '.join(lost[:_LOSSES])}{more}" if lost else ""
 
 
-def exchange_row(exchange: Exchange | Count, plan: Plan | None = None) -> tuple[str, ...]:
+def exchange_row(exchange: Exchange, plan: Plan | None = None) -> tuple[str, ...]:
     """A row of `EXCHANGES`: datagrams and the bytes in them, each way."""
     return (
         socket_name(*exchange.client, plan),
         socket_name(*exchange.server, plan),
-        *map(str, exchange.counts),
+        *map(str, (exchange.sent, exchange.received, exchange.bytes_sent, exchange.bytes_received)),
     )
 
 

@@ -307,8 +307,9 @@ def test_udp_exchanges():
     frames.append(ipv4(tcp(1, 2, 3, 4, SYN)))
     first, second = udp_conversations([one(ethernet(frame)) for frame in frames])
     assert (first.client, first.server) == ((ip(CLIENT), 40000), (ip(SERVER), 53))
-    assert [packet.payload for packet in first.sent] == [b"?", b"?"]
-    assert [packet.payload for packet in first.received] == [b"!"]
+    assert [packet.payload for packet in first.packets if packet.sport == 40000] == [b"?", b"?"]
+    assert [packet.payload for packet in first.packets if packet.sport == 53] == [b"!"]
+    assert (first.sent, first.received, first.bytes_sent, first.bytes_received) == (2, 1, 2, 1)
     assert [packet.payload for packet in second.packets] == [b"other"]
 
 
