@@ -9,8 +9,10 @@ import yaml
 
 from lab.catalog import exercises, folder
 from lab.exercise import load_exercise
+from lab.trace.claims import CLAIMS
 
 README = (folder() / "README.md").read_text()
+WORDS = dict(re.findall(r"(?m)^\| (C\d+) \| ([^|]+) \|", README))
 ROWS = [tuple(map(str.strip, row)) for row in re.findall(r"(?m)^\| (C\d+) \| [^|]+ \| ([^|]+) \| ([^|]+) \|$", README)]
 EXERCISES = {each.name.rpartition("/")[2]: each.path.parent for each in exercises()}
 
@@ -31,6 +33,10 @@ def test_a_claim_is_proved_by_its_checks_and_a_wrong_hand_in_fails_them(
             failing |= {kinds[each] for each in yaml.safe_load(expect.read_text())["fails"]}
     assert set(words(proved_by)) <= checks
     assert set(words(proved_by)) <= failing, f"{claim}: no wrong hand-in fails it"
+
+
+def test_the_commands_call_a_claim_what_the_table_calls_it() -> None:
+    assert {claim: said.replace("`", "") for claim, said in WORDS.items()} == CLAIMS
 
 
 def test_every_exercise_is_in_the_course() -> None:
